@@ -1,0 +1,73 @@
+"""The sampling law: which token comes next, and with which probability. Pure functions of logits."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from vineppo.types import Sampling
+
+
+def sampling_logprobs(
+    logits: Float[Tensor, "B V"], sampling: Sampling, forbidden: Int[Tensor, " B"] | None = None
+) -> Float[Tensor, "B V"]:
+    """Normalised log-probs after temperature, top-k and top-p (in this order); -inf where a token cannot come.
+
+    `forbidden` removes one token a row (-1: none) from that law and renormalises the rest, so it is the law given that
+    the forbidden token does not come. Temperature 0 puts all mass on the likeliest token.
+    Raises ValueError where the forbidden token was the only one possible.
+    """
+    logits = logits.float()
+    if sampling.temperature == 0:
+        logits = _without(logits, forbidden)
+        best = torch.full_like(logits, -torch.inf).scatter(-1, logits.argmax(-1, keepdim=True), 0.0)
+        return best
+    logits = logits / sampling.temperature
+    if 0 < sampling.top_k < logits.shape[-1]:
+        smallest_kept = logits.topk(sampling.top_k).values[:, -1:]
+        logits = logits.masked_fill(logits < smallest_kept, -torch.inf)
+    if sampling.top_p < 1:
+        logits = _nucleus(logits, sampling.top_p)
+    logits = _without(logits, forbidden)
+    if forbidden is not None and bool((logits.amax(-1) == -torch.inf).any()):
+        raise ValueError("the forbidden token is the only one the sampling law allows here: its probability is 1")
+    return logits.log_softmax(-1)
+
+
+def _nucleus(logits: Float[Tensor, "B V"], top_p: float) -> Float[Tensor, "B V"]:
+    """Keep the likeliest tokens up to and including the one that brings their mass to top_p."""
+    ordered, order = logits.sort(-1, descending=True)
+    mass_before = ordered.softmax(-1).cumsum(-1).roll(1, -1)
+    mass_before[:, 0] = 0
+    dropped = (mass_before >= top_p).scatter(-1, order, mass_before >= top_p)
+    return logits.masked_fill(dropped, -torch.inf)
+
+
+def _without(logits: Float[Tensor, "B V"], forbidden: Int[Tensor, " B"] | None) -> Float[Tensor, "B V"]:
+    if forbidden is None:
+        return logits
+    rows = (forbidden >= 0).nonzero().squeeze(-1)
+    return logits.index_put((rows, forbidden[rows]), logits.new_tensor(-torch.inf))
+
+
+def draw(logprobs: Float[Tensor, "B V"], uniforms: Float[Tensor, " B"]) -> Int[Tensor, " B"]:
+    """Inverse-CDF sampling: one uniform number in [0, 1) a row decides its token."""
+    cumulative = logprobs.double().exp().cumsum(-1)
+    tokens = torch.searchsorted(cumulative, uniforms.double()[:, None] * cumulative[:, -1:], right=True)
+    return tokens.squeeze(-1)
+
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def counter_uniforms(seeds: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Uniform numbers in [0, 1) that depend on (seed, position) alone: splitmix64 as a counter-based generator.
+
+    Because no state is shared, a continuation's draws do not depend on what else is in its batch.
+    """
+    with np.errstate(over="ignore"):
+        z = seeds.astype(np.uint64) + (positions.astype(np.uint64) + np.uint64(1)) * _GOLDEN
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53

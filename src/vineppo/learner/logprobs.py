@@ -1,0 +1,64 @@
+"""Log-probs of sampled tokens under the policy, without ever holding [batch, time, vocabulary]."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
+
+from vineppo.errors import UserError
+
+
+class TokenLogprobs(nn.Module):
+    """A causal language model as a function of a batch to the log-probs of its response tokens.
+
+    The backbone runs once; the vocabulary-wide head runs over `chunk` positions at a time and is recomputed in the
+    backward pass. Logits are divided by the sampling temperature first, as they were in sampling; top-p and top-k are
+    not applied, because a truncated law has no gradient at the tokens it removed.
+    """
+
+    def __init__(self, model: PreTrainedModel, *, temperature: float, chunk: int):
+        super().__init__()
+        self.model = model
+        self.temperature = temperature
+        self.chunk = chunk
+
+    def forward(
+        self,
+        token_ids: Int[Tensor, "B L"],
+        attention_mask: Bool[Tensor, "B L"],
+        rows: Int[Tensor, " N"],
+        columns: Int[Tensor, " N"],
+    ) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
+        """Log-prob of each response token, and the entropy of the law it was drawn from (no gradient)."""
+        hidden = self.model.base_model(
+            input_ids=token_ids, attention_mask=attention_mask, use_cache=False
+        ).last_hidden_state[rows, columns]
+        targets = token_ids[rows, columns + 1]
+        parts = [
+            checkpoint(self._head, h, t, use_reentrant=False)
+            for h, t in zip(hidden.split(self.chunk), targets.split(self.chunk), strict=True)
+        ]
+        logprobs, entropies = zip(*parts, strict=True)
+        return torch.cat(logprobs), torch.cat(entropies)
+
+    def _head(
+        self, hidden: Float[Tensor, "C D"], targets: Int[Tensor, " C"]
+    ) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
+        logits = self.model.get_output_embeddings()(hidden).float() / self.temperature
+        law = logits.log_softmax(-1)
+        entropy = -(law.detach().exp() * law.detach()).sum(-1)
+        return law.gather(-1, targets[:, None]).squeeze(-1), entropy
+
+
+@torch.no_grad()
+def check_head(model: PreTrainedModel) -> None:
+    """Refuse a model whose logits are more than its output embedding of the backbone's last hidden state."""
+    token_ids = torch.arange(1, 9, device=model.device)[None] % model.config.get_text_config().vocab_size
+    whole = model(input_ids=token_ids, use_cache=False).logits
+    split = model.get_output_embeddings()(model.base_model(input_ids=token_ids, use_cache=False).last_hidden_state)
+    if not torch.allclose(whole, split, rtol=1e-3, atol=1e-3):
+        raise UserError(
+            f"policy: {type(model).__name__} changes its logits after the output embedding (soft-capping or scaling), "
+            "which training does not support; take a model without it, or unset it in the model's config.json"
+        )

@@ -1,0 +1,63 @@
+"""The catalogue of metrics: every name that can stand in metrics.jsonl, with its meaning and unit.
+
+Names follow TRL where it has one. One line of metrics.jsonl is one iteration. Line 0 holds the evaluation of the
+starting policy. A metric is absent where it was not measured, never a made-up 0.
+"""
+
+Metrics = dict[str, float]
+
+CATALOGUE: dict[str, str] = {
+    "iteration": "iterations finished",
+    "updates": "optimizer steps so far",
+    "reward": "mean reward of this iteration's trajectories",
+    "reward_std": "mean over questions of the reward's standard deviation within the group",
+    "frac_reward_zero_std": "share of questions whose trajectories all got the same reward: they teach GRPO nothing",
+    "outcome/correct": "share of trajectories judged correct",
+    "outcome/wrong": "share judged wrong",
+    "outcome/unparseable": "share with no readable answer",
+    "outcome/truncated": "share cut off by the length limit, reward 0",
+    "outcome/scored": "share scored by a reward function",
+    "completions/mean_length": "tokens per trajectory",
+    "completions/clipped_ratio": "share of trajectories cut off by the length limit",
+    "steps/mean": "steps per trajectory",
+    "credit/states": "distinct states measured",
+    "credit/rollouts": "rollouts sampled",
+    "credit/rollouts_truncated": "share of rollouts cut off by the length limit",
+    "credit/advantage_std": "standard deviation of the advantages over tokens, before whitening",
+    "loss/policy": "PPO-clip loss, token mean",
+    "kl": "k3 estimate of KL(policy || starting policy), summed over tokens, mean over trajectories",
+    "entropy": "mean entropy of the policy at the sampled tokens, nats",
+    "ratio/mean": "mean probability ratio new / old",
+    "ratio/clipped": "share of tokens whose ratio is outside the clip range",
+    "sampler_kl": "mean over tokens of log-prob when sampled minus log-prob in the learner: 0 when both agree",
+    "grad_norm": "gradient norm before clipping, mean over updates",
+    "learning_rate": "at the last update",
+    "updates_skipped": "updates of this iteration skipped because the mean ratio exceeded ratio_guard",
+    "updates_nonfinite": "updates of this iteration skipped because the gradient was not finite",
+    "critic/loss": "clipped value loss, token mean",
+    "critic/explained_variance": "1 - variance of (return - value) / variance of return, before the update",
+    "critic/grad_norm": "gradient norm before clipping, mean over updates",
+    "critic/updates_nonfinite": "critic updates of this iteration skipped because the gradient was not finite",
+    "tokens/trajectories": "tokens decoded for trajectories in this iteration",
+    "tokens/rollouts": "tokens decoded for rollouts in this iteration",
+    "tokens/evaluation": "tokens decoded for evaluation in this iteration",
+    "num_tokens": "tokens decoded so far, for anything",
+    "time/sample": "seconds sampling trajectories",
+    "time/judge": "seconds judging and cutting trajectories",
+    "time/credit": "seconds assigning credit, rollouts included",
+    "time/update": "seconds updating",
+    "time/evaluate": "seconds evaluating",
+    "time/iteration": "seconds for the whole iteration",
+    "time/total": "seconds so far, over all resumes",
+    "eval/accuracy": "mean reward on the test questions",
+    "eval/standard_error": "of eval/accuracy, over questions",
+    "eval/clipped_ratio": "share of evaluation responses cut off by the length limit",
+}
+
+
+def check_names(metrics: Metrics) -> Metrics:
+    """Refuse a metric that the catalogue does not explain."""
+    unknown = sorted(metrics.keys() - CATALOGUE.keys())
+    if unknown:
+        raise KeyError(f"metrics {unknown} are not in vineppo.metrics.CATALOGUE; add them with their meaning")
+    return metrics

@@ -1,0 +1,28 @@
+"""A Hugging Face tokenizer for arithmetic chains: one token a number, a sign, a line break.
+
+It is an ordinary fast tokenizer, saved with the policy, so `AutoTokenizer.from_pretrained` reads it back and nothing
+else in the project knows that it is special. Texts over its alphabet round-trip exactly.
+"""
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+SIGNS = ("+", "-", "*", "=", "?", "\n", "####")
+END, PAD, UNKNOWN = "<end>", "<pad>", "<unk>"
+
+
+def build_tokenizer(modulus: int) -> PreTrainedTokenizerFast:
+    """Tokens for 0 .. modulus - 1 and the signs. A number outside becomes its digits."""
+    words = [PAD, END, UNKNOWN, *SIGNS, *map(str, range(modulus))]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token=UNKNOWN))
+    longest_first = sorted(map(str, range(modulus)), key=len, reverse=True)
+    known_number = "(?:" + "|".join(longest_first) + r")(?!\d)"
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(rf"{known_number}|####|[\s\S]"), behavior="isolated")
+    tokenizer.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=END,
+        pad_token=PAD,
+        unk_token=UNKNOWN,
+        clean_up_tokenization_spaces=False,
+    )

@@ -1,0 +1,181 @@
+"""The records that travel through the loop, one per stage. The words are those of CONTRIBUTING.md.
+
+Everything is frozen and keyword-only: a record is complete when it is made, and a later stage makes a new one.
+Token ids are plain ints and log-probs plain floats, so that records pickle, print and compare without torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Finish(StrEnum):
+    """How a sampled continuation ended. Two values, never one bool for both."""
+
+    TERMINATED = "terminated"
+    """The policy ended it itself, by an end-of-sequence token."""
+    TRUNCATED = "truncated"
+    """The length limit cut it off."""
+
+
+class Outcome(StrEnum):
+    """What the judge found."""
+
+    CORRECT = "correct"
+    WRONG = "wrong"
+    UNPARSEABLE = "unparseable"
+    """No answer could be read from the response."""
+    TRUNCATED = "truncated"
+    """Cut off by the length limit; the reward is 0 whatever the text says."""
+    SCORED = "scored"
+    """A reward function gave a number that is neither right nor wrong."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """One item of a task: the prompt and what is needed to judge an answer."""
+
+    id: str
+    """Unique within its split."""
+    prompt: str
+    answer: str
+    """The gold answer, in the form the task's judge compares with. Empty where a reward function judges alone."""
+    columns: Mapping[str, object] = field(default_factory=dict)
+    """Further dataset columns, handed to reward functions."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """The sampling law: logits / temperature, then top-k, then top-p, renormalised. Temperature 0 is greedy."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    """Keep the k likeliest tokens; 0 keeps all."""
+    top_p: float = 1.0
+    """Keep the smallest set of tokens whose probability reaches top_p; 1 keeps all."""
+    max_new_tokens: int = 256
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """Ask an engine for `count` continuations of one token prefix."""
+
+    prefix: tuple[int, ...]
+    count: int
+    seed: int
+    """Continuation i of this request depends on (seed, i) alone, not on what else is in the batch."""
+    max_new_tokens: int | None = None
+    """Tighter than the sampling law's limit, for a prefix that already spent part of it."""
+    forbidden_first: int | None = None
+    """A token removed from the law at the first position, the rest renormalised: "leave the trajectory here"."""
+    branches: bool = False
+    """Rollouts will start inside these continuations, so an engine that can should keep their keys and values."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completion:
+    """One sampled continuation."""
+
+    token_ids: tuple[int, ...]
+    """[T] sampled ids; the last is the end-of-sequence token when finish is TERMINATED."""
+    logprobs: tuple[float, ...]
+    """[T] log-prob of each id under the sampling law."""
+    finish: Finish
+    policy_version: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trajectory:
+    """A response that is trained on."""
+
+    question: Question
+    prompt_ids: tuple[int, ...]
+    response_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    """[T] under the sampling law."""
+    text: str
+    """The decoded response, for judges, segmenters and people. Nothing is ever tokenised from it."""
+    finish: Finish
+    policy_version: int
+
+    def prefix(self, position: int) -> tuple[int, ...]:
+        """The state at `position`: prompt plus the first `position` response tokens."""
+        return self.prompt_ids + self.response_ids[:position]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """A judge's verdict on one finished response."""
+
+    reward: float
+    outcome: Outcome
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scored:
+    """A trajectory with its judgement and its steps: all that credit assignment may look at."""
+
+    trajectory: Trajectory
+    judgement: Judgement
+    bounds: tuple[int, ...]
+    """[N + 1] step boundaries, 0 = bounds[0] < ... < bounds[N] = T. Step k holds tokens bounds[k]:bounds[k + 1]."""
+
+    @property
+    def reward(self) -> float:
+        """The judge's score."""
+        return self.judgement.reward
+
+    @property
+    def num_steps(self) -> int:
+        """N."""
+        return len(self.bounds) - 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rollout:
+    """An auxiliary continuation from a state, sampled only to measure its value."""
+
+    completion: Completion
+    text: str
+    """The whole response: the trajectory's prefix, then this continuation."""
+    reward: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateValue:
+    """What a credit method believes of one state, and what it was made from."""
+
+    position: int
+    """The state is the prompt plus this many response tokens."""
+    value: float
+    standard_error: float | None = None
+    """Of `value`; None where the method cannot say, 0 where the value is known exactly."""
+    rollouts: tuple[Rollout, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Credit:
+    """Per-token advantages of one trajectory, and the values they were made from."""
+
+    advantages: tuple[float, ...]
+    """[T]"""
+    values: tuple[StateValue, ...] = ()
+    """States in order of position; empty for methods without state values (GRPO, RLOO)."""
+    returns: tuple[float, ...] | None = None
+    """[T] regression targets for a value network; None where the method has none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """All the learner knows of a trajectory: tokens, advantages and where the response begins."""
+
+    token_ids: tuple[int, ...]
+    """[P + T] prompt then response."""
+    prompt_length: int
+    """P"""
+    logprobs: tuple[float, ...]
+    """[T] under the sampling law."""
+    advantages: tuple[float, ...]
+    """[T]"""
+    returns: tuple[float, ...] | None = None
+    """[T] for the value network."""
