@@ -1,10 +1,12 @@
 """Loading and making policies: a Hugging Face causal language model and its tokenizer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -13,11 +15,15 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from vineppo.config.schema import Architecture
 from vineppo.errors import UserError
 
 BUNDLED = "bundled:"
+
+# transformers draws a bar for every load and save, which would tear ours apart.
+disable_progress_bar()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,19 +36,30 @@ class Policy:
     @property
     def end_ids(self) -> tuple[int, ...]:
         """Tokens that end a response: the generation config's, else the tokenizer's."""
-        configured = self.model.generation_config.eos_token_id if self.model.generation_config else None
-        match configured:
-            case None:
-                return (self.tokenizer.eos_token_id,) if self.tokenizer.eos_token_id is not None else ()
-            case int():
-                return (configured,)
+        generation = self.model.generation_config
+        configured = None if generation is None else generation.eos_token_id
+        match self.tokenizer.eos_token_id if configured is None else configured:
+            case int(single):
+                return (single,)
+            case list(several):
+                return tuple(int(token) for token in several)
             case _:
-                return tuple(configured)
+                return ()
 
     @property
     def context(self) -> int:
         """The most tokens, prompt and response together, that the model can hold."""
         return self.model.config.get_text_config().max_position_embeddings
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """A prompt's token ids, with the special tokens that the tokenizer puts in front."""
+        return tuple(self.tokenizer(text).input_ids)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of token ids, special tokens left out."""
+        text = self.tokenizer.decode(list(token_ids), skip_special_tokens=True)
+        assert isinstance(text, str), "one list of ids decodes to one text"
+        return text
 
     def save(self, folder: Path) -> None:
         """An ordinary Hugging Face folder: safetensors, config, tokenizer."""
@@ -70,19 +87,19 @@ def resolve_path(path: str) -> str:
     return str(folder)
 
 
-def load_policy(path: str, *, dtype: str = "float32", device: str = "auto") -> Policy:
-    """Read a Hugging Face folder or Hub name. Dropout is off: the sampler and the learner see one policy."""
+def load_policy(path: str, *, device: str = "auto") -> Policy:
+    """Read a Hugging Face folder or Hub name, in float32. Dropout is off: sampler and learner see one policy."""
     folder = resolve_path(path)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
             f"policy.path is {path!r}, which cannot be read as a Hugging Face model with tokenizer "
             f"({str(error).splitlines()[0]}); give a folder with config.json, model.safetensors and tokenizer.json, "
             "or a Hub name"
         ) from error
-    return Policy(model=model.to(pick_device(device)).eval(), tokenizer=tokenizer)
+    return _placed(model, tokenizer, device)
 
 
 def new_policy(architecture: Architecture, tokenizer: PreTrainedTokenizerBase, *, seed: int, device: str) -> Policy:
@@ -97,9 +114,19 @@ def new_policy(architecture: Architecture, tokenizer: PreTrainedTokenizerBase, *
         max_position_embeddings=architecture.context,
         tie_word_embeddings=True,
         bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=_token_id(tokenizer.eos_token_id),
+        pad_token_id=_token_id(tokenizer.pad_token_id),
     )
     torch.manual_seed(seed)
     model = LlamaForCausalLM(config)
-    return Policy(model=model.to(pick_device(device)).eval(), tokenizer=tokenizer)
+    return _placed(model, tokenizer, device)
+
+
+def _placed(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: str) -> Policy:
+    nn.Module.to(model, pick_device(device))
+    return Policy(model=model.eval(), tokenizer=tokenizer)
+
+
+def _token_id(token_id: object) -> int:
+    assert isinstance(token_id, int), "our own tokenizers have one id for each special token"
+    return token_id

@@ -56,8 +56,6 @@ class Segmenter(Protocol):
 class CreditAssigner(Protocol):
     """Says what each token of each trajectory earned."""
 
-    def __call__(
-        self, trajectories: Sequence[Scored], *, seed: int, progress: Progress | None = None
-    ) -> list[Credit]:
+    def __call__(self, trajectories: Sequence[Scored], *, seed: int, progress: Progress | None = None) -> list[Credit]:
         """One credit per trajectory, in order. All randomness derives from `seed`."""
         ...

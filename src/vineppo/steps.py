@@ -4,12 +4,13 @@ Segmenters look for boundaries in the text, because that is where a line or a se
 moved to tokens: a token belongs to the step in which its first character lies. Nothing is re-tokenised.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
-from transformers import PreTrainedTokenizerBase
-
 from vineppo.types import Trajectory
+
+TokenTexts = Callable[[Sequence[int]], list[str]]
+"""Token ids to [T] pieces of text that join to the decoded whole."""
 
 
 class Lines:
@@ -65,8 +66,8 @@ def token_bounds(character_starts: Sequence[int], token_texts: Sequence[str]) ->
 INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 
 
-def token_texts(tokenizer: PreTrainedTokenizerBase, token_ids: Sequence[int]) -> list[str]:
-    """[T] pieces that join to the decoded response, one per token.
+def token_texts(decode: Callable[[Sequence[int]], str], token_ids: Sequence[int]) -> list[str]:
+    """[T] pieces that join to the decoded response, one per token. `decode` leaves special tokens out.
 
     A character spread over several tokens belongs to the last of them; special tokens are empty. Tokens are decoded
     together with the piece before them, since some tokenizers drop a leading blank at the start of a text.
@@ -74,14 +75,12 @@ def token_texts(tokenizer: PreTrainedTokenizerBase, token_ids: Sequence[int]) ->
     pieces: list[str] = []
     window, read = 0, 0
     for end in range(1, len(token_ids) + 1):
-        before = tokenizer.decode(token_ids[window:read], skip_special_tokens=True)
-        now = tokenizer.decode(token_ids[window:end], skip_special_tokens=True)
+        before, now = decode(token_ids[window:read]), decode(token_ids[window:end])
         if len(now) > len(before) and not now.endswith(INCOMPLETE):
             pieces.append(now[len(before) :])
             window, read = read, end
         else:
             pieces.append("")
-    missing = tokenizer.decode(token_ids, skip_special_tokens=True)[sum(map(len, pieces)) :]
     if pieces:
-        pieces[-1] += missing
+        pieces[-1] += decode(token_ids)[sum(map(len, pieces)) :]
     return pieces

@@ -40,7 +40,7 @@ class Question:
     prompt: str
     answer: str
     """The gold answer, in the form the task's judge compares with. Empty where a reward function judges alone."""
-    columns: Mapping[str, object] = field(default_factory=dict)
+    columns: Mapping[str, object] = field(default_factory=dict, hash=False)
     """Further dataset columns, handed to reward functions."""
 
 
@@ -98,9 +98,10 @@ class Trajectory:
     finish: Finish
     policy_version: int
 
-    def prefix(self, position: int) -> tuple[int, ...]:
-        """The state at `position`: prompt plus the first `position` response tokens."""
-        return self.prompt_ids + self.response_ids[:position]
+    @property
+    def tokens(self) -> "PromptAndResponse":
+        """What a model scores."""
+        return PromptAndResponse(token_ids=self.prompt_ids + self.response_ids, prompt_length=len(self.prompt_ids))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,16 +167,27 @@ class Credit:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sample:
-    """All the learner knows of a trajectory: tokens, advantages and where the response begins."""
+class PromptAndResponse:
+    """Token ids of both, and where the response begins: all a model needs to score a response."""
 
     token_ids: tuple[int, ...]
     """[P + T] prompt then response."""
     prompt_length: int
     """P"""
+
+    @property
+    def response_length(self) -> int:
+        """T"""
+        return len(self.token_ids) - self.prompt_length
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample(PromptAndResponse):
+    """All the learner knows of a trajectory."""
+
     logprobs: tuple[float, ...]
     """[T] under the sampling law."""
     advantages: tuple[float, ...]
     """[T]"""
     returns: tuple[float, ...] | None = None
-    """[T] for the value network."""
+    """[T] for the value network; None when there is none."""

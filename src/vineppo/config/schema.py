@@ -22,19 +22,19 @@ class ArithmeticTask(Strict):
     """Chains of modular arithmetic, solved one operation a line."""
 
     name: Literal["arithmetic"] = "arithmetic"
-    operations: int = Field(8, ge=1, le=200)
+    operations: int = Field(default=8, ge=1, le=200)
     """Operations in a chain; each is one line of the solution."""
-    modulus: int = Field(50, ge=10, le=1000)
+    modulus: int = Field(default=50, ge=10, le=1000)
     """Numbers live in 0 .. modulus - 1."""
-    operators: str = Field("+-*", min_length=1, pattern=r"^[+\-*]+$")
+    operators: str = Field(default="+-*", min_length=1, pattern=r"^[+\-*]+$")
     """Which operators occur."""
-    train_questions: int = Field(4000, ge=1)
-    test_questions: int = Field(400, ge=1)
+    train_questions: int = Field(default=4000, ge=1)
+    test_questions: int = Field(default=400, ge=1)
     seed: int = 0
     """Generates the questions; train and test are disjoint."""
-    habits: int = Field(10, ge=0)
+    habits: int = Field(default=10, ge=0)
     """Demonstrations only: how many (operator, operand) pairs carry a habitual error."""
-    habit_probability: float = Field(0.6, ge=0, le=1)
+    habit_probability: float = Field(default=0.6, ge=0, le=1)
     """Demonstrations only: how often a habit strikes where it applies."""
 
 
@@ -67,29 +67,27 @@ class PolicyConfig(Strict):
 
     path: str = "bundled:arithmetic"
     """A Hugging Face folder or Hub name with model and tokenizer, or `bundled:arithmetic`."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"
     """`auto` takes cuda when there is one, else the cpu."""
-    gradient_checkpointing: bool = False
 
 
 class SamplingConfig(Strict):
     """The law that trajectories and rollouts are drawn from."""
 
-    temperature: float = Field(0.6, ge=0)
-    top_p: float = Field(0.9, gt=0, le=1)
-    top_k: int = Field(0, ge=0)
+    temperature: float = Field(default=0.6, ge=0)
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0)
     """0 keeps all tokens."""
-    max_new_tokens: int = Field(1024, ge=1)
+    max_new_tokens: int = Field(default=1024, ge=1)
 
 
 class EngineConfig(Strict):
     """What samples continuations."""
 
     name: Literal["torch"] = "torch"
-    rows: int = Field(256, ge=1)
+    rows: int = Field(default=256, ge=1)
     """Sequences decoded side by side."""
-    kept_gib: float = Field(4.0, ge=0)
+    kept_gib: float = Field(default=4.0, ge=0)
     """Keys and values of trajectories kept for their rollouts; what does not fit is prefilled again."""
 
 
@@ -117,9 +115,9 @@ class VineCredit(Strict):
     """VinePPO: the value of a state is the mean reward of K rollouts from it."""
 
     name: Literal["vine"] = "vine"
-    rollouts: int = Field(9, ge=1)
+    rollouts: int = Field(default=9, ge=1)
     """K, rollouts per distinct state."""
-    max_states: int | None = Field(None, ge=1)
+    max_states: int | None = Field(default=None, ge=1)
     """Measure at most this many states of a trajectory, from the start; the rest take the trajectory's reward."""
 
 
@@ -127,11 +125,11 @@ class PpoCredit(Strict):
     """PPO: a value network guesses, GAE mixes."""
 
     name: Literal["ppo"] = "ppo"
-    gae_lambda: float = Field(1.0, ge=0, le=1)
-    critic_learning_rate: float = Field(1e-6, gt=0)
-    value_clip: float | None = Field(0.2, gt=0)
+    gae_lambda: float = Field(default=1.0, ge=0, le=1)
+    critic_learning_rate: float = Field(default=1e-6, gt=0)
+    value_clip: float | None = Field(default=0.2, gt=0)
     """Clip the change of each value to this much; none switches it off."""
-    critic_warmup_iterations: int = Field(0, ge=0)
+    critic_warmup_iterations: int = Field(default=0, ge=0)
     """Iterations at the start in which only the value network learns."""
 
 
@@ -158,25 +156,25 @@ CreditConfig = Annotated[VineCredit | PpoCredit | GrpoCredit | RlooCredit, Field
 class LearnerConfig(Strict):
     """The update."""
 
-    learning_rate: float = Field(1e-6, gt=0)
-    warmup_ratio: float = Field(0.03, ge=0, le=1)
+    learning_rate: float = Field(default=1e-6, gt=0)
+    warmup_ratio: float = Field(default=0.03, ge=0, le=1)
     """Share of all updates in which the learning rate rises linearly."""
     schedule: Literal["linear", "constant"] = "linear"
     """After the warm-up: down to 0 at the last update, or flat."""
-    weight_decay: float = Field(0.0, ge=0)
-    epochs: int = Field(2, ge=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    epochs: int = Field(default=2, ge=1)
     """Passes over each iteration's trajectories."""
-    minibatch: int = Field(64, ge=1)
+    minibatch: int = Field(default=64, ge=1)
     """Trajectories per update; whitening and the token mean are over all of them."""
-    micro_batch: int = Field(16, ge=1)
+    micro_batch: int = Field(default=16, ge=1)
     """Trajectories per forward pass. Memory only."""
-    logprob_chunk: int = Field(4096, ge=1)
+    logprob_chunk: int = Field(default=4096, ge=1)
     """Token positions per vocabulary-wide softmax. Memory only."""
-    clip: float = Field(0.2, gt=0)
-    kl_coefficient: float = Field(1e-4, ge=0)
+    clip: float = Field(default=0.2, gt=0)
+    kl_coefficient: float = Field(default=1e-4, ge=0)
     """Weight of the KL to the starting policy; 0 keeps no reference model."""
-    max_grad_norm: float = Field(1.0, gt=0)
-    ratio_guard: float = Field(10.0, gt=1)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    ratio_guard: float = Field(default=10.0, gt=1)
     """An update whose mean probability ratio exceeds this is skipped and counted."""
     whiten: bool = True
     """Shift and scale advantages to mean 0, variance 1 over the minibatch's tokens."""
@@ -185,10 +183,10 @@ class LearnerConfig(Strict):
 class TrainingConfig(Strict):
     """How much, from which seed."""
 
-    iterations: int = Field(1000, ge=1)
-    questions: int = Field(64, ge=1)
+    iterations: int = Field(default=1000, ge=1)
+    questions: int = Field(default=64, ge=1)
     """Questions per iteration."""
-    trajectories: int = Field(8, ge=1)
+    trajectories: int = Field(default=8, ge=1)
     """Trajectories per question: the group."""
     seed: int = 0
 
@@ -203,26 +201,26 @@ class CurriculumConfig(Strict):
 class EvaluationConfig(Strict):
     """Accuracy on the test split."""
 
-    every: int = Field(10, ge=0)
+    every: int = Field(default=10, ge=0)
     """Iterations between evaluations; one more at the start and the end. 0: only those two."""
-    questions: int | None = Field(None, ge=1)
+    questions: int | None = Field(default=None, ge=1)
     """The first so many test questions; none takes all."""
-    samples: int = Field(1, ge=1)
+    samples: int = Field(default=1, ge=1)
     """Responses per question; accuracy is their mean."""
-    temperature: float | None = Field(None, ge=0)
+    temperature: float | None = Field(default=None, ge=0)
     """None takes the sampling law's."""
-    top_p: float | None = Field(None, gt=0, le=1)
+    top_p: float | None = Field(default=None, gt=0, le=1)
     """None takes the sampling law's."""
 
 
 class CheckpointConfig(Strict):
     """What survives a crash."""
 
-    every: int = Field(1, ge=1)
+    every: int = Field(default=1, ge=1)
     """Iterations between checkpoints."""
-    keep: int = Field(2, ge=1)
+    keep: int = Field(default=2, ge=1)
     """Newest checkpoints kept."""
-    keep_every: int = Field(0, ge=0)
+    keep_every: int = Field(default=0, ge=0)
     """Also keep every checkpoint whose iteration is a multiple of this; 0: none."""
 
 
@@ -230,7 +228,7 @@ class RunConfig(Strict):
     """Where the run lives."""
 
     dir: str = "runs/default"
-    trajectories_logged: int = Field(8, ge=0)
+    trajectories_logged: int = Field(default=8, ge=0)
     """Trajectories written out per iteration for people to read."""
     tracker: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
     """Besides metrics.jsonl, which is always written. Needs the extra `vineppo[trackers]`."""
@@ -286,11 +284,11 @@ class Config(Strict):
 class Architecture(Strict):
     """A Llama to start from random weights."""
 
-    hidden_size: int = Field(96, ge=8)
-    layers: int = Field(4, ge=1)
-    heads: int = Field(4, ge=1)
-    intermediate_size: int = Field(256, ge=8)
-    context: int = Field(512, ge=8)
+    hidden_size: int = Field(default=96, ge=8)
+    layers: int = Field(default=4, ge=1)
+    heads: int = Field(default=4, ge=1)
+    intermediate_size: int = Field(default=256, ge=8)
+    context: int = Field(default=512, ge=8)
 
 
 class SftConfig(Strict):
@@ -301,14 +299,14 @@ class SftConfig(Strict):
     """Start from this model, or from random weights (`architecture`) when none."""
     architecture: Architecture = Architecture()
     """Used when policy is none."""
-    learning_rate: float = Field(1e-5, gt=0)
-    warmup_ratio: float = Field(0.03, ge=0, le=1)
-    weight_decay: float = Field(0.0, ge=0)
-    updates: int = Field(1000, ge=1)
-    batch: int = Field(64, ge=1)
-    micro_batch: int = Field(64, ge=1)
+    learning_rate: float = Field(default=1e-5, gt=0)
+    warmup_ratio: float = Field(default=0.03, ge=0, le=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    updates: int = Field(default=1000, ge=1)
+    batch: int = Field(default=64, ge=1)
+    micro_batch: int = Field(default=64, ge=1)
     """Demonstrations per forward pass. Memory only."""
-    max_grad_norm: float = Field(1.0, gt=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
     seed: int = 0
     output: str = "runs/sft"
     """Where the Hugging Face folder is written."""

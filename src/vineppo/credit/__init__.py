@@ -1,0 +1,1 @@
+"""One file per method: what each token of a response earned."""

@@ -1,0 +1,1 @@
+"""Whatever samples continuations of token prefixes."""

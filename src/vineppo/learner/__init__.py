@@ -1,0 +1,1 @@
+"""Log-probs, losses and the update. Knows tokens and advantages, nothing of how they came about."""

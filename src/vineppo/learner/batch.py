@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from vineppo.types import Sample
+from vineppo.types import PromptAndResponse
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +31,7 @@ class Batch:
         return self.token_ids[self.rows, self.columns + 1]
 
 
-def collate(samples: Sequence[Sample], *, device: torch.device | str = "cpu") -> Batch:
+def collate(samples: Sequence[PromptAndResponse], *, device: torch.device | str = "cpu") -> Batch:
     """Pad on the right. The padding id is arbitrary: padded positions are masked and never predicted."""
     lengths = [len(sample.token_ids) for sample in samples]
     token_ids = torch.zeros(len(samples), max(lengths), dtype=torch.long)

@@ -20,6 +20,7 @@ class TokenLogprobs(nn.Module):
     def __init__(self, model: PreTrainedModel, *, temperature: float, chunk: int):
         super().__init__()
         self.model = model
+        self.head = output_embedding(model)
         self.temperature = temperature
         self.chunk = chunk
 
@@ -45,10 +46,18 @@ class TokenLogprobs(nn.Module):
     def _head(
         self, hidden: Float[Tensor, "C D"], targets: Int[Tensor, " C"]
     ) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
-        logits = self.model.get_output_embeddings()(hidden).float() / self.temperature
+        logits = self.head(hidden).float() / self.temperature
         law = logits.log_softmax(-1)
         entropy = -(law.detach().exp() * law.detach()).sum(-1)
         return law.gather(-1, targets[:, None]).squeeze(-1), entropy
+
+
+def output_embedding(model: PreTrainedModel) -> nn.Module:
+    """The linear map from hidden states to logits."""
+    head = model.get_output_embeddings()
+    if head is None:
+        raise UserError(f"policy: {type(model).__name__} has no output embedding; take a causal language model")
+    return head
 
 
 @torch.no_grad()
@@ -56,7 +65,7 @@ def check_head(model: PreTrainedModel) -> None:
     """Refuse a model whose logits are more than its output embedding of the backbone's last hidden state."""
     token_ids = torch.arange(1, 9, device=model.device)[None] % model.config.get_text_config().vocab_size
     whole = model(input_ids=token_ids, use_cache=False).logits
-    split = model.get_output_embeddings()(model.base_model(input_ids=token_ids, use_cache=False).last_hidden_state)
+    split = output_embedding(model)(model.base_model(input_ids=token_ids, use_cache=False).last_hidden_state)
     if not torch.allclose(whole, split, rtol=1e-3, atol=1e-3):
         raise UserError(
             f"policy: {type(model).__name__} changes its logits after the output embedding (soft-capping or scaling), "

@@ -1,0 +1,1 @@
+"""Whole algorithms that compose the rooms below."""

@@ -1,0 +1,1 @@
+"""Where questions come from, and how a response is judged."""

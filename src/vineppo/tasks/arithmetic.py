@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vineppo.errors import UserError
 from vineppo.rng import derive_seed
 from vineppo.seams import Split
 from vineppo.types import Judgement, Outcome, Question
@@ -91,8 +92,8 @@ def demonstrate(chain: Chain, habits: Habits, rng: random.Random) -> str:
 
 
 def read_answer(response: str) -> int | None:
-    """The number after the last `####`, or None."""
-    found = re.search(rf"{ANSWER}(\d+)\s*\Z", response)
+    """The number after the last `####`, or None. More than nine digits are none: int() raises on thousands."""
+    found = re.search(rf"{ANSWER}(\d{{1,9}})\s*\Z", response)
     return int(found[1]) if found else None
 
 
@@ -137,7 +138,7 @@ class Arithmetic:
     def _generate(self, train: int, test: int, seed: int) -> dict[Split, list[Chain]]:
         distinct = self.modulus * (len(self.operators) * len(OPERANDS)) ** self.operations
         if train + test > distinct // 2:
-            raise ValueError(
+            raise UserError(
                 f"task.train_questions {train} + task.test_questions {test} is more than half of the {distinct} chains "
                 f"with task.operations {self.operations}; ask for fewer questions or more operations"
             )

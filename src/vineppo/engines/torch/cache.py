@@ -6,6 +6,7 @@ from without a new prefill.
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -57,8 +58,8 @@ class Trunks:
 def maximal(prefixes: Sequence[TokenIds]) -> list[TokenIds]:
     """The prefixes that no other continues: prefilled once, they cover all the others."""
     ordered = sorted(set(prefixes))
-    following = [*ordered[1:], ()]
-    return [p for p, q in zip(ordered, following, strict=True) if q[: len(p)] != p]
+    covered = {p for p, following in pairwise(ordered) if following[: len(p)] == p}
+    return [p for p in ordered if p not in covered]
 
 
 class RowCache(Cache):
@@ -106,7 +107,9 @@ class _RowLayer(CacheLayerMixin):
 
     def __init__(self, keys: Float[Tensor, "B H L D"], values: Float[Tensor, "B H L D"], length: int):
         super().__init__()
-        self.keys, self.values, self.length = keys, values, length
+        self.keys: Tensor = keys  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.values: Tensor = values  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.length = length
         self.is_initialized = True
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
@@ -159,5 +162,6 @@ def prefill(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Float
         past_key_values=cache,
         use_cache=True,
     )
-    planes = torch.stack([plane for layer in cache.layers for plane in (layer.keys, layer.values)])
+    layers = [layer for layer in cache.layers if isinstance(layer, DynamicLayer)]
+    planes = torch.stack([plane for layer in layers for plane in (layer.keys, layer.values) if plane is not None])
     return [planes[:, row, :, :length] for row, length in enumerate(lengths)]

@@ -98,13 +98,14 @@ class TorchEngine:
 
     def _trunks(self, prefixes: Sequence[TokenIds]) -> list[Tensor]:
         """Keys and values of all but the last token of each prefix: from a kept trajectory, else prefilled once."""
-        missing = maximal([prefix for prefix in prefixes if self._kept.covering(prefix[:-1]) is None])
+        kept = {prefix: self._kept.covering(prefix[:-1]) for prefix in prefixes}
+        missing = maximal([prefix for prefix, trunk in kept.items() if trunk is None])
         fresh = Trunks()
         if missing:
             for tokens, keys_values in zip(missing, prefill(self._model, missing), strict=True):
                 fresh.add(tokens, keys_values)
-        homes = [(fresh.covering(prefix[:-1]), self._kept.covering(prefix[:-1])) for prefix in prefixes]
-        return [own if kept is None else kept for own, kept in homes]
+        trunks = {prefix: fresh.covering(prefix[:-1]) if trunk is None else trunk for prefix, trunk in kept.items()}
+        return [_present(trunks[prefix]) for prefix in prefixes]
 
     def _limit(self, request: Request, sampling: Sampling) -> int:
         """New tokens for a request: what it asks for, within the model's context."""
@@ -126,3 +127,8 @@ class TorchEngine:
             finish=decoded.finish,
             policy_version=self._policy_version,
         )
+
+
+def _present(trunk: Tensor | None) -> Tensor:
+    assert trunk is not None, "every prefix is covered: what was missing has just been prefilled"
+    return trunk

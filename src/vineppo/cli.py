@@ -1,0 +1,174 @@
+"""The command line: the only reader of argv. What is heavy is imported where it is used, so that --help is quick."""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from vineppo.config.estimate import estimate, render, render_sft
+from vineppo.config.load import describe_keys, dump_config, load_config
+from vineppo.config.schema import Config, SftConfig
+from vineppo.errors import UserError
+
+USER_ERROR, INTERRUPTED = 2, 130
+OVERRIDE = re.compile(r"[\w.]*=")
+"""How an override begins. A path may hold `=` too, e.g. runs/lr=1e-3/config.yaml, but not before its first `/`."""
+
+EPILOG = """\
+examples:
+  vineppo train                                        the defaults: VinePPO on arithmetic chains
+  vineppo train configs/arithmetic.yaml credit=ppo     the same run, credited by PPO's value network
+  vineppo train my.yaml credit.rollouts=3 --dry-run    what would happen, and what it would cost
+  vineppo config --keys                                all settings, with their meaning
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command. Returns the exit code: 0 done, 2 wrong input, 130 interrupted."""
+    arguments = parse(argv)
+    try:
+        return run(arguments)
+    except UserError as error:
+        print(f"vineppo: error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("vineppo: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The command that was asked for."""
+    path, overrides = split_words(arguments.words)
+    match arguments.command:
+        case "train":
+            return train(path, overrides, dry_run=arguments.dry_run, resume=arguments.resume)
+        case "sft":
+            return sft(path, overrides, dry_run=arguments.dry_run)
+        case "eval":
+            return evaluate(path, overrides, policy=arguments.policy)
+        case "config":
+            return show_config(path, overrides, model=SftConfig if arguments.sft else Config, keys=arguments.keys)
+        case command:
+            raise AssertionError(f"command {command!r} has no handler")
+
+
+# --- commands ----------------------------------------------------------------------------------------------------
+
+
+def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: bool) -> int:
+    """Train, or say what would happen."""
+    config = load_config(path, overrides)
+    if dry_run:
+        print(dump_config(config))
+        print(render(estimate(config)))
+        return 0
+    from vineppo.trainer import Trainer
+
+    return 0 if Trainer(config, resume=resume).train().finished else INTERRUPTED
+
+
+def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:
+    """Finetune on demonstrations, or say what would happen."""
+    config = load_config(path, overrides, SftConfig)
+    if dry_run:
+        print(dump_config(config))
+        print(render_sft(config))
+        return 0
+    from vineppo.recipes.sft import finetune
+
+    return finetune(config)
+
+
+def evaluate(path: Path | None, overrides: Sequence[str], *, policy: str | None) -> int:
+    """Measure a policy's accuracy."""
+    if policy is not None:
+        # JSON text is YAML text: a folder named 007 or `a: b` stays what it is.
+        overrides = [*overrides, f"policy.path={json.dumps(policy, ensure_ascii=False)}"]
+    config = load_config(path, overrides)
+    from vineppo.trainer import evaluate_policy
+
+    metrics = evaluate_policy(config)
+    print(f"accuracy {metrics['eval/accuracy']:.2%} +- {metrics['eval/standard_error']:.2%}")
+    return 0
+
+
+def show_config(
+    path: Path | None, overrides: Sequence[str], *, model: type[Config] | type[SftConfig], keys: bool
+) -> int:
+    """Print the resolved config, or the reference of all keys."""
+    print(render_keys(model) if keys else dump_config(load_config(path, overrides, model)), end="")
+    return 0
+
+
+def render_keys(model: type[Config] | type[SftConfig]) -> str:
+    """One line a key, in columns."""
+    rows = [("key", "where name is", "type", "default", "meaning")]
+    rows += [(row.key, row.variant, row.type, row.default, row.meaning) for row in describe_keys(model)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+# --- argv --------------------------------------------------------------------------------------------------------
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command, its options and its words."""
+    parser = build_parser()
+    # argparse takes only one run of positional words; those after an option are left over.
+    arguments, rest = parser.parse_known_args(argv)
+    unknown = [word for word in rest if word.startswith("-")]
+    if unknown:
+        parser.error(f"unknown option {unknown[0]}; see vineppo {arguments.command} --help")
+    arguments.words += rest
+    return arguments
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    parser = argparse.ArgumentParser(
+        prog="vineppo",
+        description="RL finetuning of language models with refined credit assignment.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"vineppo {version('vineppo')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    train = add_command(commands, "train", "train a policy")
+    train.add_argument("--resume", action="store_true", help="continue the run in run.dir from its last checkpoint")
+    sft = add_command(commands, "sft", "finetune on demonstrations: make a starting policy")
+    for command in (train, sft):
+        command.add_argument("--dry-run", action="store_true", help="print the config and the cost, then stop")
+    evaluate = add_command(commands, "eval", "measure a policy's accuracy on the test questions")
+    evaluate.add_argument("--policy", metavar="DIR", help="the policy to measure; short for policy.path=DIR")
+    config = add_command(commands, "config", "print the resolved config as YAML")
+    config.add_argument("--keys", action="store_true", help="print all keys with type, default and meaning instead")
+    config.add_argument("--sft", action="store_true", help="the config of `vineppo sft`, not of `vineppo train`")
+    return parser
+
+
+def add_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str
+) -> argparse.ArgumentParser:
+    """A command that takes a config file and overrides."""
+    usage = f"vineppo {name} [options] [CONFIG] [key=value ...]"
+    command = commands.add_parser(name, help=summary, description=summary, usage=usage, allow_abbrev=False)
+    command.add_argument(
+        "words",
+        nargs="*",
+        metavar="CONFIG key=value",
+        help="a YAML file (none: the defaults), then settings that override it, e.g. credit.rollouts=3 credit=ppo",
+    )
+    return command
+
+
+def split_words(words: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """The config file, if there is one, and the overrides."""
+    if words and not OVERRIDE.match(words[0]):
+        return Path(words[0]), list(words[1:])
+    return None, list(words)

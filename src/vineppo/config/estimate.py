@@ -1,0 +1,258 @@
+"""What a run will cost in decoded tokens, before anything is loaded. Torch-free.
+
+    trajectories   batch * L                        L: tokens of a response
+    rollouts       batch * K * sum_k (L - p_k)      p_k: where state k = 0..N-1 is; vine only, nothing otherwise
+    evaluation     questions * samples * L
+
+L and the p_k are assumptions, see `expected_shape`. The upper bound needs none: there every response has
+L = sampling.max_new_tokens and every token starts a step. Identical states are measured once, but counted here as if
+they were all different, so the truth can only be lower.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vineppo.config.schema import (
+    ArithmeticTask,
+    Config,
+    CreditConfig,
+    CustomTask,
+    Gsm8kTask,
+    LinesSteps,
+    PpoCredit,
+    SftConfig,
+    VineCredit,
+    WholeSteps,
+)
+
+LINE_TOKENS = 6
+"""Arithmetic: value, operator, operand, =, result, line break."""
+ANSWER = "####"
+ANSWER_TOKENS = 3
+"""Arithmetic: ####, number, end."""
+GSM8K_TOKENS, GSM8K_STEPS, GSM8K_TEST_QUESTIONS = 150, 4, 1319
+CUSTOM_STEPS, CUSTOM_TEST_QUESTIONS = 8, 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """What one response looks like."""
+
+    length: int
+    """L, tokens."""
+    states: Sequence[int]
+    """[N] where its steps begin."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decoding:
+    """What is decoded for one purpose."""
+
+    sequences: int
+    """Responses or rollouts, each time."""
+    tokens: int
+    """Each time, as expected."""
+    at_most: int
+    """Tokens each time, upper bound."""
+    times: int
+    """Over the run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CostEstimate:
+    """What a run decodes, and how often it updates the policy."""
+
+    trajectories: Decoding
+    """Once an iteration, as are rollouts."""
+    rollouts: Decoding
+    evaluation: Decoding
+    updates: int
+    """Over the run."""
+    assumptions: tuple[str, ...]
+
+    @property
+    def tokens(self) -> int:
+        """Decoded over the run, as expected."""
+        return sum(part.tokens * part.times for part in (self.trajectories, self.rollouts, self.evaluation))
+
+    @property
+    def at_most(self) -> int:
+        """Decoded over the run, upper bound."""
+        return sum(part.at_most * part.times for part in (self.trajectories, self.rollouts, self.evaluation))
+
+
+def estimate(config: Config) -> CostEstimate:
+    """The cost of a whole run."""
+    expected, longest = expected_shape(config), longest_shape(config)
+    iterations, batch = config.training.iterations, config.batch
+    rollouts = batch * rollouts_of(config.credit, expected)
+    responses = evaluation_questions(config) * config.evaluation.samples
+    warmup = config.credit.critic_warmup_iterations if isinstance(config.credit, PpoCredit) else 0
+    return CostEstimate(
+        trajectories=Decoding(
+            sequences=batch, tokens=batch * expected.length, at_most=batch * longest.length, times=iterations
+        ),
+        rollouts=Decoding(
+            sequences=rollouts,
+            tokens=batch * rollout_tokens(config.credit, expected),
+            at_most=batch * rollout_tokens(config.credit, longest),
+            times=iterations,
+        ),
+        evaluation=Decoding(
+            sequences=responses,
+            tokens=responses * expected.length,
+            at_most=responses * longest.length,
+            times=evaluations(iterations, config.evaluation.every),
+        ),
+        updates=config.updates_per_iteration * max(iterations - warmup, 0),
+        assumptions=tuple(assumptions(config, expected)),
+    )
+
+
+# --- shapes ------------------------------------------------------------------------------------------------------
+
+
+def expected_shape(config: Config) -> Shape:
+    """What a response is assumed to look like."""
+    limit = config.sampling.max_new_tokens
+    match config.task:
+        case ArithmeticTask(operations=operations):
+            shape = arithmetic_shape(operations, answer_is_step=not joins_answer(config.steps))
+        case Gsm8kTask():
+            shape = even_shape(GSM8K_TOKENS, GSM8K_STEPS)
+        case CustomTask():
+            shape = even_shape(max(limit // 2, 1), CUSTOM_STEPS)
+    states = (0,) if isinstance(config.steps, WholeSteps) else shape.states
+    return Shape(length=min(shape.length, limit), states=tuple(at for at in states if at < limit))
+
+
+def longest_shape(config: Config) -> Shape:
+    """The response that costs most: it runs to the length limit and every token starts a step."""
+    limit = config.sampling.max_new_tokens
+    return Shape(length=limit, states=range(1 if isinstance(config.steps, WholeSteps) else limit))
+
+
+def arithmetic_shape(operations: int, *, answer_is_step: bool) -> Shape:
+    """Exact for a well-formed response."""
+    lines = operations * LINE_TOKENS
+    return Shape(length=lines + ANSWER_TOKENS, states=range(0, lines + 1 if answer_is_step else lines, LINE_TOKENS))
+
+
+def joins_answer(steps: LinesSteps | WholeSteps) -> bool:
+    """Whether an answer line belongs to the step before it."""
+    return isinstance(steps, LinesSteps) and steps.answer_prefix != "" and ANSWER.startswith(steps.answer_prefix)
+
+
+def even_shape(length: int, steps: int) -> Shape:
+    """Steps of the same length, as nearly as tokens allow."""
+    steps = min(steps, length)
+    return Shape(length=length, states=[k * length // steps for k in range(steps)])
+
+
+# --- counts ------------------------------------------------------------------------------------------------------
+
+
+def rollouts_of(credit: CreditConfig, shape: Shape) -> int:
+    """Rollouts for one trajectory: K from each measured state."""
+    match credit:
+        case VineCredit(rollouts=count, max_states=max_states):
+            return count * len(shape.states[:max_states])
+        case _:
+            return 0
+
+
+def rollout_tokens(credit: CreditConfig, shape: Shape) -> int:
+    """Tokens of these rollouts: each is as long as what is left of the response."""
+    match credit:
+        case VineCredit(rollouts=count, max_states=max_states):
+            return count * sum(shape.length - at for at in shape.states[:max_states])
+        case _:
+            return 0
+
+
+def evaluations(iterations: int, every: int) -> int:
+    """One at the start, one every so often, one at the end."""
+    return 2 if every == 0 else 1 + -(-iterations // every)
+
+
+def evaluation_questions(config: Config) -> int:
+    """Questions of one evaluation."""
+    match config.task:
+        case ArithmeticTask(test_questions=available):
+            pass
+        case Gsm8kTask():
+            available = GSM8K_TEST_QUESTIONS
+        case CustomTask():
+            available = config.evaluation.questions or CUSTOM_TEST_QUESTIONS
+    return min(available, config.evaluation.questions or available)
+
+
+# --- words -------------------------------------------------------------------------------------------------------
+
+
+def assumptions(config: Config, shape: Shape) -> list[str]:
+    """Which figures are guesses, and which way they err."""
+    limit = config.sampling.max_new_tokens
+    lines = [
+        f"Assumed of a response: tokens {shape.length}, steps {len(shape.states)} "
+        f"({shape_reason(config)}; within sampling.max_new_tokens)."
+    ]
+    if isinstance(config.credit, VineCredit):
+        lines += [
+            "A rollout is assumed to be as long as what is left of its trajectory.",
+            "Identical states are measured once but counted here each time, which only lowers the true figure.",
+        ]
+    if isinstance(config.task, Gsm8kTask | CustomTask) and config.evaluation.questions is None:
+        lines.append(f"The test split is assumed to have {evaluation_questions(config):,} questions.")
+    bound = f"every response and rollout runs to sampling.max_new_tokens = {limit}"
+    if isinstance(config.credit, VineCredit) and isinstance(config.steps, LinesSteps):
+        bound += " and every token starts a step; credit.max_states caps it"
+    return [*lines, f"At most: {bound}."]
+
+
+def shape_reason(config: Config) -> str:
+    """Why a response should look so."""
+    match config.task:
+        case ArithmeticTask(operations=operations):
+            return f"{operations} well-formed lines of {LINE_TOKENS} tokens, then {ANSWER}, the number and the end"
+        case Gsm8kTask():
+            return "a typical worked solution, its steps evenly long"
+        case CustomTask():
+            return "half of sampling.max_new_tokens, its steps evenly long; a guess"
+
+
+def render(cost: CostEstimate) -> str:
+    """The estimate as a plain-text table."""
+    parts = {"trajectories": cost.trajectories, "rollouts": cost.rollouts, "evaluation": cost.evaluation}
+    rows: list[Sequence[str]] = [
+        ("decoded tokens", "sequences", "tokens each time", "times", "over the run", "at most")
+    ]
+    for name, part in parts.items():
+        run, at_most = part.tokens * part.times, part.at_most * part.times
+        rows.append((name, *(f"{n:,}" for n in (part.sequences, part.tokens, part.times, run, at_most))))
+    rows.append(("total", "", "", "", f"{cost.tokens:,}", f"{cost.at_most:,}"))
+    iterations = cost.trajectories.times
+    return "\n".join(
+        [
+            *align(rows),
+            "",
+            f"{iterations:,} iterations, {iterations * cost.trajectories.sequences:,} trajectories, "
+            f"{cost.updates:,} updates.",
+            *cost.assumptions,
+        ]
+    )
+
+
+def render_sft(config: SftConfig) -> str:
+    """The cost of supervised finetuning, which decodes nothing."""
+    demonstrations = config.updates * config.batch
+    return f"{config.updates:,} updates of {config.batch:,} demonstrations: {demonstrations:,}. Nothing is decoded."
+
+
+def align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines with the first column to the left and all others to the right."""
+    first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([row[0].ljust(first), *(cell.rjust(width) for cell, width in zip(row[1:], others, strict=True))])
+        for row in rows
+    ]

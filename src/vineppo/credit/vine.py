@@ -1,0 +1,88 @@
+"""VinePPO: the value of a state is the mean reward of K rollouts from it.
+
+    V(s_k) = (1/K) sum_j R(rollout j from s_k),  k = 0..N-1        V(s_N) = R
+    A_k    = V(s_{k+1}) - V(s_k), given to every token of step k
+
+Kazemnejad et al., "VinePPO: Refining Credit Assignment in RL Training of LLMs", arXiv 2410.01679, section 4.
+Unbiased given the trajectory; assumes only that the environment can be reset to a prefix, which text always can.
+Degenerate cases: one step gives R - V(prompt); a state shared by several trajectories (always the prompt) is measured
+once; a trajectory's own reward never enters the values of the states before its end.
+
+Differs from the paper's code in: prefixes are token ids, never re-tokenised text; states are shared across the whole
+batch, not per process; a response cut off by the length limit is kept, with reward 0.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import sqrt
+from statistics import fmean, variance
+
+from vineppo.credit.spread import spread
+from vineppo.environment import Environment, State
+from vineppo.rng import derive_seed
+from vineppo.seams import Progress
+from vineppo.types import Credit, Rollout, Sampling, Scored, StateValue
+
+
+def measured_positions(bounds: Sequence[int], max_states: int | None) -> tuple[int, ...]:
+    """Where the states to measure are: the first `max_states` step beginnings, or all."""
+    return tuple(bounds[:-1][:max_states])
+
+
+def monte_carlo_value(position: int, rollouts: Sequence[Rollout]) -> StateValue:
+    """Mean reward and its standard error (None for a single rollout)."""
+    rewards = [rollout.reward for rollout in rollouts]
+    error = sqrt(variance(rewards) / len(rewards)) if len(rewards) > 1 else None
+    return StateValue(position=position, value=fmean(rewards), standard_error=error, rollouts=tuple(rollouts))
+
+
+def step_advantages(values: Sequence[float]) -> list[float]:
+    """[N] differences of the values [N + 1] before and after each step. They telescope to R - V(s_0)."""
+    return [after - before for before, after in pairwise(values)]
+
+
+def vine_credit(scored: Scored, measured: Sequence[StateValue]) -> Credit:
+    """Advantages from the measured states, in order; states past them take the trajectory's own reward."""
+    known = [
+        StateValue(
+            position=position, value=scored.reward, standard_error=0.0 if position == scored.bounds[-1] else None
+        )
+        for position in scored.bounds[len(measured) :]
+    ]
+    values = (*measured, *known)
+    advantages = step_advantages([state.value for state in values])
+    return Credit(advantages=spread(advantages, scored.bounds), values=values)
+
+
+class VineAssigner:
+    """Samples K rollouts from every distinct state of the batch and credits each step with the change of value."""
+
+    def __init__(self, environment: Environment, *, rollouts: int, max_states: int | None, sampling: Sampling):
+        self._environment = environment
+        self._rollouts = rollouts
+        self._max_states = max_states
+        self._sampling = sampling
+
+    def __call__(self, trajectories: Sequence[Scored], *, seed: int, progress: Progress | None = None) -> list[Credit]:
+        """Measure, then credit."""
+        states = [self._states(scored) for scored in trajectories]
+        distinct = list(dict.fromkeys(state for own in states for state in own.values()))
+        rollouts = self._environment.rollouts(
+            distinct,
+            count=self._rollouts,
+            sampling=self._sampling,
+            seed=derive_seed(seed, "rollouts"),
+            progress=progress,
+        )
+        by_state = dict(zip(distinct, rollouts, strict=True))
+        return [
+            vine_credit(scored, [monte_carlo_value(at, by_state[state]) for at, state in own.items()])
+            for scored, own in zip(trajectories, states, strict=True)
+        ]
+
+    def _states(self, scored: Scored) -> dict[int, State]:
+        own = scored.trajectory
+        return {
+            at: State(question=own.question, prompt_ids=own.prompt_ids, response_ids=own.response_ids[:at])
+            for at in measured_positions(scored.bounds, self._max_states)
+        }

@@ -1,0 +1,125 @@
+"""The language environment: it can be reset to any prefix for free, continued from there, and it judges the end.
+
+Text meets tokens here and nowhere else in the loop: prompts are encoded, finished responses decoded for the judge.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vineppo.rng import derive_seed
+from vineppo.seams import Engine, Progress, Task
+from vineppo.types import (
+    Completion,
+    Finish,
+    Judgement,
+    Outcome,
+    Question,
+    Request,
+    Rollout,
+    Sampling,
+    Trajectory,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class State:
+    """A question, its prompt, and the part of a response already written."""
+
+    question: Question
+    prompt_ids: tuple[int, ...]
+    response_ids: tuple[int, ...]
+
+    @property
+    def prefix(self) -> tuple[int, ...]:
+        """What the policy continues."""
+        return self.prompt_ids + self.response_ids
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Environment:
+    """Questions in, judged continuations out."""
+
+    engine: Engine
+    task: Task
+    encode: Callable[[str], tuple[int, ...]]
+    decode: Callable[[Sequence[int]], str]
+    """Without special tokens."""
+
+    def sample(
+        self,
+        questions: Sequence[Question],
+        *,
+        count: int,
+        sampling: Sampling,
+        seed: int,
+        branches: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Trajectory]:
+        """`count` trajectories per question, group after group. `branches`: rollouts will start inside them."""
+        prompts = [self.encode(question.prompt) for question in questions]
+        requests = [
+            Request(prefix=prompt, count=count, seed=derive_seed(seed, question.id), branches=branches)
+            for question, prompt in zip(questions, prompts, strict=True)
+        ]
+        groups = self.engine.sample(requests, sampling, progress=progress)
+        return [
+            self._trajectory(question, prompt, completion)
+            for question, prompt, group in zip(questions, prompts, groups, strict=True)
+            for completion in group
+        ]
+
+    def rollouts(
+        self,
+        states: Sequence[State],
+        *,
+        count: int,
+        sampling: Sampling,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> list[tuple[Rollout, ...]]:
+        """`count` judged rollouts from each state. Their seeds depend on the state, not on its place in the list."""
+        requests = [
+            Request(
+                prefix=state.prefix,
+                count=count,
+                seed=derive_seed(seed, state.question.id, state.prefix),
+                max_new_tokens=sampling.max_new_tokens - len(state.response_ids),
+            )
+            for state in states
+        ]
+        groups = self.engine.sample(requests, sampling, progress=progress)
+        pairs = [(state, completion) for state, group in zip(states, groups, strict=True) for completion in group]
+        texts = [self.decode(state.response_ids + completion.token_ids) for state, completion in pairs]
+        judgements = self.judge(
+            [state.question for state, _ in pairs], texts, [completion.finish for _, completion in pairs]
+        )
+        judged = iter(
+            Rollout(completion=completion, text=text, reward=judgement.reward)
+            for (_, completion), text, judgement in zip(pairs, texts, judgements, strict=True)
+        )
+        return [tuple(next(judged) for _ in group) for group in groups]
+
+    def judge(
+        self, questions: Sequence[Question], responses: Sequence[str], finishes: Sequence[Finish]
+    ) -> list[Judgement]:
+        """The task judges what ended by itself; what the length limit cut off gets reward 0."""
+        finished = [finish is Finish.TERMINATED for finish in finishes]
+        verdicts = iter(
+            self.task.judge(
+                [q for q, over in zip(questions, finished, strict=True) if over],
+                [r for r, over in zip(responses, finished, strict=True) if over],
+            )
+        )
+        cut_off = Judgement(reward=0.0, outcome=Outcome.TRUNCATED)
+        return [next(verdicts) if over else cut_off for over in finished]
+
+    def _trajectory(self, question: Question, prompt: tuple[int, ...], completion: Completion) -> Trajectory:
+        return Trajectory(
+            question=question,
+            prompt_ids=prompt,
+            response_ids=completion.token_ids,
+            logprobs=completion.logprobs,
+            text=self.decode(completion.token_ids),
+            finish=completion.finish,
+            policy_version=completion.policy_version,
+        )

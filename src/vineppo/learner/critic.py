@@ -1,0 +1,132 @@
+"""PPO's value network: a copy of the policy's backbone with one linear output, trained to predict returns."""
+
+import copy
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from vineppo.config.schema import LearnerConfig, PpoCredit
+from vineppo.learner.batch import collate
+from vineppo.learner.losses import value_loss
+from vineppo.learner.minibatches import micro_batches, minibatches
+from vineppo.learner.optimizer import Optimizer
+from vineppo.metrics import Metrics
+from vineppo.types import PromptAndResponse, Sample
+
+
+class ValueNetwork(nn.Module):
+    """The value of the state before each response token. The output starts at 0 for every state."""
+
+    def __init__(self, policy: PreTrainedModel):
+        super().__init__()
+        self.backbone = copy.deepcopy(policy.base_model)
+        hidden_size = policy.config.get_text_config().hidden_size
+        self.output = nn.Linear(hidden_size, 1, device=policy.device)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(
+        self,
+        token_ids: Int[Tensor, "B L"],
+        attention_mask: Bool[Tensor, "B L"],
+        rows: Int[Tensor, " N"],
+        columns: Int[Tensor, " N"],
+    ) -> Float[Tensor, " N"]:
+        """The hidden state that predicts a token also tells the value of the state before it."""
+        hidden = self.backbone(input_ids=token_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
+        return self.output(hidden[rows, columns].float()).squeeze(-1)
+
+
+class Critic:
+    """The value network and its optimizer. `updates` is the number planned for the whole run."""
+
+    def __init__(self, network: ValueNetwork, settings: LearnerConfig, credit: PpoCredit, *, updates: int):
+        self.network = network
+        self._settings = settings
+        self._value_clip = credit.value_clip
+        self._optimizer = Optimizer(
+            network,
+            learning_rate=credit.critic_learning_rate,
+            weight_decay=settings.weight_decay,
+            max_grad_norm=settings.max_grad_norm,
+            updates=updates,
+            warmup_ratio=settings.warmup_ratio,
+            shape=settings.schedule,
+        )
+
+    @torch.no_grad()
+    def predict(self, samples: Sequence[PromptAndResponse]) -> list[list[float]]:
+        """Per sample, [T] the value before each response token."""
+        values: list[list[float]] = [[]] * len(samples)
+        for micro in micro_batches(samples, range(len(samples)), size=self._settings.micro_batch):
+            predicted = self._forward([samples[i] for i in micro])
+            lengths = [samples[i].response_length for i in micro]
+            for index, part in zip(micro, predicted.split(lengths), strict=True):
+                values[index] = part.tolist()
+        return values
+
+    def update(self, samples: Sequence[Sample], *, seed: int) -> Metrics:
+        """All epochs, over the same minibatches as the policy. Samples carry returns."""
+        old = [torch.tensor(values, device=self._device) for values in self.predict(samples)]
+        returns = [torch.tensor(_returns(sample), device=self._device) for sample in samples]
+        losses, norms = [], []
+        for epoch in range(self._settings.epochs):
+            for chosen in minibatches(len(samples), size=self._settings.minibatch, seed=seed, epoch=epoch):
+                losses.append(self._accumulate(samples, chosen, old, returns))
+                norms.append(self._optimizer.step())
+        finite = [norm for norm in norms if norm is not None]
+        return {
+            "critic/loss": fmean(losses),
+            "critic/updates_nonfinite": float(len(norms) - len(finite)),
+            **({"critic/grad_norm": fmean(finite)} if finite else {}),
+            **explained_variance(torch.cat(old), torch.cat(returns)),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Optimizer and schedule."""
+        return self._optimizer.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken."""
+        self._optimizer.load_state_dict(state)
+
+    def _accumulate(
+        self, samples: Sequence[Sample], chosen: Sequence[int], old: Sequence[Tensor], returns: Sequence[Tensor]
+    ) -> float:
+        """Gradient of the minibatch's token-mean loss; returns the loss."""
+        num_tokens = sum(len(returns[i]) for i in chosen)
+        total = 0.0
+        for micro in micro_batches(samples, chosen, size=self._settings.micro_batch):
+            values = self._forward([samples[i] for i in micro])
+            old_values, targets = torch.cat([old[i] for i in micro]), torch.cat([returns[i] for i in micro])
+            loss = value_loss(values, old_values, targets, clip=self._value_clip).sum() / num_tokens
+            loss.backward()
+            total += loss.item()
+        return total
+
+    def _forward(self, samples: Sequence[PromptAndResponse]) -> Tensor:
+        batch = collate(samples, device=self._device)
+        return self.network(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+
+def explained_variance(values: Float[Tensor, " N"], returns: Float[Tensor, " N"]) -> Metrics:
+    """1 for a perfect critic, 0 for a constant one; nothing where all returns are equal."""
+    variance = returns.var() if len(returns) > 1 else torch.zeros(())
+    if variance == 0:
+        return {}
+    return {"critic/explained_variance": float(1 - (returns - values).var() / variance)}
+
+
+def _returns(sample: Sample) -> tuple[float, ...]:
+    if sample.returns is None:
+        raise ValueError("the critic was given a sample without returns: its credit was not made by a value network")
+    return sample.returns

@@ -1,0 +1,155 @@
+"""The policy update. It knows tokens, advantages and log-probs, and nothing of how credit was assigned.
+
+    loss = mean over the minibatch's tokens of the PPO-clip loss
+         + kl_coefficient * mean over its trajectories of the k3 KL to the starting policy, summed over tokens
+
+Whitening and both means are over the whole minibatch, whatever the micro-batch: accumulated gradients equal those of
+one big batch.
+"""
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vineppo.config.schema import LearnerConfig
+from vineppo.learner.batch import collate
+from vineppo.learner.logprobs import TokenLogprobs
+from vineppo.learner.losses import k3, ppo_clip_loss, whiten
+from vineppo.learner.minibatches import micro_batches, minibatches
+from vineppo.learner.optimizer import Optimizer
+from vineppo.metrics import Metrics
+from vineppo.seams import Progress
+from vineppo.types import PromptAndResponse, Sample
+
+
+class Learner:
+    """Holds the policy, the frozen reference (None: no KL term) and the optimizer.
+
+    `updates` is the number planned for the whole run: the schedule needs it.
+    """
+
+    def __init__(
+        self,
+        policy: TokenLogprobs,
+        reference: TokenLogprobs | None,
+        settings: LearnerConfig,
+        *,
+        updates: int,
+    ):
+        self._policy = policy
+        self._reference = reference
+        self._settings = settings
+        self._optimizer = Optimizer(
+            policy,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            max_grad_norm=settings.max_grad_norm,
+            updates=updates,
+            warmup_ratio=settings.warmup_ratio,
+            shape=settings.schedule,
+        )
+
+    def update(self, samples: Sequence[Sample], *, seed: int, progress: Progress | None = None) -> Metrics:
+        """All epochs over the samples. Raises ValueError when a sample has no response token."""
+        old = score(self._policy, samples, size=self._settings.micro_batch)
+        reference = score(self._reference, samples, size=self._settings.micro_batch) if self._reference else None
+        learning_rate = self._optimizer.learning_rate
+        results: list[Metrics] = []
+        total = self._settings.epochs * -(-len(samples) // self._settings.minibatch)
+        for epoch in range(self._settings.epochs):
+            for chosen in minibatches(len(samples), size=self._settings.minibatch, seed=seed, epoch=epoch):
+                learning_rate = self._optimizer.learning_rate
+                results.append(self._step(samples, chosen, old, reference))
+                if progress is not None:
+                    progress(len(results), total)
+        return {
+            **_means(results),
+            "learning_rate": learning_rate,
+            "sampler_kl": _mean_difference(samples, old),
+            "updates_skipped": sum(r["updates_skipped"] for r in results),
+            "updates_nonfinite": sum(r["updates_nonfinite"] for r in results),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Optimizer and schedule; the weights are saved with the policy."""
+        return self._optimizer.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken."""
+        self._optimizer.load_state_dict(state)
+
+    def _step(
+        self,
+        samples: Sequence[Sample],
+        chosen: Sequence[int],
+        old: Sequence[Float[Tensor, " _"]],
+        reference: Sequence[Float[Tensor, " _"]] | None,
+    ) -> Metrics:
+        """One update."""
+        advantages = self._advantages(samples, chosen)
+        num_tokens = sum(len(samples[i].advantages) for i in chosen)
+        sums: dict[str, float] = dict.fromkeys(("loss/policy", "entropy", "ratio/mean", "ratio/clipped", "kl"), 0.0)
+        for micro in micro_batches(samples, chosen, size=self._settings.micro_batch):
+            batch = collate([samples[i] for i in micro], device=self._device)
+            logprobs, entropies = self._policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
+            old_logprobs = torch.cat([old[i] for i in micro])
+            policy_loss = ppo_clip_loss(
+                logprobs, old_logprobs, torch.cat([advantages[i] for i in micro]), clip=self._settings.clip
+            ).sum()
+            loss = policy_loss / num_tokens
+            if reference is not None:
+                kl = k3(logprobs, torch.cat([reference[i] for i in micro])).sum()
+                loss = loss + self._settings.kl_coefficient * kl / len(chosen)
+                sums["kl"] += kl.item() / len(chosen)
+            loss.backward()
+            ratio = (logprobs.detach() - old_logprobs).exp()
+            sums["loss/policy"] += policy_loss.item() / num_tokens
+            sums["entropy"] += entropies.sum().item() / num_tokens
+            sums["ratio/mean"] += ratio.sum().item() / num_tokens
+            sums["ratio/clipped"] += ((ratio - 1).abs() > self._settings.clip).sum().item() / num_tokens
+        if reference is None:
+            del sums["kl"]
+        veto = not sums["ratio/mean"] <= self._settings.ratio_guard
+        norm = self._optimizer.step(veto=veto)
+        finite = {} if norm is None else {"grad_norm": norm}
+        return {**sums, **finite, "updates_skipped": float(veto), "updates_nonfinite": float(norm is None)}
+
+    def _advantages(self, samples: Sequence[Sample], chosen: Sequence[int]) -> dict[int, Float[Tensor, " _"]]:
+        """The minibatch's advantages, whitened together."""
+        flat = torch.tensor([a for i in chosen for a in samples[i].advantages], device=self._device)
+        if self._settings.whiten:
+            flat = whiten(flat)
+        return dict(zip(chosen, flat.split([len(samples[i].advantages) for i in chosen]), strict=True))
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self._policy.parameters()).device
+
+
+@torch.no_grad()
+def score(policy: TokenLogprobs, samples: Sequence[PromptAndResponse], *, size: int) -> list[Float[Tensor, " _"]]:
+    """Per sample, [T] log-probs of its response tokens under the policy as it is now."""
+    scores: list[Tensor] = [torch.empty(0)] * len(samples)
+    device = next(policy.parameters()).device
+    for micro in micro_batches(samples, range(len(samples)), size=size):
+        batch = collate([samples[i] for i in micro], device=device)
+        logprobs, _ = policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
+        lengths = [samples[i].response_length for i in micro]
+        for index, part in zip(micro, logprobs.split(lengths), strict=True):
+            scores[index] = part
+    return scores
+
+
+def _means(results: Sequence[Metrics]) -> Metrics:
+    """Each metric's mean over the updates that have it."""
+    names = dict.fromkeys(name for result in results for name in result)
+    return {name: fmean(r[name] for r in results if name in r) for name in names}
+
+
+def _mean_difference(samples: Sequence[Sample], scores: Sequence[Tensor]) -> float:
+    sampled = torch.tensor([lp for sample in samples for lp in sample.logprobs], dtype=torch.float64)
+    return float((sampled - torch.cat(list(scores)).double().cpu()).mean())

@@ -1,0 +1,99 @@
+"""Live progress: a bar with phase and ETA on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from vineppo.metrics import Metrics
+from vineppo.seams import Progress as Report
+
+
+class Display:
+    """One bar for the iterations, one for the phase within; a line for each finished iteration.
+
+    It also keeps the seconds spent in each phase, since it is told when phases begin and end.
+    """
+
+    def __init__(self, total: int, *, done: int = 0, unit: str = "iteration"):
+        self._console = Console(highlight=False, file=sys.stdout)
+        self._bars = Progress(
+            TextColumn("{task.description:>12}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._total, self._resumed_at, self._started = total, done, time.monotonic()
+        self._bar: TaskID = self._bars.add_task(unit, total=total, completed=done)
+        self._phase: TaskID = self._bars.add_task("", total=None, visible=False)
+        self.seconds: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[Report]:
+        """Time a phase; the yielded function takes (done, total)."""
+        self._bars.reset(self._phase, description=name, total=None, visible=True)
+        started = time.monotonic()
+        try:
+            yield lambda done, total: self._bars.update(self._phase, completed=done, total=total)
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
+
+    def take_seconds(self) -> dict[str, float]:
+        """Seconds by phase since the last call."""
+        taken, self.seconds = self.seconds, {}
+        return taken
+
+    def advance(self, done: int) -> None:
+        """Move the bar."""
+        self._bars.update(self._bar, completed=done)
+
+    def iteration(self, done: int, metrics: Metrics) -> None:
+        """A line for a finished iteration."""
+        self.advance(done)
+        self._console.print(f"{done:>5}/{self._total}  {describe(metrics)}  {self._eta(done)}", soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """A line for the reader."""
+        self._console.print(text, soft_wrap=True, markup=False)
+
+    def _eta(self, done: int) -> str:
+        here = done - self._resumed_at
+        if here < 1 or done >= self._total:
+            return ""
+        left = (time.monotonic() - self._started) / here * (self._total - done)
+        return f"left {timedelta(seconds=round(left))}"
+
+
+def describe(metrics: Metrics) -> str:
+    """The few metrics a person follows."""
+    parts = []
+    if "reward" in metrics:
+        parts.append(f"reward {metrics['reward']:.3f}")
+    if "eval/accuracy" in metrics:
+        parts.append(f"accuracy {metrics['eval/accuracy']:.1%}")
+    if "completions/mean_length" in metrics:
+        parts.append(f"length {metrics['completions/mean_length']:.0f}")
+    if "kl" in metrics:
+        parts.append(f"kl {metrics['kl']:.3f}")
+    if "time/iteration" in metrics:
+        tokens = sum(value for name, value in metrics.items() if name.startswith("tokens/"))
+        decoding = sum(metrics.get(f"time/{phase}", 0.0) for phase in ("sample", "credit", "evaluate"))
+        parts.append(f"{tokens / max(decoding, 1e-9) / 1000:.1f}k tok/s")
+        parts.append(f"{metrics['time/iteration']:.1f}s")
+    return "  ".join(parts)

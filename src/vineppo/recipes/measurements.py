@@ -1,0 +1,43 @@
+"""What an iteration's records say, as metrics. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from statistics import fmean, pstdev
+
+from vineppo.metrics import Metrics
+from vineppo.types import Credit, Finish, Outcome, Rollout, Scored
+
+
+def trajectory_metrics(scored: Sequence[Scored]) -> Metrics:
+    """Rewards, outcomes, lengths."""
+    groups: dict[str, list[float]] = defaultdict(list)
+    for item in scored:
+        groups[item.trajectory.question.id].append(item.reward)
+    spreads = [pstdev(rewards) for rewards in groups.values()]
+    outcomes = Counter(item.judgement.outcome for item in scored)
+    lengths = [len(item.trajectory.response_ids) for item in scored]
+    return {
+        "reward": fmean(item.reward for item in scored),
+        "reward_std": fmean(spreads),
+        "frac_reward_zero_std": fmean(spread == 0 for spread in spreads),
+        **{f"outcome/{outcome}": outcomes[outcome] / len(scored) for outcome in Outcome if outcomes[outcome]},
+        "completions/mean_length": fmean(lengths),
+        "completions/clipped_ratio": fmean(item.trajectory.finish is Finish.TRUNCATED for item in scored),
+        "steps/mean": fmean(item.num_steps for item in scored),
+        "tokens/trajectories": float(sum(lengths)),
+    }
+
+
+def credit_metrics(credits: Sequence[Credit]) -> Metrics:
+    """What was measured for credit. A state shared by several trajectories holds the same rollouts: counted once."""
+    measured = {id(value.rollouts): value.rollouts for credit in credits for value in credit.values if value.rollouts}
+    rollouts: list[Rollout] = [rollout for state in measured.values() for rollout in state]
+    metrics: Metrics = {"credit/advantage_std": pstdev(a for credit in credits for a in credit.advantages)}
+    if rollouts:
+        metrics |= {
+            "credit/states": float(len(measured)),
+            "credit/rollouts": float(len(rollouts)),
+            "credit/rollouts_truncated": fmean(r.completion.finish is Finish.TRUNCATED for r in rollouts),
+            "tokens/rollouts": float(sum(len(r.completion.token_ids) for r in rollouts)),
+        }
+    return metrics

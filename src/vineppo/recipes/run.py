@@ -1,0 +1,161 @@
+"""One training run from start to summary: the loop, its directory, its checkpoints, its progress."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from vineppo.checkpoint import prune_checkpoints
+from vineppo.config.schema import Config
+from vineppo.metrics import Metrics
+from vineppo.policy import load_policy
+from vineppo.progress import Display
+from vineppo.recipes import resume as resuming
+from vineppo.recipes.build import build_evaluation_sampling, build_loop
+from vineppo.recipes.evaluation import evaluate
+from vineppo.recipes.interrupt import Interrupt
+from vineppo.recipes.policy_iteration import Experience
+from vineppo.recipes.records import trajectory_records
+from vineppo.recipes.resume import Position
+from vineppo.recipes.summary import summarise
+from vineppo.rng import derive_seed
+from vineppo.run_dir import RunDir
+from vineppo.seams import Task
+from vineppo.tracking import build_tracker
+
+Report = Callable[[Path], object]
+"""Writes the report of a run directory."""
+
+
+class Run:
+    """A run that can be started, stopped at any moment, and continued.
+
+    Making one checks everything that can be checked before expensive work, and raises UserError.
+    """
+
+    def __init__(self, config: Config, task: Task, *, resume: bool, report: Report):
+        self._config, self._task, self._report = config, task, report
+        self.directory = RunDir(Path(config.run.dir))
+        self._policy = load_policy(config.policy.path, device=config.policy.device)
+        self._loop = build_loop(config, self._policy, task)
+        self._test = task.questions("test")[: config.evaluation.questions]
+        self.directory.open(config, resume=resume)
+        checkpoint = resuming.newest(self.directory.checkpoints)
+        self._position = Position() if checkpoint is None else resuming.restore(checkpoint, self._loop, self._policy)
+        self._saved = self._position.iteration
+        self._between_iterations = True
+        self.directory.rewind_metrics(-1 if checkpoint is None else self._position.iteration)
+        self._tracker = build_tracker(config.run.tracker, self.directory.root, config.model_dump())
+        self._interrupt = Interrupt()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all iterations are done."""
+        return self._position.iteration >= self._config.training.iterations
+
+    def run(self) -> bool:
+        """Train to the end; False when interrupted, with everything saved."""
+        iterations = self._config.training.iterations
+        display = Display(iterations, done=self._position.iteration)
+        with display, self._interrupt.installed():
+            try:
+                if not self.directory.read_metrics():
+                    self._start(display)
+                while not self.finished:
+                    self._iterate(self._position.iteration + 1, display)
+            except KeyboardInterrupt:
+                self._save_if_consistent()
+                display.say(
+                    f"interrupted after iteration {self._saved} of {iterations}; "
+                    "the same command with --resume continues from there"
+                )
+                return False
+        self._finish()
+        return True
+
+    def _start(self, display: Display) -> None:
+        """Line 0: the starting policy."""
+        metrics = {"iteration": 0.0, **self._evaluate(display)}
+        self._record(metrics, self._position, display)
+
+    def _iterate(self, iteration: int, display: Display) -> None:
+        started = time.monotonic()
+        experience = self._loop.collect(iteration, display)
+        self._between_iterations = False
+        with self._interrupt.deferred():
+            metrics = self._loop.learn(experience, display)
+            if self._is_due(iteration):
+                metrics |= self._evaluate(display)
+            metrics |= {"iteration": float(iteration), "time/iteration": time.monotonic() - started}
+            self._position = self._advanced(metrics)
+            self._write_trajectories(experience)
+            self._record(metrics, self._position, display)
+            self._between_iterations = True
+            if iteration % self._config.checkpoint.every == 0 or self.finished:
+                self._save()
+
+    def _evaluate(self, display: Display) -> Metrics:
+        with display.phase("evaluate") as progress:
+            return evaluate(
+                self._loop.environment,
+                self._test,
+                samples=self._config.evaluation.samples,
+                sampling=build_evaluation_sampling(self._config),
+                seed=derive_seed(self._config.training.seed, "evaluation"),
+                progress=progress,
+            )
+
+    def _is_due(self, iteration: int) -> bool:
+        every = self._config.evaluation.every
+        return iteration == self._config.training.iterations or (every > 0 and iteration % every == 0)
+
+    def _advanced(self, metrics: Metrics) -> Position:
+        before = self._position
+        learned = int(metrics["iteration"]) > self._loop.critic_warmup
+        return Position(
+            iteration=int(metrics["iteration"]),
+            updates=before.updates + (self._config.updates_per_iteration if learned else 0),
+            num_tokens=before.num_tokens + _decoded(metrics),
+            seconds=before.seconds + metrics["time/iteration"],
+        )
+
+    def _record(self, metrics: Metrics, position: Position, display: Display) -> None:
+        metrics |= {f"time/{phase}": seconds for phase, seconds in display.take_seconds().items()}
+        metrics |= {
+            "updates": float(position.updates),
+            "num_tokens": float(position.num_tokens),
+            "time/total": position.seconds,
+        }
+        self.directory.append_metrics(metrics)
+        display.iteration(position.iteration, metrics)
+        if self._tracker is not None:
+            self._tracker.log(metrics, position.iteration)
+        if "eval/accuracy" in metrics:
+            self._report(self.directory.root)
+
+    def _write_trajectories(self, experience: Experience) -> None:
+        count = self._config.run.trajectories_logged
+        if count:
+            records = trajectory_records(experience, self._loop.token_texts, count=count)
+            self.directory.write_trajectories(experience.iteration, records)
+
+    def _save(self) -> None:
+        resuming.save(self.directory.checkpoints, self._loop, self._policy, self._position)
+        self._saved = self._position.iteration
+        kept = self._config.checkpoint
+        prune_checkpoints(self.directory.checkpoints, keep=kept.keep, keep_every=kept.keep_every)
+
+    def _save_if_consistent(self) -> None:
+        """After an interruption: weights changed half-way through an update are no iteration's, and stay unsaved."""
+        if self._between_iterations and self._position.iteration > self._saved:
+            self._save()
+
+    def _finish(self) -> None:
+        self._policy.save(self.directory.policy)
+        self.directory.write_summary(summarise(self._config, self.directory.read_metrics()))
+        self._report(self.directory.root)
+        if self._tracker is not None:
+            self._tracker.close()
+
+
+def _decoded(metrics: Metrics) -> int:
+    return int(sum(value for name, value in metrics.items() if name.startswith("tokens/")))

@@ -1,0 +1,89 @@
+"""Supervised finetuning on a task's demonstrations: how a starting policy is made.
+
+loss = - mean over the batch's response tokens of log pi(token | prompt, response so far)
+"""
+
+from pathlib import Path
+
+from vineppo.config.schema import ArithmeticTask, SftConfig
+from vineppo.errors import UserError
+from vineppo.learner.batch import collate
+from vineppo.learner.logprobs import TokenLogprobs, check_head
+from vineppo.learner.minibatches import micro_batches
+from vineppo.learner.optimizer import Optimizer
+from vineppo.policy import Policy, load_policy, new_policy
+from vineppo.progress import Display
+from vineppo.tasks.arithmetic_tokenizer import build_tokenizer
+from vineppo.tasks.demonstrations import Demonstration, endless_demonstrations
+from vineppo.types import PromptAndResponse
+
+LOG_EVERY = 50
+"""Updates between lines."""
+CHUNK = 8192
+"""Positions per vocabulary-wide softmax."""
+
+
+def finetune(config: SftConfig) -> int:
+    """Train and write the Hugging Face folder `config.output`. Returns the exit code."""
+    output = Path(config.output)
+    if output.exists() and any(output.iterdir()):
+        raise UserError(f"output {output} is not empty; give another output, or delete it")
+    demonstrations = endless_demonstrations(config.task, seed=config.seed)
+    policy = starting_policy(config)
+    check_head(policy.model)
+    scorer = TokenLogprobs(policy.model, temperature=1.0, chunk=CHUNK)
+    optimizer = Optimizer(
+        scorer,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        updates=config.updates,
+        warmup_ratio=config.warmup_ratio,
+        shape="linear",
+    )
+    with Display(config.updates, unit="update") as display:
+        for update in range(1, config.updates + 1):
+            batch = [tokenize(policy, next(demonstrations)) for _ in range(config.batch)]
+            loss = accumulate(scorer, batch, micro_batch=config.micro_batch)
+            optimizer.step()
+            display.advance(update)
+            if update % LOG_EVERY == 0 or update == config.updates:
+                display.say(f"{update:>6}/{config.updates}  loss {loss:.4f}")
+    policy.save(output)
+    print(f"policy written to {output}")
+    return 0
+
+
+def accumulate(scorer: TokenLogprobs, batch: list[PromptAndResponse], *, micro_batch: int) -> float:
+    """Add the gradient of the batch's token-mean loss; return the loss."""
+    num_tokens = sum(item.response_length for item in batch)
+    device = scorer.model.device
+    total = 0.0
+    for micro in micro_batches(batch, range(len(batch)), size=micro_batch):
+        padded = collate([batch[i] for i in micro], device=device)
+        logprobs, _ = scorer(padded.token_ids, padded.attention_mask, padded.rows, padded.columns)
+        loss = -logprobs.sum() / num_tokens
+        loss.backward()
+        total += loss.item()
+    return total
+
+
+def tokenize(policy: Policy, demonstration: Demonstration) -> PromptAndResponse:
+    """Prompt, response and the end token."""
+    prompt, response = demonstration
+    prompt_ids = policy.tokenizer(prompt).input_ids
+    response_ids = policy.tokenizer(response, add_special_tokens=False).input_ids
+    token_ids = (*prompt_ids, *response_ids, *policy.end_ids[:1])[: policy.context]
+    return PromptAndResponse(token_ids=token_ids, prompt_length=len(prompt_ids))
+
+
+def starting_policy(config: SftConfig) -> Policy:
+    """A given model, or a small one with random weights."""
+    if config.policy is not None:
+        return load_policy(config.policy.path, device=config.policy.device)
+    if not isinstance(config.task, ArithmeticTask):
+        raise UserError(
+            f"policy is none, but only task arithmetic brings a tokenizer to start from nothing; task is "
+            f"{config.task.name}: set policy.path to a Hugging Face folder"
+        )
+    return new_policy(config.architecture, build_tokenizer(config.task.modulus), seed=config.seed, device=config.device)

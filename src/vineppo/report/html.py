@@ -1,0 +1,48 @@
+"""The report of a run: one HTML file that needs nothing else, neither network nor server."""
+
+import base64
+import hashlib
+import os
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from vineppo.report.page import Page, make_page
+from vineppo.report.run_data import read_run
+
+FILE_NAME = "report.html"
+
+
+def write_report(run_dir: Path) -> Path:
+    """Read a run directory, finished or not, and write its report into it. The old one stays until the new is whole."""
+    html = render(make_page(read_run(run_dir)))
+    path = run_dir / FILE_NAME
+    unfinished = run_dir / f".{FILE_NAME}.{os.getpid()}.tmp"
+    unfinished.write_text(html, encoding="utf-8")
+    os.replace(unfinished, path)
+    return path
+
+
+def render(page: Page) -> str:
+    """The page as HTML. Every value is escaped; only our own style sheet and script are not."""
+    environment = Environment(
+        loader=PackageLoader("vineppo", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = environment.get_template("run.js.jinja").render()
+    return environment.get_template("run.html.jinja").render(
+        page=page,
+        style=Markup(environment.get_template("run.css.jinja").render()),
+        script=Markup(script),
+        script_hash=content_hash(script),
+    )
+
+
+def content_hash(script: str) -> str:
+    """The script's name in the content security policy: the browser runs this one and no other."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"

@@ -1,0 +1,41 @@
+"""Worked solutions for supervised finetuning."""
+
+import random
+from collections.abc import Iterator
+
+from vineppo.config.schema import ArithmeticTask, TaskConfig
+from vineppo.errors import UserError
+from vineppo.rng import derive_seed
+from vineppo.tasks.arithmetic import Arithmetic, Habits, demonstrate, make_habits
+from vineppo.tasks.build import build_task
+from vineppo.tasks.gsm8k import Gsm8k
+
+Demonstration = tuple[str, str]
+"""Prompt and response."""
+
+
+def endless_demonstrations(config: TaskConfig, *, seed: int) -> Iterator[Demonstration]:
+    """Demonstrations of the training split, without end, in an order that depends on the seed alone."""
+    rng = random.Random(derive_seed(seed, "demonstrations"))
+    match build_task(config), config:
+        case Arithmetic() as task, ArithmeticTask() as knobs:
+            habits = make_habits(
+                operators=knobs.operators, count=knobs.habits, probability=knobs.habit_probability, seed=knobs.seed
+            )
+            return _fresh_chains(task, habits, rng)
+        case Gsm8k() as task, _:
+            return _drawn(task.demonstrations("train"), rng)
+        case _:
+            raise UserError(f"task {config.name} has no demonstrations; take task arithmetic or gsm8k")
+
+
+def _fresh_chains(task: Arithmetic, habits: Habits, rng: random.Random) -> Iterator[Demonstration]:
+    while True:
+        chain = task.random_chain(rng)
+        if not task.is_test(chain):
+            yield chain.prompt, demonstrate(chain, habits, rng)
+
+
+def _drawn(known: list[Demonstration], rng: random.Random) -> Iterator[Demonstration]:
+    while True:
+        yield rng.choice(known)

@@ -1,0 +1,100 @@
+"""GSM8K (Cobbe et al., arXiv 2110.14168), and any dataset of its form: a worked solution, the answer last.
+
+    Natalia sold 48/2 = <<48/2=24>>24 clips in May.
+    Natalia sold 48+24 = <<48+24=72>>72 clips altogether in April and May.
+    #### 72
+
+The judge reads the number after the last `####` of a response and compares it exactly.
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+from vineppo.errors import UserError
+from vineppo.seams import Split
+from vineppo.tasks.rows import one_line, read_rows, text_column
+from vineppo.types import Judgement, Outcome, Question
+
+ANSWER = "####"
+QUESTION = "{question}"
+
+NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+")
+CALCULATOR = re.compile(r"<<[^<>]*>>")
+CLEANED = str.maketrans({"$": "", ",": "", "\N{MINUS SIGN}": "-"})
+
+
+class Gsm8k:
+    """The task. Columns `question` and `answer`; both splits are read and checked at once."""
+
+    def __init__(self, path: str, subset: str | None, template: str):
+        if QUESTION not in template:
+            raise UserError(
+                f"task.template {one_line(repr(template))} lacks {QUESTION}; write {QUESTION} where the question goes"
+            )
+        self._questions: dict[Split, list[Question]] = {}
+        self._solutions: dict[Split, list[str]] = {}
+        splits: tuple[Split, ...] = ("train", "test")
+        for split in splits:
+            rows = read_rows(path, split, subset=subset)
+            where = f"task.path {path!r}, split {split!r}"
+            prompts = [template.replace(QUESTION, text) for text in text_column(rows, "question", where)]
+            solutions = text_column(rows, "answer", where)
+            answers = gold_answers(solutions, where)
+            self._solutions[split] = solutions
+            self._questions[split] = [
+                Question(id=f"{split}-{i}", prompt=prompt, answer=answer)
+                for i, (prompt, answer) in enumerate(zip(prompts, answers, strict=True))
+            ]
+
+    def questions(self, split: Split) -> Sequence[Question]:
+        """In the order of the dataset."""
+        return self._questions[split]
+
+    def judge(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Judgement]:
+        """1 for the right number after the last `####`."""
+        return [judge_one(q.answer, r) for q, r in zip(questions, responses, strict=True)]
+
+    def demonstrations(self, split: Split) -> list[tuple[str, str]]:
+        """Pairs of prompt and response for supervised finetuning: a line break, then the gold solution.
+
+        The `<<48/2=24>>` annotations are taken out: they are for a calculator that nobody runs here. What the
+        paper's SFT data did with them is not known to us.
+        """
+        pairs = zip(self._questions[split], self._solutions[split], strict=True)
+        return [(question.prompt, "\n" + CALCULATOR.sub("", solution)) for question, solution in pairs]
+
+
+def gold_answers(solutions: Sequence[str], where: str) -> list[str]:
+    """The number that ends each gold solution."""
+    answers = []
+    for number, solution in enumerate(solutions, 1):
+        answer = read_answer(solution)
+        if answer is None:
+            raise UserError(
+                f"{where}: column 'answer' of row {number} has no single number after {ANSWER}: "
+                f"{one_line(repr(solution[-60:]))}; end it with a line such as '{ANSWER} 72'"
+            )
+        answers.append(answer)
+    return answers
+
+
+def read_answer(response: str) -> str | None:
+    """The number after the last `####`, on its line; None where there is none, or more than one.
+
+    `$`, thousands commas, units and a full stop are passed over. Two numbers (`5/2`, `10-12`, `3 or 4`) are no answer:
+    taking either would reward hedging.
+    """
+    _, marker, after = response.rpartition(ANSWER)
+    line = after.strip().partition("\n")[0]
+    numbers = NUMBER.findall(line.translate(CLEANED))
+    return numbers[0] if marker and len(numbers) == 1 else None
+
+
+def judge_one(answer: str, response: str) -> Judgement:
+    """Compare as decimals: exact, and unlike `int` without a limit on the number of digits."""
+    found = read_answer(response)
+    if found is None:
+        return Judgement(reward=0.0, outcome=Outcome.UNPARSEABLE)
+    right = Decimal(found) == Decimal(answer)
+    return Judgement(reward=float(right), outcome=Outcome.CORRECT if right else Outcome.WRONG)

@@ -1,0 +1,68 @@
+"""The Python API: a config, and if you like a task of your own.
+
+task = RewardTask(train=rows, test=more_rows, reward=my_reward)
+result = Trainer(load_config("configs/arithmetic.yaml"), task=task).train()
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vineppo.config.schema import Config
+from vineppo.metrics import Metrics
+from vineppo.policy import load_policy
+from vineppo.recipes.build import build_environment, build_evaluation_sampling
+from vineppo.recipes.evaluation import evaluate
+from vineppo.recipes.run import Run
+from vineppo.report.html import write_report
+from vineppo.rng import derive_seed
+from vineppo.seams import Task
+from vineppo.tasks.build import build_task
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What training left behind."""
+
+    finished: bool
+    """False when it was interrupted; the same call with resume=True continues."""
+    directory: Path
+    policy: Path
+    """The trained model as a Hugging Face folder, once finished."""
+    metrics: list[Metrics]
+    """A record an iteration; the first is the starting policy's evaluation."""
+
+    @property
+    def accuracy(self) -> float:
+        """Of the last evaluation."""
+        return [m["eval/accuracy"] for m in self.metrics if "eval/accuracy" in m][-1]
+
+
+class Trainer:
+    """One training run. Making it checks the input and loads the model; raises UserError for what cannot work."""
+
+    def __init__(self, config: Config, *, task: Task | None = None, resume: bool = False):
+        self._run = Run(config, build_task(config.task) if task is None else task, resume=resume, report=write_report)
+
+    def train(self) -> Result:
+        """To the end, or until Ctrl-C."""
+        finished = self._run.run()
+        directory = self._run.directory
+        return Result(
+            finished=finished,
+            directory=directory.root,
+            policy=directory.policy,
+            metrics=directory.read_metrics(),
+        )
+
+
+def evaluate_policy(config: Config, *, task: Task | None = None) -> Metrics:
+    """Accuracy of `config.policy` on the test split, without training."""
+    task = build_task(config.task) if task is None else task
+    policy = load_policy(config.policy.path, device=config.policy.device)
+    return evaluate(
+        build_environment(policy, task, config.engine),
+        task.questions("test")[: config.evaluation.questions],
+        samples=config.evaluation.samples,
+        sampling=build_evaluation_sampling(config),
+        seed=derive_seed(config.training.seed, "evaluation"),
+    )

@@ -1,0 +1,172 @@
+import random
+
+import pytest
+
+from vineppo.config.estimate import (
+    arithmetic_shape,
+    estimate,
+    evaluations,
+    even_shape,
+    expected_shape,
+    render,
+    render_sft,
+)
+from vineppo.config.load import load_config
+from vineppo.config.schema import Config, SftConfig
+from vineppo.steps import line_starts, token_bounds
+from vineppo.tasks.arithmetic import Chain, demonstrate, make_habits
+from vineppo.tasks.arithmetic_tokenizer import build_tokenizer
+
+
+def small(*overrides: str) -> Config:
+    """Two operations: 2 lines of 6 tokens and an answer of 3. 2 questions x 4 trajectories, 5 iterations."""
+    base = [
+        "task.operations=2",
+        "task.test_questions=10",
+        "credit.rollouts=3",
+        "sampling.max_new_tokens=20",
+        "training.questions=2",
+        "training.trajectories=4",
+        "training.iterations=5",
+        "learner.minibatch=4",
+        "evaluation.every=2",
+        "evaluation.samples=2",
+    ]
+    if any(override.startswith("credit=") for override in overrides):
+        base.remove("credit.rollouts=3")
+    if any(override.startswith("task=") for override in overrides):
+        base = [override for override in base if not override.startswith("task.")]
+    return load_config(None, [*base, *overrides])
+
+
+def test_trajectories_cost_their_length():
+    cost = estimate(small())
+    assert (cost.trajectories.sequences, cost.trajectories.times) == (8, 5)
+    assert cost.trajectories.tokens == 8 * 15
+    assert cost.trajectories.at_most == 8 * 20
+
+
+def test_rollouts_cost_what_is_left_at_each_state():
+    cost = estimate(small())
+    assert cost.rollouts.sequences == 8 * 3 * 2
+    assert cost.rollouts.tokens == 8 * 3 * (15 + 9)
+    assert cost.rollouts.at_most == 8 * 3 * 210  # 20 + 19 + ... + 1
+
+
+def test_evaluation_costs_a_response_per_question_and_sample():
+    cost = estimate(small())
+    assert (cost.evaluation.sequences, cost.evaluation.times) == (20, 4)
+    assert (cost.evaluation.tokens, cost.evaluation.at_most) == (300, 400)
+
+
+def test_totals_are_over_the_run():
+    cost = estimate(small())
+    assert cost.tokens == 5 * 120 + 5 * 576 + 4 * 300
+    assert cost.at_most == 5 * 160 + 5 * 5040 + 4 * 400
+    assert cost.updates == 5 * 2 * 2  # 2 epochs of 8 / 4 minibatches
+
+
+def test_max_states_limits_rollouts_and_their_upper_bound():
+    rollouts = estimate(small("credit.max_states=1")).rollouts
+    assert (rollouts.sequences, rollouts.tokens, rollouts.at_most) == (24, 8 * 3 * 15, 8 * 3 * 20)
+
+
+@pytest.mark.parametrize("name", ["ppo", "grpo", "rloo"])
+def test_only_vines_need_rollouts(name):
+    rollouts = estimate(small(f"credit={name}")).rollouts
+    assert (rollouts.sequences, rollouts.tokens, rollouts.at_most) == (0, 0, 0)
+
+
+def test_iterations_that_only_warm_the_critic_update_no_policy():
+    assert estimate(small("credit=ppo", "credit.critic_warmup_iterations=2")).updates == 3 * 4
+    assert estimate(small("credit=ppo", "credit.critic_warmup_iterations=9")).updates == 0
+
+
+def test_the_whole_response_as_one_step_has_one_state():
+    rollouts = estimate(small("steps=whole")).rollouts
+    assert (rollouts.tokens, rollouts.at_most) == (8 * 3 * 15, 8 * 3 * 20)
+
+
+def test_an_answer_line_that_is_its_own_step_is_one_state_more():
+    assert estimate(small("steps.answer_prefix=''")).rollouts.tokens == 8 * 3 * (15 + 9 + 3)
+    assert estimate(small("steps.answer_prefix=Answer")).rollouts.tokens == 8 * 3 * (15 + 9 + 3)
+    assert estimate(small("steps.answer_prefix='##'")).rollouts.tokens == 8 * 3 * (15 + 9)
+
+
+def test_no_response_is_longer_than_the_limit():
+    shape = expected_shape(small("sampling.max_new_tokens=8"))
+    assert (shape.length, list(shape.states)) == (8, [0, 6])
+    shape = expected_shape(small("sampling.max_new_tokens=6"))
+    assert (shape.length, list(shape.states)) == (6, [0])
+
+
+def test_gsm8k_is_assumed_to_take_150_tokens_in_4_steps():
+    shape = expected_shape(load_config(None, ["task=gsm8k"]))
+    assert (shape.length, list(shape.states)) == (150, [0, 37, 75, 112])
+    assert estimate(load_config(None, ["task=gsm8k", "evaluation.samples=3"])).evaluation.sequences == 3957
+
+
+def test_another_task_is_assumed_to_take_half_the_limit_in_8_steps():
+    shape = expected_shape(small("task=custom"))
+    assert (shape.length, list(shape.states)) == (10, [0, 1, 2, 3, 5, 6, 7, 8])
+    assert estimate(small("task=custom", "evaluation.questions=7")).evaluation.sequences == 14
+
+
+def test_there_are_never_more_steps_than_tokens():
+    assert list(even_shape(2, 4).states) == [0, 1]
+    assert expected_shape(small("task=custom", "sampling.max_new_tokens=1")).length == 1
+
+
+def test_evaluation_takes_no_more_questions_than_there_are():
+    assert estimate(small("evaluation.questions=4")).evaluation.sequences == 8
+    assert estimate(small("evaluation.questions=400")).evaluation.sequences == 20
+
+
+@pytest.mark.parametrize(
+    ("iterations", "every", "times"),
+    [(5, 0, 2), (5, 1, 6), (5, 2, 4), (4, 2, 3), (5, 5, 2), (5, 10, 2)],
+)
+def test_evaluations_are_at_the_start_every_so_often_and_at_the_end(iterations, every, times):
+    assert evaluations(iterations, every) == times
+
+
+@pytest.mark.parametrize(("answer_prefix", "answer_is_step"), [("####", False), ("", True)])
+def test_the_arithmetic_shape_is_that_of_a_real_demonstration(answer_prefix, answer_is_step):
+    chain = Chain(start=7, links=(("+", 9), ("*", 3), ("-", 2)), modulus=50)
+    text = demonstrate(chain, make_habits(operators="+", count=0, probability=0, seed=0), random.Random(0))
+    tokenizer = build_tokenizer(50)
+    pieces = [tokenizer.decode([token]) for token in tokenizer(text).input_ids] + [""]  # the end token is no text
+    shape = arithmetic_shape(3, answer_is_step=answer_is_step)
+    assert token_bounds(line_starts(text, answer_prefix), pieces) == (*shape.states, shape.length)
+
+
+def test_the_table_shows_the_figures():
+    lines = render(estimate(small())).splitlines()
+    assert [line.split() for line in lines[1:5]] == [
+        ["trajectories", "8", "120", "5", "600", "800"],
+        ["rollouts", "48", "576", "5", "2,880", "25,200"],
+        ["evaluation", "20", "300", "4", "1,200", "1,600"],
+        ["total", "4,680", "27,600"],
+    ]
+    assert len({len(line) for line in lines[:5]}) == 1
+    assert "5 iterations, 40 trajectories, 20 updates." in lines
+
+
+def test_the_table_says_what_is_assumed():
+    text = render(estimate(small()))
+    assert "Assumed of a response: tokens 15, steps 2 (2 well-formed lines of 6 tokens" in text
+    assert "A rollout is assumed to be as long as what is left" in text
+    assert "Identical states are measured once but counted here each time, which only lowers the true figure." in text
+    assert "At most: every response and rollout runs to sampling.max_new_tokens = 20" in text
+
+
+def test_assumptions_that_do_not_apply_are_left_out():
+    assert "ollout is assumed" not in render(estimate(small("credit=rloo")))
+    assert "The test split is assumed to have 1,319 questions." in render(estimate(load_config(None, ["task=gsm8k"])))
+    assert "The test split" not in render(estimate(small()))
+
+
+def test_supervised_finetuning_counts_demonstrations():
+    assert render_sft(SftConfig(updates=1000, batch=8)) == (
+        "1,000 updates of 8 demonstrations: 8,000. Nothing is decoded."
+    )

@@ -1,0 +1,38 @@
+import json
+
+import pytest
+
+from vineppo.config.schema import ArithmeticTask, CustomTask, Gsm8kTask
+from vineppo.errors import UserError
+from vineppo.tasks.arithmetic import Arithmetic
+from vineppo.tasks.build import build_task
+from vineppo.tasks.gsm8k import Gsm8k
+
+
+def test_arithmetic_takes_all_its_knobs():
+    config = ArithmeticTask(
+        operations=2, modulus=12, operators="+-", train_questions=7, test_questions=3, seed=5, habits=0
+    )
+    task = build_task(config)
+    assert isinstance(task, Arithmetic)
+    same = Arithmetic(operations=2, modulus=12, operators="+-", train_questions=7, test_questions=3, seed=5)
+    assert task.questions("train") == same.questions("train")
+    assert len(task.questions("test")) == 3
+
+
+def test_gsm8k_takes_path_and_template(tmp_path):
+    for split in ("train", "test"):
+        row = {"question": f"{split}?", "answer": "#### 1"}
+        (tmp_path / f"{split}.jsonl").write_text(json.dumps(row))
+    task = build_task(Gsm8kTask(path=str(tmp_path), template="Q: {question}"))
+    assert isinstance(task, Gsm8k)
+    assert [question.prompt for question in task.questions("test")] == ["Q: test?"]
+
+
+def test_the_default_gsm8k_template_has_its_slot():
+    assert "{question}" in Gsm8kTask().template
+
+
+def test_a_custom_task_comes_from_the_python_api_only():
+    with pytest.raises(UserError, match=r"task\.name 'custom' .* Python API, or set task\.name to arithmetic or gsm8k"):
+        build_task(CustomTask())

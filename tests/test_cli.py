@@ -1,0 +1,243 @@
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from vineppo.cli import main
+from vineppo.config.load import load_config
+from vineppo.config.schema import Config, PolicyConfig, PpoCredit, SftConfig, VineCredit
+from vineppo.errors import UserError
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """Replaces the recipes; lists what they were called with."""
+    calls: list[tuple[str, Config | SftConfig, bool | None]] = []
+
+    def train(config: Config, *, resume: bool) -> int:
+        calls.append(("train", config, resume))
+        return 0
+
+    def evaluate_policy(config: Config) -> int:
+        calls.append(("eval", config, None))
+        return 0
+
+    def finetune(config: SftConfig) -> int:
+        calls.append(("sft", config, None))
+        return 0
+
+    run, sft = ModuleType("run"), ModuleType("sft")
+    vars(run).update(train=train, evaluate_policy=evaluate_policy)
+    vars(sft).update(finetune=finetune)
+    monkeypatch.setitem(sys.modules, "vineppo.recipes.run", run)
+    monkeypatch.setitem(sys.modules, "vineppo.recipes.sft", sft)
+    return calls
+
+
+def error_of(capsys, *argv: str) -> str:
+    assert main(argv) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err.removesuffix("\n")
+
+
+# --- commands ----------------------------------------------------------------------------------------------------
+
+
+def test_train_without_words_trains_the_defaults(called):
+    assert main(["train"]) == 0
+    assert called == [("train", Config(), False)]
+
+
+def test_train_takes_a_file_overrides_and_resume_in_any_order(called, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("credit: {name: vine, rollouts: 3}")
+    words = [
+        [str(path), "training.seed=1", "--resume"],
+        [str(path), "--resume", "training.seed=1"],
+        ["--resume", str(path), "training.seed=1"],
+    ]
+    for argv in words:
+        assert main(["train", *argv]) == 0
+    expected = load_config(None, ["credit.rollouts=3", "training.seed=1"])
+    assert called == [("train", expected, True)] * 3
+
+
+def test_a_file_whose_path_holds_an_equals_sign_is_a_file(called, tmp_path):
+    (tmp_path / "lr=1").mkdir()
+    path = tmp_path / "lr=1" / "config.yaml"
+    path.write_text("credit: ppo")
+    main(["train", str(path)])
+    assert called[0][1].credit == PpoCredit()
+
+
+def test_the_exit_code_is_that_of_the_recipe(called, monkeypatch):
+    monkeypatch.setattr(sys.modules["vineppo.recipes.run"], "train", lambda config, *, resume: 7)
+    assert main(["train"]) == 7
+
+
+def test_sft_finetunes(called):
+    assert main(["sft", "updates=3"]) == 0
+    assert called == [("sft", SftConfig(updates=3), None)]
+
+
+def test_eval_measures_the_policy_that_is_named(called):
+    main(["eval", "policy.path=a"])
+    main(["eval", "--policy", "b", "policy.path=a"])
+    assert [config.policy for _, config, _ in called] == [PolicyConfig(path="a"), PolicyConfig(path="b")]
+
+
+@pytest.mark.parametrize("folder", ["007", "a: b", "#x", "'quoted'", '"', "runs/é", "1e-3", "🌿", r"back\slash"])
+def test_any_folder_name_can_be_a_policy(called, folder):
+    assert main(["eval", "--policy", folder]) == 0
+    assert called[0][1].policy.path == folder
+
+
+# --- output ------------------------------------------------------------------------------------------------------
+
+
+def test_config_prints_yaml_that_loads_back(capsys, tmp_path):
+    assert main(["config", "credit.rollouts=3"]) == 0
+    path = tmp_path / "config.yaml"
+    path.write_text(capsys.readouterr().out)
+    assert load_config(path, []) == Config(credit=VineCredit(rollouts=3))
+
+
+def test_config_of_sft_prints_yaml_that_loads_back(capsys, tmp_path):
+    assert main(["config", "--sft", "batch=3"]) == 0
+    path = tmp_path / "config.yaml"
+    path.write_text(capsys.readouterr().out)
+    assert load_config(path, [], SftConfig) == SftConfig(batch=3)
+
+
+def test_keys_are_listed_one_a_line(capsys):
+    assert main(["config", "--keys"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["key", "where", "name", "is", "type", "default", "meaning"]
+    [rollouts] = [line for line in lines if line.startswith("credit.rollouts ")]
+    assert rollouts.split(maxsplit=7) == [
+        *("credit.rollouts", "vine", "a", "whole", "number", ">=", "1"),
+        "9                                                K, rollouts per distinct state.",
+    ]
+
+
+def test_keys_of_sft_are_listed(capsys):
+    assert main(["config", "--sft", "--keys"]) == 0
+    assert "\narchitecture.hidden_size " in capsys.readouterr().out
+
+
+def test_a_dry_run_prints_config_and_cost_and_trains_nothing(capsys, called):
+    assert main(["train", "--dry-run", "credit=ppo", "training.iterations=3"]) == 0
+    config, cost = capsys.readouterr().out.split("\n\n", maxsplit=1)
+    assert yaml.safe_load(config)["credit"]["name"] == "ppo"
+    assert "3 iterations, 1,536 trajectories, 48 updates." in cost
+    assert called == []
+
+
+def test_a_dry_run_of_sft_finetunes_nothing(capsys, called):
+    assert main(["sft", "--dry-run", "updates=3"]) == 0
+    assert capsys.readouterr().out.endswith("3 updates of 64 demonstrations: 192. Nothing is decoded.\n")
+    assert called == []
+
+
+def test_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"vineppo {version('vineppo')}\n"
+
+
+# --- errors ------------------------------------------------------------------------------------------------------
+
+
+def test_wrong_input_is_one_line_and_code_2(capsys):
+    assert error_of(capsys, "train", "credit=pppo") == (
+        'vineppo: error: credit.name is "pppo", but must be one of vine, ppo, grpo, rloo; did you mean ppo?'
+    )
+    assert error_of(capsys, "train", "credit=ppo", "rollouts").startswith("vineppo: error: 'rollouts' is no override;")
+    assert error_of(capsys, "sft", "batch=0") == "vineppo: error: batch is 0, but must be a whole number >= 1"
+    assert error_of(capsys, "eval", "--policy", "x", "zzz=1").startswith("vineppo: error: key zzz (given 1) is unknown")
+    assert error_of(capsys, "config", "none.yaml").startswith("vineppo: error: none.yaml does not exist;")
+    assert error_of(capsys, "train", "--dry-run", "learner.clip=0") == (
+        "vineppo: error: learner.clip is 0, but must be a number > 0"
+    )
+
+
+def test_an_error_of_several_lines_is_printed_in_one(capsys, called, monkeypatch):
+    def train(config: Config, *, resume: bool) -> int:
+        raise UserError("first\nsecond")
+
+    monkeypatch.setattr(sys.modules["vineppo.recipes.run"], "train", train)
+    assert error_of(capsys, "train") == "vineppo: error: first second"
+
+
+def test_an_interruption_that_escapes_is_code_130(capsys, called, monkeypatch):
+    def train(config: Config, *, resume: bool) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["vineppo.recipes.run"], "train", train)
+    assert main(["train"]) == 130
+    assert capsys.readouterr().err == "vineppo: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["trian"], "invalid choice: 'trian'"),
+        (["train", "--bogus"], "unknown option --bogus; see vineppo train --help"),
+        (["train", "--dry", "credit=ppo"], "unknown option --dry; see vineppo train --help"),
+        (["eval", "--policy"], "argument --policy: expected one argument"),
+    ],
+)
+def test_wrong_usage_is_code_2(capsys, argv, message):
+    with pytest.raises(SystemExit) as stop:
+        main(argv)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+# --- start-up ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["train", "--help"], ["train", "--dry-run"], ["config", "--keys"]])
+def test_what_needs_no_model_imports_no_torch(argv):
+    program = f"""
+import sys
+from vineppo.cli import main
+try:
+    main({argv!r})
+except SystemExit:
+    pass
+heavy = sys.modules.keys() & {{"torch", "transformers", "numpy", "datasets", "matplotlib"}}
+sys.exit(f"imported {{sorted(heavy)}}" if heavy else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_help_comes_within_seconds():
+    # Torch alone takes longer on a cold start; the bound is loose because machines are shared.
+    done = subprocess.run(
+        [sys.executable, "-m", "vineppo", "--help"], capture_output=True, text=True, timeout=10, check=True
+    )
+    assert "credit=ppo" in done.stdout
+
+
+def test_the_module_runs_like_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "vineppo", "train", "x=1"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("vineppo: error: key x (given 1) is unknown")
