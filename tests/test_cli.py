@@ -1,8 +1,9 @@
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import yaml
@@ -13,29 +14,46 @@ from vineppo.config.schema import Config, PolicyConfig, PpoCredit, SftConfig, Vi
 from vineppo.errors import UserError
 
 
+@dataclass
+class Calls:
+    """What the commands asked for, and how that ends."""
+
+    made: list[tuple[str, Config | SftConfig, bool | None]] = field(default_factory=list)
+    finished: bool = True
+    error: BaseException | None = None
+
+
 @pytest.fixture
-def called(monkeypatch):
-    """Replaces the recipes; lists what they were called with."""
-    calls: list[tuple[str, Config | SftConfig, bool | None]] = []
+def calls(monkeypatch):
+    """Stands in for everything behind the command line."""
+    calls = Calls()
 
-    def train(config: Config, *, resume: bool) -> int:
-        calls.append(("train", config, resume))
-        return 0
+    class Trainer:
+        def __init__(self, config: Config, *, resume: bool):
+            calls.made.append(("train", config, resume))
 
-    def evaluate_policy(config: Config) -> int:
-        calls.append(("eval", config, None))
-        return 0
+        def train(self) -> SimpleNamespace:
+            if calls.error is not None:
+                raise calls.error
+            return SimpleNamespace(finished=calls.finished)
+
+    def evaluate_policy(config: Config) -> dict[str, float]:
+        calls.made.append(("eval", config, None))
+        return {"eval/accuracy": 0.25, "eval/standard_error": 0.02}
 
     def finetune(config: SftConfig) -> int:
-        calls.append(("sft", config, None))
+        calls.made.append(("sft", config, None))
         return 0
 
-    run, sft = ModuleType("run"), ModuleType("sft")
-    vars(run).update(train=train, evaluate_policy=evaluate_policy)
-    vars(sft).update(finetune=finetune)
-    monkeypatch.setitem(sys.modules, "vineppo.recipes.run", run)
-    monkeypatch.setitem(sys.modules, "vineppo.recipes.sft", sft)
+    stand_in(monkeypatch, "vineppo.trainer", Trainer=Trainer, evaluate_policy=evaluate_policy)
+    stand_in(monkeypatch, "vineppo.recipes.sft", finetune=finetune)
     return calls
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **contents: object) -> None:
+    module = ModuleType(name)
+    vars(module).update(contents)
+    monkeypatch.setitem(sys.modules, name, module)
 
 
 def error_of(capsys, *argv: str) -> str:
@@ -49,12 +67,12 @@ def error_of(capsys, *argv: str) -> str:
 # --- commands ----------------------------------------------------------------------------------------------------
 
 
-def test_train_without_words_trains_the_defaults(called):
+def test_train_without_words_trains_the_defaults(calls):
     assert main(["train"]) == 0
-    assert called == [("train", Config(), False)]
+    assert calls.made == [("train", Config(), False)]
 
 
-def test_train_takes_a_file_overrides_and_resume_in_any_order(called, tmp_path):
+def test_train_takes_a_file_overrides_and_resume_in_any_order(calls, tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("credit: {name: vine, rollouts: 3}")
     words = [
@@ -65,37 +83,42 @@ def test_train_takes_a_file_overrides_and_resume_in_any_order(called, tmp_path):
     for argv in words:
         assert main(["train", *argv]) == 0
     expected = load_config(None, ["credit.rollouts=3", "training.seed=1"])
-    assert called == [("train", expected, True)] * 3
+    assert calls.made == [("train", expected, True)] * 3
 
 
-def test_a_file_whose_path_holds_an_equals_sign_is_a_file(called, tmp_path):
+def test_a_file_whose_path_holds_an_equals_sign_is_a_file(calls, tmp_path):
     (tmp_path / "lr=1").mkdir()
     path = tmp_path / "lr=1" / "config.yaml"
     path.write_text("credit: ppo")
     main(["train", str(path)])
-    assert called[0][1].credit == PpoCredit()
+    assert calls.made[0][1].credit == PpoCredit()
 
 
-def test_the_exit_code_is_that_of_the_recipe(called, monkeypatch):
-    monkeypatch.setattr(sys.modules["vineppo.recipes.run"], "train", lambda config, *, resume: 7)
-    assert main(["train"]) == 7
+def test_training_that_was_interrupted_is_code_130(calls):
+    calls.finished = False
+    assert main(["train"]) == 130
 
 
-def test_sft_finetunes(called):
+def test_sft_finetunes(calls):
     assert main(["sft", "updates=3"]) == 0
-    assert called == [("sft", SftConfig(updates=3), None)]
+    assert calls.made == [("sft", SftConfig(updates=3), None)]
 
 
-def test_eval_measures_the_policy_that_is_named(called):
+def test_eval_prints_accuracy_and_its_standard_error(capsys, calls):
+    assert main(["eval"]) == 0
+    assert capsys.readouterr().out == "accuracy 25.00% +- 2.00%\n"
+
+
+def test_eval_measures_the_policy_that_is_named(calls):
     main(["eval", "policy.path=a"])
     main(["eval", "--policy", "b", "policy.path=a"])
-    assert [config.policy for _, config, _ in called] == [PolicyConfig(path="a"), PolicyConfig(path="b")]
+    assert [config.policy for _, config, _ in calls.made] == [PolicyConfig(path="a"), PolicyConfig(path="b")]
 
 
 @pytest.mark.parametrize("folder", ["007", "a: b", "#x", "'quoted'", '"', "runs/é", "1e-3", "🌿", r"back\slash"])
-def test_any_folder_name_can_be_a_policy(called, folder):
+def test_any_folder_name_can_be_a_policy(calls, folder):
     assert main(["eval", "--policy", folder]) == 0
-    assert called[0][1].policy.path == folder
+    assert calls.made[0][1].policy.path == folder
 
 
 # --- output ------------------------------------------------------------------------------------------------------
@@ -131,18 +154,18 @@ def test_keys_of_sft_are_listed(capsys):
     assert "\narchitecture.hidden_size " in capsys.readouterr().out
 
 
-def test_a_dry_run_prints_config_and_cost_and_trains_nothing(capsys, called):
+def test_a_dry_run_prints_config_and_cost_and_trains_nothing(capsys, calls):
     assert main(["train", "--dry-run", "credit=ppo", "training.iterations=3"]) == 0
     config, cost = capsys.readouterr().out.split("\n\n", maxsplit=1)
     assert yaml.safe_load(config)["credit"]["name"] == "ppo"
     assert "3 iterations, 1,536 trajectories, 48 updates." in cost
-    assert called == []
+    assert calls.made == []
 
 
-def test_a_dry_run_of_sft_finetunes_nothing(capsys, called):
+def test_a_dry_run_of_sft_finetunes_nothing(capsys, calls):
     assert main(["sft", "--dry-run", "updates=3"]) == 0
     assert capsys.readouterr().out.endswith("3 updates of 64 demonstrations: 192. Nothing is decoded.\n")
-    assert called == []
+    assert calls.made == []
 
 
 def test_version_is_that_of_the_package(capsys):
@@ -168,19 +191,13 @@ def test_wrong_input_is_one_line_and_code_2(capsys):
     )
 
 
-def test_an_error_of_several_lines_is_printed_in_one(capsys, called, monkeypatch):
-    def train(config: Config, *, resume: bool) -> int:
-        raise UserError("first\nsecond")
-
-    monkeypatch.setattr(sys.modules["vineppo.recipes.run"], "train", train)
+def test_wrong_input_that_only_training_finds_is_code_2_too(capsys, calls):
+    calls.error = UserError("first\nsecond")
     assert error_of(capsys, "train") == "vineppo: error: first second"
 
 
-def test_an_interruption_that_escapes_is_code_130(capsys, called, monkeypatch):
-    def train(config: Config, *, resume: bool) -> int:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(sys.modules["vineppo.recipes.run"], "train", train)
+def test_an_interruption_that_escapes_is_code_130(capsys, calls):
+    calls.error = KeyboardInterrupt()
     assert main(["train"]) == 130
     assert capsys.readouterr().err == "vineppo: interrupted\n"
 

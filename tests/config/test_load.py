@@ -391,7 +391,9 @@ def test_a_folder_or_another_encoding_is_refused(tmp_path):
 
 positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 share = st.floats(min_value=0, max_value=1)
-numeric_text = st.sampled_from(["1e-3", "1e3", ".5", "1_0", "1:30", "0x1f", "2024-01-01", "null", "~", "yes", "<<"])
+numeric_text = st.sampled_from(
+    ["\x85", " \u2028 ", "a\r\nb", "1e-3", "1e3", ".5", "1_0", "1:30", "0x1f", "2024-01-01", "null", "~", "yes", "<<"]
+)
 text = st.text() | numeric_text
 configs = st.builds(
     Config,

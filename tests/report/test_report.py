@@ -61,16 +61,8 @@ SUMMARY = {
 
 def step(text: str, position: int, value: float | None, advantage: float, rewards: tuple[float, ...]) -> dict:
     rollouts = [{"text": f"{text} retold {i}", "reward": reward} for i, reward in enumerate(rewards)]
-    error = None if value is None else 0.25
-    return {
-        "text": text,
-        "position": position,
-        "tokens": len(text),
-        "advantage": advantage,
-        "value": value,
-        "standard_error": error,
-        "rollouts": rollouts,
-    }
+    place = {"text": text, "position": position, "tokens": len(text), "advantage": advantage}
+    return {**place, "value": value, "standard_error": None if value is None else 0.25, "rollouts": rollouts}
 
 
 def trajectory(iteration: int, question: str, steps: list[dict], reward: float = 1.0) -> dict:
@@ -101,10 +93,10 @@ def run_dir(tmp_path: Path) -> Path:
     write_lines(run / "metrics.jsonl", METRICS)
     write_lines(run / "trajectories/000001.jsonl", [trajectory(1, "train-1", right)])
     write_lines(
-        run / "trajectories/000002.jsonl", [trajectory(2, "train-5", right), trajectory(2, "train-6", wrong, 0.0)]
+        run / "trajectories/000002.jsonl", [trajectory(2, "train-5", right), trajectory(2, HOSTILE, wrong, 0.0)]
     )
     (run / "config.yaml").write_text("task:\n  name: arithmetic\ncredit:\n  name: vine\n  rollouts: 9\n")
-    (run / "provenance.json").write_text(json.dumps({"version": "0.1.0", "python": "3.11.2 <&>"}))
+    (run / "provenance.json").write_text(json.dumps({"version": "0.1.0", "python": "3.11.2 <&>", "command": HOSTILE}))
     (run / "summary.json").write_text(json.dumps(SUMMARY))
     return run
 
@@ -124,7 +116,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
         self._inside = tag
-        self.text += " " if tag in ("dt", "dd") else ""
+        self.text += " " if tag in ("dt", "dd", "div") else ""
         if tag == "script":
             self.scripts.append("")
 

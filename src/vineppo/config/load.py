@@ -35,12 +35,12 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 @overload
-def load_config(path: Path | None, overrides: Sequence[str]) -> Config: ...
+def load_config(path: Path | str | None, overrides: Sequence[str] = ()) -> Config: ...
 @overload
-def load_config(path: Path | None, overrides: Sequence[str], model: type[Model]) -> Model: ...
-def load_config(path: Path | None, overrides: Sequence[str], model: type[BaseModel] = Config) -> BaseModel:
+def load_config(path: Path | str | None, overrides: Sequence[str], model: type[Model]) -> Model: ...
+def load_config(path: Path | str | None, overrides: Sequence[str] = (), model: type[BaseModel] = Config) -> BaseModel:
     """The config that a file (none: the defaults) and overrides such as `credit.rollouts=3` make."""
-    tree = _read_file(path) if path else {}
+    tree = {} if path is None else _read_file(Path(path))
     presets = _check_presets(tree.pop("variants", {}), model)
     top: Tree = {}
     for text in overrides:
@@ -357,8 +357,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # Double quotes show line breaks as \n; PyYAML's own choice doubles them.
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if "\n" in text else None)
+    # Double quotes escape line breaks; PyYAML's own choice doubles some and reads others back as spaces.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if text.splitlines() != [text] else None)
 
 
 _Dumper.add_representer(str, _represent_text)

@@ -1,0 +1,64 @@
+"""An engine over an explicit law: for tests and for policies small enough to enumerate."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from math import log
+
+from torch import Tensor
+
+from vineppo.rng import derive_seed
+from vineppo.seams import Progress
+from vineppo.types import Completion, Finish, Request, Sampling
+
+Law = Callable[[tuple[int, ...]], Sequence[float]]
+"""A token prefix to the probability of each next token."""
+
+
+class FakeEngine:
+    """Samples from `law` as it is: temperature, top-k and top-p are taken to be applied in it."""
+
+    def __init__(self, law: Law, *, end_ids: Sequence[int]):
+        self._law = law
+        self._end_ids = frozenset(end_ids)
+        self._policy_version = 0
+        self.requests: list[Request] = []
+        """All requests so far, for tests to look at."""
+
+    @property
+    def policy_version(self) -> int:
+        """Set by load_weights."""
+        return self._policy_version
+
+    def load_weights(self, state: Mapping[str, Tensor], *, policy_version: int) -> None:
+        """There are no weights; the version is noted."""
+        self._policy_version = policy_version
+
+    def sample(
+        self, requests: Sequence[Request], sampling: Sampling, *, progress: Progress | None = None
+    ) -> list[tuple[Completion, ...]]:
+        """One continuation after the other."""
+        self.requests.extend(requests)
+        return [
+            tuple(self._continue(request, sampling, draw) for draw in range(request.count)) for request in requests
+        ]
+
+    def _continue(self, request: Request, sampling: Sampling, draw: int) -> Completion:
+        rng = random.Random(derive_seed(request.seed, draw))
+        limit = sampling.max_new_tokens if request.max_new_tokens is None else request.max_new_tokens
+        tokens: list[int] = []
+        logprobs: list[float] = []
+        while len(tokens) < limit and not (tokens and tokens[-1] in self._end_ids):
+            law = list(self._law(request.prefix + tuple(tokens)))
+            if not tokens and request.forbidden_first is not None:
+                law[request.forbidden_first] = 0.0
+            if not sum(law):
+                raise ValueError("the forbidden token is the only one the law allows here: its probability is 1")
+            token = rng.choices(range(len(law)), weights=law)[0]
+            tokens.append(token)
+            logprobs.append(log(law[token] / sum(law)))
+        return Completion(
+            token_ids=tuple(tokens),
+            logprobs=tuple(logprobs),
+            finish=Finish.TERMINATED if tokens[-1] in self._end_ids else Finish.TRUNCATED,
+            policy_version=self._policy_version,
+        )

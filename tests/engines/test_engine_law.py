@@ -1,0 +1,80 @@
+"""The sampling law and the draws, against hand-worked numbers."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vineppo.engines.torch.law import counter_uniforms, draw, sampling_logprobs
+from vineppo.types import Sampling
+
+PROBABILITIES = torch.tensor([[0.5, 0.3, 0.15, 0.05]])
+LOGITS = PROBABILITIES.log() + 3.0  # a shift changes nothing
+
+
+def law(**settings: float) -> list[float]:
+    return sampling_logprobs(LOGITS, Sampling(**settings))[0].exp().tolist()  # pyright: ignore[reportArgumentType]
+
+
+def test_temperature_one_is_the_softmax():
+    assert law() == pytest.approx([0.5, 0.3, 0.15, 0.05])
+
+
+def test_half_the_temperature_squares_the_odds():
+    total = 0.25 + 0.09 + 0.0225 + 0.0025
+    assert law(temperature=0.5) == pytest.approx([0.25 / total, 0.09 / total, 0.0225 / total, 0.0025 / total])
+
+
+def test_top_k_keeps_the_likeliest():
+    assert law(top_k=2) == pytest.approx([0.625, 0.375, 0, 0])
+
+
+def test_top_p_keeps_the_smallest_set_that_reaches_it():
+    assert law(top_p=0.75) == pytest.approx([0.625, 0.375, 0, 0])
+    assert law(top_p=0.85) == pytest.approx([0.5 / 0.95, 0.3 / 0.95, 0.15 / 0.95, 0])
+    assert law(top_p=0.01) == pytest.approx([1, 0, 0, 0])
+
+
+def test_temperature_zero_is_greedy():
+    assert law(temperature=0) == [1, 0, 0, 0]
+
+
+def test_a_forbidden_token_is_removed_and_the_rest_renormalised():
+    both = sampling_logprobs(LOGITS.repeat(2, 1), Sampling(), torch.tensor([0, -1])).exp()
+    assert both[0].tolist() == pytest.approx([0, 0.6, 0.3, 0.1])
+    assert both[1].tolist() == pytest.approx([0.5, 0.3, 0.15, 0.05])
+
+
+def test_forbidding_is_applied_to_the_truncated_law_not_before_it():
+    after = sampling_logprobs(LOGITS, Sampling(top_p=0.75), torch.tensor([0])).exp()[0].tolist()
+    assert after == pytest.approx([0, 1, 0, 0])
+
+
+def test_forbidding_the_only_possible_token_is_an_error():
+    with pytest.raises(ValueError, match="probability is 1"):
+        sampling_logprobs(LOGITS, Sampling(top_k=1), torch.tensor([0]))
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_draw_inverts_the_cumulative_law(uniform: float):
+    token = int(draw(PROBABILITIES.log(), torch.tensor([uniform], dtype=torch.float64)))
+    cumulative = [0, 0.5, 0.8, 0.95, 1.0]
+    assert cumulative[token] - 1e-6 <= uniform <= cumulative[token + 1] + 1e-6
+
+
+@pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-53])
+def test_an_impossible_token_is_never_drawn(uniform: float):
+    logprobs = torch.tensor([[-torch.inf, 0.0, -torch.inf]])
+    assert int(draw(logprobs, torch.tensor([uniform], dtype=torch.float64))) == 1
+
+
+def test_counter_uniforms_are_uniform_and_depend_on_seed_and_position_alone():
+    seeds = np.arange(200_000, dtype=np.uint64)
+    sample = counter_uniforms(seeds, np.full(len(seeds), 7))
+    counts, _ = np.histogram(sample, bins=20, range=(0, 1))
+    expected = len(seeds) / 20
+    assert ((counts - expected) ** 2 / expected).sum() < 43.8  # chi-square, 19 degrees of freedom, p = 0.001
+    assert counter_uniforms(seeds[5:6], np.array([7])) == sample[5]
+    neighbours = counter_uniforms(seeds, np.full(len(seeds), 8))
+    assert abs(np.corrcoef(sample, neighbours)[0, 1]) < 0.01

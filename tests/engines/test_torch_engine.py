@@ -1,0 +1,198 @@
+"""The embedded engine against plain transformers."""
+
+from collections import Counter
+from itertools import product
+
+import pytest
+import torch
+from tiny_models import CONFIGS, tiny_model
+from transformers import AutoModelForCausalLM, MambaConfig, PreTrainedModel
+
+from vineppo.engines.torch.engine import TorchEngine
+from vineppo.engines.torch.law import sampling_logprobs
+from vineppo.errors import UserError
+from vineppo.types import Finish, Request, Sampling
+
+END = 1
+PROMPTS = ((2, 5, 7), (2, 9), (2, 3, 4, 5, 6, 7, 8, 9, 10, 11), (12,))
+
+
+def engine_of(model: PreTrainedModel, **settings: int) -> TorchEngine:
+    return TorchEngine(model, end_ids=(END,), context=64, **{"rows": 32, "kept_bytes": 1 << 30, **settings})
+
+
+@torch.no_grad()
+def full_forward_logprobs(
+    model: PreTrainedModel, prefix: tuple[int, ...], new: tuple[int, ...], sampling: Sampling
+) -> torch.Tensor:
+    """Log-probs of `new` after `prefix` from one plain forward pass, no cache."""
+    logits = model(torch.tensor([prefix + new]), use_cache=False).logits[0, len(prefix) - 1 : -1]
+    return sampling_logprobs(logits, sampling).gather(-1, torch.tensor(new)[:, None]).squeeze(-1)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_logprobs_equal_a_plain_forward_pass_also_for_branches(name: str):
+    model, sampling = tiny_model(name), Sampling(temperature=0.8, top_p=0.95, max_new_tokens=20)
+    engine = engine_of(model)
+    requests = [Request(prefix=prompt, count=3, seed=i, branches=True) for i, prompt in enumerate(PROMPTS)]
+    groups = engine.sample(requests, sampling)
+    trunks = [r.prefix + c.token_ids for r, group in zip(requests, groups, strict=True) for c in group]
+    branches = [Request(prefix=trunk[:cut], count=2, seed=cut) for trunk in trunks for cut in range(3, len(trunk))]
+    continued = engine.sample(branches, sampling)
+    for request, group in zip([*requests, *branches], [*groups, *continued], strict=True):
+        for completion in group:
+            expected = full_forward_logprobs(model, request.prefix, completion.token_ids, sampling)
+            torch.testing.assert_close(torch.tensor(completion.logprobs).float(), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_greedy_equals_generate(name: str):
+    model = tiny_model(name)
+    groups = engine_of(model).sample(
+        [Request(prefix=prompt, count=1, seed=0) for prompt in PROMPTS], Sampling(temperature=0, max_new_tokens=24)
+    )
+    for prompt, (completion,) in zip(PROMPTS, groups, strict=True):
+        reference = model.generate(  # pyright: ignore[reportCallIssue]
+            torch.tensor([prompt]),
+            attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+            do_sample=False,
+            max_new_tokens=24,
+            eos_token_id=END,
+            pad_token_id=0,
+        )[0, len(prompt) :]
+        assert list(completion.token_ids) == reference.tolist()
+
+
+@pytest.mark.parametrize(
+    ("sampling", "forbidden"),
+    [
+        (Sampling(max_new_tokens=2), None),
+        (Sampling(temperature=0.6, max_new_tokens=2), None),
+        (Sampling(top_p=0.9, max_new_tokens=2), 4),
+        (Sampling(temperature=0.6, top_p=0.9, max_new_tokens=2), None),
+        (Sampling(top_k=4, max_new_tokens=2), None),
+        (Sampling(max_new_tokens=2), 4),
+    ],
+)
+def test_two_sampled_tokens_follow_the_exact_law(sampling: Sampling, forbidden: int | None):
+    model = tiny_model("llama", sharpness=1.5)
+    prompt, draws = (2, 5, 7), 20_000
+    if forbidden is not None:
+        first = sampling_logprobs(model(torch.tensor([prompt])).logits[0, -1:], sampling)[0].exp()
+        forbidden = int(first.argmax())
+        assert first[forbidden] < 0.99, "the law must leave something else"
+    (group,) = engine_of(model, rows=4096).sample(
+        [Request(prefix=prompt, count=draws, seed=3, forbidden_first=forbidden)], sampling
+    )
+    seen = Counter(completion.token_ids for completion in group)
+    statistic, cells, tail = 0.0, 0, [0.0, 0]
+    for tokens, probability in exact_law(model, prompt, sampling, forbidden).items():
+        if probability * draws < 10:  # chi-square needs well-filled cells: pool the rest
+            tail[0] += probability * draws
+            tail[1] += seen[tokens]
+        else:
+            statistic += (seen[tokens] - probability * draws) ** 2 / (probability * draws)
+            cells += 1
+    if tail[0] > 5:
+        statistic += (tail[1] - tail[0]) ** 2 / tail[0]
+        cells += 1
+    assert set(seen) <= exact_law(model, prompt, sampling, forbidden).keys()
+    assert statistic < cells + 4 * (2 * cells) ** 0.5 + 4, "chi-square far above its mean: the law is wrong"
+
+
+@torch.no_grad()
+def exact_law(
+    model: PreTrainedModel, prompt: tuple[int, ...], sampling: Sampling, forbidden: int | None
+) -> dict[tuple[int, ...], float]:
+    """Probability of each possible completion of up to two tokens."""
+    banned = None if forbidden is None else torch.tensor([forbidden])
+    first = sampling_logprobs(model(torch.tensor([prompt])).logits[0, -1:], sampling, banned)[0].exp()
+    law: dict[tuple[int, ...], float] = {}
+    for a in range(13):
+        second = sampling_logprobs(model(torch.tensor([[*prompt, a]])).logits[0, -1:], sampling)[0].exp()
+        if a == END:
+            law[(a,)] = float(first[a])
+        else:
+            law |= {(a, b): float(first[a] * second[b]) for b in range(13)}
+    return {tokens: probability for tokens, probability in law.items() if probability > 0}
+
+
+def test_the_batch_around_a_request_does_not_matter():
+    model, sampling = tiny_model("llama-gqa"), Sampling(max_new_tokens=16)
+    requests = [Request(prefix=p, count=2, seed=s) for s, p in enumerate(product((2, 3), (4, 5), (6, 7, 8)))]
+    together = engine_of(model, rows=64).sample(requests, sampling)
+    apart = [engine_of(model, rows=1).sample([request], sampling)[0] for request in requests]
+    assert [[c.token_ids for c in g] for g in together] == [[c.token_ids for c in g] for g in apart]
+
+
+def test_rollouts_reuse_the_keys_and_values_of_their_trajectory():
+    model, sampling = tiny_model("llama"), Sampling(max_new_tokens=12)
+    engine = engine_of(model)
+    ((trajectory,),) = engine.sample([Request(prefix=(2, 5), count=1, seed=0, branches=True)], sampling)
+    prefilled: list[torch.Size] = []
+    model.base_model.register_forward_pre_hook(
+        lambda module, args, kwargs: prefilled.append(kwargs["input_ids"].shape), with_kwargs=True
+    )
+    whole = (2, 5, *trajectory.token_ids)
+    engine.sample([Request(prefix=whole[:cut], count=2, seed=cut) for cut in range(2, len(whole))], sampling)
+    assert all(shape[1] == 1 for shape in prefilled), "a rollout prefilled a prefix that the trajectory had decoded"
+
+
+def test_without_room_to_keep_them_trunks_are_prefilled_once():
+    model, sampling = tiny_model("llama"), Sampling(max_new_tokens=12)
+    kept, poor = engine_of(model), engine_of(model, kept_bytes=0)
+    first = [e.sample([Request(prefix=(2, 5), count=1, seed=0, branches=True)], sampling) for e in (kept, poor)]
+    assert first[0] == first[1]
+    whole = (2, 5, *first[0][0][0].token_ids)
+    requests = [Request(prefix=whole[:cut], count=2, seed=cut) for cut in range(2, len(whole))]
+    a, b = kept.sample(requests, sampling), poor.sample(requests, sampling)
+    assert [[c.token_ids for c in g] for g in a] == [[c.token_ids for c in g] for g in b]
+
+
+def test_new_weights_drop_what_the_old_ones_cached():
+    model, sampling = tiny_model("llama"), Sampling(max_new_tokens=10)
+    engine = engine_of(model)
+    ((trajectory,),) = engine.sample([Request(prefix=(2, 5), count=1, seed=0, branches=True)], sampling)
+    new = {name: tensor * 1.1 for name, tensor in model.state_dict().items()}
+    engine.load_weights(new, policy_version=4)
+    prefix = (2, 5, *trajectory.token_ids[:4])
+    ((rollout,),) = engine.sample([Request(prefix=prefix, count=1, seed=1)], sampling)
+    expected = full_forward_logprobs(model, prefix, rollout.token_ids, sampling)
+    torch.testing.assert_close(torch.tensor(rollout.logprobs).float(), expected, atol=1e-4, rtol=1e-4)
+    assert (rollout.policy_version, engine.policy_version) == (4, 4)
+
+
+def test_finish_tells_an_end_from_a_cut():
+    model = tiny_model("llama")
+    (group,) = engine_of(model).sample([Request(prefix=(2, 5), count=200, seed=0)], Sampling(max_new_tokens=6))
+    for completion in group:
+        ended = completion.token_ids[-1] == END
+        assert completion.finish is (Finish.TERMINATED if ended else Finish.TRUNCATED)
+        assert ended or len(completion.token_ids) == 6
+        assert END not in completion.token_ids[:-1]
+    assert {completion.finish for completion in group} == set(Finish)
+
+
+def test_the_limits_of_request_and_context_hold():
+    engine = TorchEngine(tiny_model("llama"), end_ids=(), context=8, rows=4)
+    groups = engine.sample(
+        [Request(prefix=(2, 5), count=1, seed=0, max_new_tokens=3), Request(prefix=(2,) * 6, count=1, seed=0)],
+        Sampling(max_new_tokens=50),
+    )
+    assert [len(group[0].token_ids) for group in groups] == [3, 2]
+    with pytest.raises(UserError, match="no room in the model's context of 8"):
+        engine.sample([Request(prefix=(2,) * 8, count=1, seed=0)], Sampling())
+
+
+def test_progress_ends_at_the_total():
+    calls: list[tuple[int, int]] = []
+    engine_of(tiny_model("llama"), rows=2).sample(
+        [Request(prefix=(2, 5), count=5, seed=0)], Sampling(max_new_tokens=2), progress=lambda *c: calls.append(c)
+    )
+    assert calls == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_an_architecture_without_keys_and_values_is_refused():
+    config = MambaConfig(vocab_size=13, hidden_size=16, num_hidden_layers=1, state_size=4)
+    with pytest.raises(UserError, match="Mamba"):
+        engine_of(AutoModelForCausalLM.from_config(config))
