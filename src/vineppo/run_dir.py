@@ -40,21 +40,24 @@ class RunDir:
         self.policy = root / "policy"
         self.summary_file = root / "summary.json"
 
-    def open(self, config: Config, *, resume: bool) -> None:
-        """Make the directory ready, or raise UserError before anything is overwritten."""
-        exists = self.config_file.exists()
-        if exists and not resume:
-            raise UserError(
-                f"run.dir {self.root} already holds a run; add --resume to continue it, or give another run.dir"
-            )
+    def check(self, config: Config, *, resume: bool) -> None:
+        """Raise UserError when a run of this config cannot live here. Changes nothing."""
         self._check_writable()
-        if exists:
+        if self.config_file.exists():
+            if not resume:
+                raise UserError(
+                    f"run.dir {self.root} already holds a run; add --resume to continue it, or give another run.dir"
+                )
             self._check_same(config)
-            return
-        if resume and self.metrics_file.exists():
+        elif self.metrics_file.exists():
             raise UserError(f"run.dir {self.root} has metrics but no config.yaml; give another run.dir")
-        write_atomically(self.root / "provenance.json", json.dumps(provenance(), indent=1))
-        write_atomically(self.config_file, dump_config(config))
+
+    def open(self, config: Config) -> None:
+        """Make the directory ready. What a run being resumed was started with stays as it is."""
+        if not self.config_file.exists():
+            self.root.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.root / "provenance.json", json.dumps(provenance(), indent=1))
+            write_atomically(self.config_file, dump_config(config))
 
     def append_metrics(self, metrics: Metrics) -> None:
         """One line, on the disk when this returns."""
@@ -86,9 +89,9 @@ class RunDir:
         write_atomically(self.summary_file, json.dumps(summary, indent=1))
 
     def _check_writable(self) -> None:
+        nearest = next(folder for folder in (self.root, *self.root.absolute().parents) if folder.exists())
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.root):
+            with tempfile.TemporaryFile(dir=nearest):
                 pass
         except OSError as error:
             raise UserError(

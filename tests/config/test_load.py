@@ -55,6 +55,10 @@ def test_nothing_given_is_the_defaults():
     assert load_config(None, [], SftConfig) == SftConfig()
 
 
+def test_a_path_may_be_text_and_overrides_may_be_left_out(write):
+    assert load_config(str(write("credit: ppo"))).credit == PpoCredit()
+
+
 @pytest.mark.parametrize("text", ["", "# nothing but a remark\n", "---\n"])
 def test_an_empty_file_is_the_defaults(write, text):
     assert load_config(write(text), []) == Config()

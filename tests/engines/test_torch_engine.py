@@ -5,9 +5,9 @@ from itertools import product
 
 import pytest
 import torch
-from tiny_models import CONFIGS, tiny_model
 from transformers import AutoModelForCausalLM, MambaConfig, PreTrainedModel
 
+from tiny_models import CONFIGS, tiny_model
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.engines.torch.law import sampling_logprobs
 from vineppo.errors import UserError

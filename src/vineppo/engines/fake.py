@@ -38,9 +38,7 @@ class FakeEngine:
     ) -> list[tuple[Completion, ...]]:
         """One continuation after the other."""
         self.requests.extend(requests)
-        return [
-            tuple(self._continue(request, sampling, draw) for draw in range(request.count)) for request in requests
-        ]
+        return [tuple(self._continue(request, sampling, draw) for draw in range(request.count)) for request in requests]
 
     def _continue(self, request: Request, sampling: Sampling, draw: int) -> Completion:
         rng = random.Random(derive_seed(request.seed, draw))

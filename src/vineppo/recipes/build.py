@@ -33,12 +33,9 @@ from vineppo.types import Question, Sampling, Scored
 
 
 def build_loop(config: Config, policy: Policy, task: Task) -> PolicyIteration:
-    """Everything a run needs, checked against each other before anything expensive starts."""
+    """Everything a run needs."""
     check_head(policy.model)
     environment = build_environment(policy, task, config.engine)
-    questions = task.questions("train")
-    check_enough(questions, config.training.questions)
-    check_prompts(environment, questions, policy.context)
     updates = config.training.iterations * config.updates_per_iteration
     scorer = partial(TokenLogprobs, temperature=config.sampling.temperature, chunk=config.learner.logprob_chunk)
     reference = scorer(copy.deepcopy(policy.model).requires_grad_(False)) if config.learner.kl_coefficient else None
@@ -52,7 +49,7 @@ def build_loop(config: Config, policy: Policy, task: Task) -> PolicyIteration:
         critic=critic,
         critic_warmup=config.credit.critic_warmup_iterations if isinstance(config.credit, PpoCredit) else 0,
         weights=policy.model.state_dict,
-        questions=questions,
+        questions=task.questions("train"),
         curriculum=config.curriculum.name,
         num_questions=config.training.questions,
         num_trajectories=config.training.trajectories,

@@ -42,5 +42,6 @@ class Interrupt:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._deferring and not self._pending:
             self._pending = True
+            print("finishing this iteration first; once more stops at once and loses it", flush=True)
             return
         raise KeyboardInterrupt

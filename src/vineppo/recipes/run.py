@@ -10,7 +10,7 @@ from vineppo.metrics import Metrics
 from vineppo.policy import load_policy
 from vineppo.progress import Display
 from vineppo.recipes import resume as resuming
-from vineppo.recipes.build import build_evaluation_sampling, build_loop
+from vineppo.recipes.build import build_evaluation_sampling, build_loop, check_enough, check_prompts
 from vineppo.recipes.evaluation import evaluate
 from vineppo.recipes.interrupt import Interrupt
 from vineppo.recipes.policy_iteration import Experience
@@ -35,11 +35,14 @@ class Run:
     def __init__(self, config: Config, task: Task, *, resume: bool, report: Report):
         self._config, self._task, self._report = config, task, report
         self.directory = RunDir(Path(config.run.dir))
+        self.directory.check(config, resume=resume)
+        check_enough(task.questions("train"), config.training.questions)
+        checkpoint = resuming.newest(self.directory.checkpoints)
         self._policy = load_policy(config.policy.path, device=config.policy.device)
         self._loop = build_loop(config, self._policy, task)
         self._test = task.questions("test")[: config.evaluation.questions]
-        self.directory.open(config, resume=resume)
-        checkpoint = resuming.newest(self.directory.checkpoints)
+        check_prompts(self._loop.environment, [*self._loop.questions, *self._test], self._policy.context)
+        self.directory.open(config)
         self._position = Position() if checkpoint is None else resuming.restore(checkpoint, self._loop, self._policy)
         self._saved = self._position.iteration
         self._between_iterations = True
@@ -55,6 +58,9 @@ class Run:
     def run(self) -> bool:
         """Train to the end; False when interrupted, with everything saved."""
         iterations = self._config.training.iterations
+        if self.finished and self.directory.summary_file.exists():
+            print(f"run.dir {self.directory.root} holds a finished run; for another one give another run.dir")
+            return True
         display = Display(iterations, done=self._position.iteration)
         with display, self._interrupt.installed():
             try:
@@ -80,8 +86,8 @@ class Run:
     def _iterate(self, iteration: int, display: Display) -> None:
         started = time.monotonic()
         experience = self._loop.collect(iteration, display)
-        self._between_iterations = False
         with self._interrupt.deferred():
+            self._between_iterations = False
             metrics = self._loop.learn(experience, display)
             if self._is_due(iteration):
                 metrics |= self._evaluate(display)

@@ -1,0 +1,215 @@
+"""The update: its log-probs are the model's, and cutting it into pieces changes nothing."""
+
+import copy
+import random
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from tiny_models import CONFIGS, tiny_model
+from vineppo.config.schema import LearnerConfig, PpoCredit
+from vineppo.errors import UserError
+from vineppo.learner.batch import collate
+from vineppo.learner.critic import Critic, ValueNetwork, explained_variance
+from vineppo.learner.learner import Learner, score
+from vineppo.learner.logprobs import TokenLogprobs, check_head
+from vineppo.learner.minibatches import micro_batches, minibatches
+from vineppo.types import Sample
+
+VOCABULARY = 13
+
+
+def random_samples(count: int, seed: int = 0) -> list[Sample]:
+    rng = random.Random(seed)
+    samples = []
+    for _ in range(count):
+        prompt, response = rng.randint(1, 5), rng.randint(1, 9)
+        samples.append(
+            Sample(
+                token_ids=tuple(rng.randrange(VOCABULARY) for _ in range(prompt + response)),
+                prompt_length=prompt,
+                logprobs=tuple(-rng.random() for _ in range(response)),
+                advantages=tuple(rng.gauss(0, 1) for _ in range(response)),
+                returns=tuple(rng.random() for _ in range(response)),
+            )
+        )
+    return samples
+
+
+def scorer(model: PreTrainedModel, *, temperature: float = 0.7, chunk: int = 1000) -> TokenLogprobs:
+    return TokenLogprobs(model, temperature=temperature, chunk=chunk)
+
+
+@torch.no_grad()
+def plain_logprobs(model: PreTrainedModel, sample: Sample, temperature: float) -> torch.Tensor:
+    ids = torch.tensor([sample.token_ids])
+    law = (model(ids, use_cache=False).logits[0, :-1] / temperature).log_softmax(-1)
+    return law.gather(-1, ids[0, 1:, None]).squeeze(-1)[sample.prompt_length - 1 :]
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "gemma2"])
+def test_logprobs_of_a_padded_batch_are_those_of_each_sample_alone(name: str):
+    model, samples = tiny_model(name), random_samples(6)
+    check_head(model)
+    for sample, scores in zip(samples, score(scorer(model, chunk=7), samples, size=4), strict=True):
+        torch.testing.assert_close(scores, plain_logprobs(model, sample, 0.7), atol=1e-4, rtol=1e-4)
+
+
+def test_a_model_that_caps_its_logits_is_refused():
+    with pytest.raises(UserError, match="Gemma2ForCausalLM changes its logits"):
+        check_head(tiny_model("gemma2"))
+
+
+def test_entropy_is_that_of_the_tempered_law():
+    model, (sample,) = tiny_model("llama"), random_samples(1)
+    batch = collate([sample])
+    _, entropy = scorer(model)(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
+    law = torch.distributions.Categorical(logits=model(batch.token_ids).logits[0, batch.columns] / 0.7)
+    torch.testing.assert_close(entropy, law.entropy(), atol=1e-4, rtol=1e-4)
+
+
+def gradients_after_one_minibatch(samples: list[Sample], *, micro_batch: int, chunk: int) -> dict[str, torch.Tensor]:
+    """The change of weights by one SGD-like AdamW step is hard to compare; the accumulated gradient is not."""
+    model = tiny_model("llama")
+    reference = scorer(copy.deepcopy(model))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.01 * torch.ones_like(parameter))
+    settings = LearnerConfig(micro_batch=micro_batch, minibatch=len(samples), epochs=1, kl_coefficient=0.1)
+    learner = Learner(scorer(model, chunk=chunk), reference, settings, updates=1)
+    caught: dict[str, torch.Tensor] = {}
+    step = learner._optimizer.step
+
+    def catch(*, veto: bool = False) -> float | None:
+        caught.update({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+        return step(veto=veto)
+
+    learner._optimizer.step = catch  # pyright: ignore[reportAttributeAccessIssue]
+    learner.update(samples, seed=0)
+    return caught
+
+
+@pytest.mark.parametrize(("micro_batch", "chunk"), [(1, 1000), (3, 1000), (8, 1), (8, 5), (2, 3)])
+def test_accumulated_gradients_equal_those_of_one_big_batch(micro_batch: int, chunk: int):
+    samples = random_samples(8)
+    whole = gradients_after_one_minibatch(samples, micro_batch=8, chunk=1000)
+    parts = gradients_after_one_minibatch(samples, micro_batch=micro_batch, chunk=chunk)
+    assert whole.keys() == parts.keys()
+    for name, gradient in whole.items():
+        torch.testing.assert_close(parts[name], gradient, atol=1e-5, rtol=1e-4)
+
+
+def test_the_vocabulary_wide_law_never_exists_for_more_than_a_chunk(monkeypatch: pytest.MonkeyPatch):
+    model, rows = tiny_model("llama"), []
+    policy = scorer(model, chunk=4)
+    policy.head.register_forward_hook(lambda module, args, output: rows.append(output.shape[0]))
+    samples = random_samples(5)
+    score(policy, samples, size=5)
+    assert max(rows) <= 4
+    assert sum(rows) == sum(sample.response_length for sample in samples)
+
+
+def test_an_update_makes_good_tokens_likelier_and_bad_ones_less_likely():
+    model = tiny_model("llama", sharpness=1.0)
+    samples = [
+        Sample(token_ids=(2, 5, token), prompt_length=2, logprobs=(-1.0,), advantages=(advantage,))
+        for token, advantage in ((7, 1.0), (8, -1.0))
+    ]
+    settings = LearnerConfig(learning_rate=1e-3, minibatch=2, epochs=2, kl_coefficient=0, warmup_ratio=0)
+    before = score(scorer(model), samples, size=2)
+    metrics = Learner(scorer(model), None, settings, updates=10).update(samples, seed=0)
+    after = score(scorer(model), samples, size=2)
+    assert after[0] > before[0]
+    assert after[1] < before[1]
+    assert "kl" not in metrics
+    assert metrics["updates_skipped"] == metrics["updates_nonfinite"] == 0
+
+
+def test_kl_to_oneself_is_zero_and_the_first_ratio_is_one():
+    model = tiny_model("llama")
+    settings = LearnerConfig(minibatch=8, epochs=1)
+    metrics = Learner(scorer(model), scorer(copy.deepcopy(model)), settings, updates=1).update(
+        random_samples(8), seed=0
+    )
+    assert metrics["kl"] == pytest.approx(0, abs=1e-6)
+    assert metrics["ratio/mean"] == pytest.approx(1, abs=1e-6)
+    assert metrics["ratio/clipped"] == 0
+
+
+def test_sampler_kl_is_zero_when_the_sampler_agrees():
+    model = tiny_model("llama")
+    samples = random_samples(4)
+    scores = score(scorer(model), samples, size=4)
+    agreeing = [
+        Sample(
+            token_ids=s.token_ids,
+            prompt_length=s.prompt_length,
+            logprobs=tuple(lp.tolist()),
+            advantages=s.advantages,
+        )
+        for s, lp in zip(samples, scores, strict=True)
+    ]
+    settings = LearnerConfig(minibatch=4, kl_coefficient=0)
+    assert Learner(scorer(model), None, settings, updates=2).update(agreeing, seed=0)["sampler_kl"] == pytest.approx(0)
+
+
+def test_updates_that_run_away_are_skipped_and_counted():
+    model = tiny_model("llama")
+    settings = LearnerConfig(learning_rate=10.0, minibatch=4, epochs=4, kl_coefficient=0, ratio_guard=1.01, clip=5)
+    metrics = Learner(scorer(model), None, settings, updates=8).update(random_samples(8), seed=0)
+    assert metrics["updates_skipped"] + metrics["updates_nonfinite"] >= 1
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+
+
+def test_a_gradient_that_is_not_finite_is_counted_and_not_applied():
+    model = tiny_model("llama")
+    before = copy.deepcopy(model.state_dict())
+    samples = random_samples(3)
+    broken = Sample(token_ids=(2, 5), prompt_length=1, logprobs=(0.0,), advantages=(float("nan"),))
+    settings = LearnerConfig(minibatch=4, epochs=1, kl_coefficient=0)
+    metrics = Learner(scorer(model), None, settings, updates=1).update([*samples, broken], seed=0)
+    assert metrics["updates_nonfinite"] == 1
+    assert "grad_norm" not in metrics
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_minibatches_cover_every_sample_once_an_epoch_in_a_seeded_order():
+    def epoch(seed: int, number: int) -> list[list[int]]:
+        return list(minibatches(10, size=4, seed=seed, epoch=number))
+
+    assert sorted(index for chosen in epoch(0, 0) for index in chosen) == list(range(10))
+    assert [len(chosen) for chosen in epoch(0, 0)] == [4, 4, 2]
+    assert epoch(0, 0) == epoch(0, 0) != epoch(0, 1) != epoch(1, 1)
+
+
+def test_micro_batches_put_like_lengths_together():
+    samples = random_samples(9)
+    parts = micro_batches(samples, range(9), size=4)
+    lengths = [[len(samples[i].token_ids) for i in part] for part in parts]
+    assert [len(part) for part in parts] == [4, 4, 1]
+    flat = [length for part in lengths for length in part]
+    assert flat == sorted(flat)
+
+
+def test_the_value_network_starts_at_zero_and_learns_its_targets():
+    torch.manual_seed(0)
+    settings = LearnerConfig(minibatch=8, warmup_ratio=0, schedule="constant", epochs=8)
+    critic = Critic(
+        ValueNetwork(tiny_model("llama")),
+        settings,
+        PpoCredit(critic_learning_rate=3e-3, value_clip=None),
+        updates=200,
+    )
+    samples = random_samples(8)
+    assert all(value == 0 for values in critic.predict(samples) for value in values)
+    losses = [critic.update(samples, seed=seed)["critic/loss"] for seed in range(12)]
+    assert losses[-1] < 0.3 * losses[0]
+    assert critic.update(samples, seed=99)["critic/explained_variance"] > 0.5
+
+
+def test_explained_variance_by_hand():
+    returns = torch.tensor([0.0, 1.0, 2.0])
+    assert explained_variance(returns, returns) == {"critic/explained_variance": 1.0}
+    assert explained_variance(torch.zeros(3), returns) == {"critic/explained_variance": 0.0}
+    assert explained_variance(torch.zeros(3), torch.ones(3)) == {}

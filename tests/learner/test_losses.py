@@ -1,0 +1,62 @@
+"""The losses, by hand and by property."""
+
+from math import log
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vineppo.learner.losses import k3, ppo_clip_loss, value_loss, whiten
+
+
+def tensor(*values: float) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float32)
+
+
+@given(st.lists(st.floats(-10, 10), min_size=2, max_size=50).filter(lambda xs: max(xs) - min(xs) > 0.1))
+def test_whitened_advantages_have_mean_zero_and_variance_one(values: list[float]):
+    white = whiten(tensor(*values))
+    assert float(white.mean()) == pytest.approx(0, abs=1e-4)
+    assert float(white.var()) == pytest.approx(1, abs=1e-3)
+
+
+def test_equal_advantages_whiten_to_zero():
+    assert whiten(tensor(0.5, 0.5, 0.5)).tolist() == [0, 0, 0]
+    assert whiten(tensor(0.5)).tolist() == [0]
+
+
+def test_ppo_clip_by_hand():
+    old = tensor(0, 0, 0, 0)
+    new = tensor(log(1.5), log(1.5), log(0.5), log(0.5))
+    advantages = tensor(1, -1, 1, -1)
+    # ratio 1.5 earns only 1.2 when it helps, costs 1.5 when it hurts; 0.5 likewise
+    assert ppo_clip_loss(new, old, advantages, clip=0.2).tolist() == pytest.approx([-1.2, 1.5, -0.5, 0.8])
+
+
+def test_outside_the_clip_range_a_good_token_pulls_no_further():
+    new = tensor(log(1.5), 0.0).requires_grad_()
+    ppo_clip_loss(new, tensor(0, 0), tensor(1, 1), clip=0.2).sum().backward()
+    assert new.grad is not None
+    assert new.grad.tolist() == [0, -1]
+
+
+def test_k3_by_hand():
+    # d = reference - policy = log 2: 2 - log 2 - 1
+    assert float(k3(tensor(0), tensor(log(2)))) == pytest.approx(1 - log(2))
+    assert float(k3(tensor(-1), tensor(-1))) == 0
+    assert float(k3(tensor(-50), tensor(0))) == 10, "clamped"
+
+
+@given(st.lists(st.floats(0.05, 1), min_size=2, max_size=6), st.lists(st.floats(0.05, 1), min_size=6, max_size=6))
+def test_k3_averages_to_the_exact_kl(policy: list[float], reference: list[float]):
+    p = tensor(*policy) / sum(policy)
+    q = tensor(*reference[: len(policy)]) / sum(reference[: len(policy)])
+    assert float((p * k3(p.log(), q.log())).sum()) == pytest.approx(float((p * (p / q).log()).sum()), abs=1e-5)
+
+
+def test_value_loss_takes_the_larger_of_plain_and_clipped_error():
+    # value 1, old 0, target 1, clip 0.2: the clipped value 0.2 is still 0.8 off
+    assert value_loss(tensor(1.0), tensor(0.0), tensor(1.0), clip=0.2).tolist() == pytest.approx([0.32])
+    assert value_loss(tensor(1.0), tensor(0.0), tensor(1.0), clip=None).tolist() == [0]
+    assert value_loss(tensor(0.1), tensor(0.0), tensor(1.0), clip=0.2).tolist() == pytest.approx([0.405])

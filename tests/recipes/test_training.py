@@ -1,0 +1,196 @@
+"""True end-to-end runs: they learn, they differ in nothing but credit, and they survive being killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from small_runs import QUICK, SHARED, metrics_of, without_time, write_random_model
+
+from vineppo import RewardTask, Trainer, load_config
+from vineppo.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+METHODS = ("vine", "ppo", "grpo", "rloo")
+
+
+def train(run: Path, *overrides: str) -> list[dict[str, float]]:
+    Trainer(load_config(None, [*QUICK, f"run.dir={run}", *overrides])).train()
+    return metrics_of(run)
+
+
+@pytest.mark.slow
+def test_training_improves_the_starting_policy(tmp_path: Path):
+    overrides = [f"run.dir={tmp_path}", "training.iterations=12", "evaluation.every=0", "task.operations=4"]
+    Trainer(load_config(ROOT / "configs/arithmetic.yaml", overrides)).train()
+    start, end = (line["eval/accuracy"] for line in metrics_of(tmp_path) if "eval/accuracy" in line)
+    assert end > start + 0.1
+
+
+@pytest.fixture(scope="module")
+def first_batches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, object]]]:
+    batches = {}
+    for method in METHODS:
+        run = tmp_path_factory.mktemp(method)
+        train(run, f"credit={method}", "training.iterations=1", "run.trajectories_logged=16")
+        lines = (run / "trajectories" / "000001.jsonl").read_text().splitlines()
+        batches[method] = [json.loads(line) for line in lines]
+    return batches
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_methods_differ_in_nothing_but_credit(first_batches: dict[str, list[dict[str, object]]], method: str):
+    shared = ("question", "prompt", "response", "reward", "outcome", "finish")
+    pairs = zip(first_batches["vine"], first_batches[method], strict=True)
+    assert all({k: a[k] for k in shared} == {k: b[k] for k in shared} for a, b in pairs)
+    assert len(first_batches[method]) == 16
+
+
+def test_a_run_leaves_what_its_directory_promises(tmp_path: Path):
+    run = tmp_path / "run"
+    history = train(run)
+    assert [line["iteration"] for line in history] == [0, 1, 2, 3, 4]
+    assert [int(line["iteration"]) for line in history if "eval/accuracy" in line] == [0, 2, 4]
+    assert [p.name for p in sorted((run / "checkpoints").iterdir())] == ["000003", "000004"]
+    assert (run / "report.html").stat().st_size > 10_000
+    assert load_config(run / "config.yaml") == load_config(None, [*QUICK, f"run.dir={run}"])
+    summary = json.loads((run / "summary.json").read_text())
+    assert (summary["iterations"], summary["updates"]) == (4, 16)
+    assert summary["accuracy"]["final"] == history[-1]["eval/accuracy"]
+    assert summary["tokens"]["rollouts"] == sum(line.get("tokens/rollouts", 0) for line in history)
+    assert main(["eval", *QUICK, "--policy", str(run / "policy")]) == 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_resumed_run_is_bit_equal_to_an_uninterrupted_one(tmp_path: Path, method: str):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(whole, f"credit={method}")
+    settings = [*QUICK, f"credit={method}", f"run.dir={parts}"]
+    trainer = Trainer(load_config(None, settings))
+    collect, calls = trainer._run._loop.collect, []
+
+    def interrupted(iteration, display):
+        calls.append(iteration)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return collect(iteration, display)
+
+    object.__setattr__(trainer._run, "_loop", WithCollect(trainer._run._loop, interrupted))
+    assert not trainer.train().finished
+    assert Trainer(load_config(None, settings), resume=True).train().finished
+    assert_same(whole, parts)
+
+
+class WithCollect:
+    """A loop whose `collect` is another."""
+
+    def __init__(self, loop, collect):
+        self._loop, self.collect = loop, collect
+
+    def __getattr__(self, name):
+        return getattr(self._loop, name)
+
+
+def assert_same(one: Path, other: Path) -> None:
+    assert without_time(metrics_of(one)) == without_time(metrics_of(other))
+    a, b = (load_file(run / "policy" / "model.safetensors") for run in (one, other))
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.slow
+def test_kill_9_in_the_middle_of_an_iteration_loses_nothing_else(tmp_path: Path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    train(whole, "training.iterations=6")
+    command = [sys.executable, "-m", "vineppo", "train", *QUICK, "training.iterations=6", f"run.dir={killed}"]
+    kills = 0
+    for _ in range(20):
+        process = subprocess.Popen([*command, "--resume"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        started = _lines(killed)
+        if kills < 3:
+            _wait_for(lambda: _lines(killed) > started or process.poll() is not None)  # noqa: B023
+            time.sleep(0.05 * (kills + 1))
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        _, errors = process.communicate(timeout=300)
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL, errors
+    assert kills == 3
+    assert_same(whole, killed)
+
+
+def _lines(run: Path) -> int:
+    file = run / "metrics.jsonl"
+    return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+def _wait_for(condition, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path):
+    settings = [*QUICK, "training.iterations=200", "checkpoint.every=1000", f"run.dir={tmp_path / 'run'}"]
+    process = subprocess.Popen([sys.executable, "-m", "vineppo", "train", *settings], stdout=subprocess.PIPE, text=True)
+    _wait_for(lambda: _lines(tmp_path / "run") >= 4)
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "--resume" in output
+    (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
+    assert int(checkpoint.name) == int(metrics_of(tmp_path / "run")[-1]["iteration"])
+
+
+def test_the_example_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    import own_task  # pyright: ignore[reportMissingImports]
+
+    reward = own_task.main(
+        f"run.dir={tmp_path}", "training={iterations: 1, questions: 4, trajectories: 4}", "learner.minibatch=16"
+    )
+    assert 0 <= reward <= 1
+
+
+def test_a_reward_function_of_ones_own_trains_any_model(tmp_path: Path):
+    model = write_random_model(tmp_path / "model", ["hello there general"] * 20)
+    rows = [{"prompt": f"{i} hello"} for i in range(20)]
+    task = RewardTask(
+        train=rows, test=rows[:4], reward=lambda prompts, completions, **_: [float("a" in c) for c in completions]
+    )
+    settings = [f"policy.path={model}", "sampling.max_new_tokens=12", f"run.dir={tmp_path / 'run'}", "steps=whole"]
+    result = Trainer(load_config(None, [*QUICK, *settings]), task=task).train()
+    assert result.finished
+    assert (result.policy / "model.safetensors").exists()
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason=f"needs the real GSM8K questions in {SHARED}")
+def test_two_iterations_on_real_gsm8k_questions_with_a_random_model(tmp_path: Path):
+    texts = (SHARED / "gsm8k" / "train.jsonl").read_text().splitlines()[:300]
+    model = write_random_model(tmp_path / "model", texts, context=1024)
+    settings = [
+        str(ROOT / "configs/gsm8k.yaml"),
+        f"task.path={SHARED / 'gsm8k'}",
+        f"policy.path={model}",
+        f"run.dir={tmp_path / 'run'}",
+        "training={iterations: 2, questions: 4, trajectories: 4}",
+        "learner.minibatch=8",
+        "sampling.max_new_tokens=48",
+        "evaluation={every: 1, questions: 8, samples: 1}",
+    ]
+    assert main(["train", *settings]) == 0
+    history = metrics_of(tmp_path / "run")
+    assert [line["iteration"] for line in history] == [0, 1, 2]
+    outcomes = [sum(v for k, v in line.items() if k.startswith("outcome/")) for line in history[1:]]
+    assert outcomes == pytest.approx([1, 1])
+    assert history[-1]["credit/rollouts"] > 0
