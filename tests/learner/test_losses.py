@@ -48,8 +48,8 @@ def test_k3_by_hand():
     assert float(k3(tensor(-50), tensor(0))) == 10, "clamped"
 
 
-@given(st.lists(st.floats(0.05, 1), min_size=2, max_size=6), st.lists(st.floats(0.05, 1), min_size=6, max_size=6))
-def test_k3_averages_to_the_exact_kl(policy: list[float], reference: list[float]):
+@given(st.lists(st.floats(0.4, 1), min_size=2, max_size=4), st.lists(st.floats(0.4, 1), min_size=4, max_size=4))
+def test_k3_averages_to_the_exact_kl_where_nothing_is_clamped(policy: list[float], reference: list[float]):
     p = tensor(*policy) / sum(policy)
     q = tensor(*reference[: len(policy)]) / sum(reference[: len(policy)])
     assert float((p * k3(p.log(), q.log())).sum()) == pytest.approx(float((p * (p / q).log()).sum()), abs=1e-5)

@@ -1,5 +1,7 @@
 """The schedule by hand; what happens to gradients that must not be applied."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -29,7 +31,7 @@ def test_linear_warm_up_then_linear_decay():
 
 
 def test_constant_schedule_stays_after_the_warm_up():
-    optimizer = optimizer_of(nn.Linear(1, 1), shape="constant", warmup_ratio=0)
+    optimizer = optimizer_of(nn.Linear(1, 1), shape="constant", warmup_ratio=0.0)
     assert [optimizer.learning_rate for _ in range(12) if optimizer.step() is not None] == [1.0] * 12
 
 
@@ -63,7 +65,7 @@ def test_state_continues_where_it_was_taken():
         first.step()
     other.load_state_dict(one.state_dict())
     second = optimizer_of(other)
-    second.load_state_dict(first.state_dict())
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
     for layer, optimizer in ((one, first), (other, second)):
         layer(data).square().mean().backward()
         optimizer.step()

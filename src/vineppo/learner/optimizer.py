@@ -1,11 +1,13 @@
 """AdamW, its schedule, gradient clipping, and the count of updates that had to be skipped."""
 
+from functools import partial
+from math import isfinite
 from typing import Any, Literal
 
-import torch
 from torch import nn
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
+
+Shape = Literal["linear", "constant"]
 
 
 class Optimizer:
@@ -20,7 +22,7 @@ class Optimizer:
         max_grad_norm: float,
         updates: int,
         warmup_ratio: float,
-        shape: Literal["linear", "constant"],
+        shape: Shape,
     ):
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._max_grad_norm = max_grad_norm
@@ -30,12 +32,14 @@ class Optimizer:
             {"params": [p for p in self._parameters if p.ndim < 2], "weight_decay": 0.0},
         ]
         self._adamw = AdamW([group for group in groups if group["params"]], lr=learning_rate)
-        self._schedule = build_schedule(self._adamw, updates=updates, warmup_ratio=warmup_ratio, shape=shape)
+        self._peak = learning_rate
+        self._factor = partial(schedule_factor, updates=updates, warmup=round(updates * warmup_ratio), shape=shape)
+        self._done = 0
 
     @property
     def learning_rate(self) -> float:
         """Of the next update."""
-        return float(self._schedule.get_last_lr()[0])
+        return self._peak * self._factor(self._done)
 
     def step(self, *, veto: bool = False) -> float | None:
         """Apply the accumulated gradient and clear it; return its norm before clipping.
@@ -43,33 +47,27 @@ class Optimizer:
         None when the gradient was not finite and so was not applied. `veto` drops a finite one. The schedule moves on
         either way, so that the number of planned updates stays what it was.
         """
-        norm = nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
-        finite = bool(torch.isfinite(norm))
-        if finite and not veto:
+        norm = float(nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm))
+        if isfinite(norm) and not veto:
+            for group in self._adamw.param_groups:
+                group["lr"] = self.learning_rate
             self._adamw.step()
         self._adamw.zero_grad(set_to_none=True)
-        self._schedule.step()
-        return float(norm) if finite else None
+        self._done += 1
+        return norm if isfinite(norm) else None
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next update depends on besides the weights."""
-        return {"adamw": self._adamw.state_dict(), "schedule": self._schedule.state_dict()}
+        return {"adamw": self._adamw.state_dict(), "done": self._done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken."""
         self._adamw.load_state_dict(state["adamw"])
-        self._schedule.load_state_dict(state["schedule"])
+        self._done = state["done"]
 
 
-def build_schedule(
-    adamw: AdamW, *, updates: int, warmup_ratio: float, shape: Literal["linear", "constant"]
-) -> LambdaLR:
-    """Linear warm-up over `warmup_ratio` of all updates, then linearly to 0 or flat."""
-    warmup = round(updates * warmup_ratio)
-
-    def factor(update: int) -> float:
-        if update < warmup:
-            return (update + 1) / warmup
-        return 1.0 if shape == "constant" else max(0.0, (updates - update) / max(1, updates - warmup))
-
-    return LambdaLR(adamw, factor)
+def schedule_factor(update: int, *, updates: int, warmup: int, shape: Shape) -> float:
+    """Share of the peak learning rate at update 0, 1, ...: a linear warm-up, then linearly to 0 or flat."""
+    if update < warmup:
+        return (update + 1) / warmup
+    return 1.0 if shape == "constant" else max(0.0, (updates - update) / max(1, updates - warmup))
