@@ -9,14 +9,16 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 """Real data lies beside the checkout where it is at hand; tests that need it say so when it is not."""
 
-QUICK = [
-    "task={name: arithmetic, operations: 3, train_questions: 60, test_questions: 20}",
-    "sampling={temperature: 1.0, top_p: 1.0, max_new_tokens: 40}",
+SETTINGS = [
+    "sampling={temperature: 1.0, top_p: 1.0, max_new_tokens: 80}",
     "training={iterations: 4, questions: 4, trajectories: 4}",
     "learner={learning_rate: 1.0e-3, minibatch: 8, micro_batch: 8}",
     "evaluation={every: 2}",
 ]
-"""Overrides for a run of the bundled policy that takes seconds."""
+"""Overrides for a run that takes seconds."""
+
+QUICK = ["task={name: arithmetic, train_questions: 60, test_questions: 20}", *SETTINGS]
+"""The same on the bundled policy's task."""
 
 
 def metrics_of(run: Path) -> list[dict[str, float]]:

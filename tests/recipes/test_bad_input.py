@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from small_runs import QUICK, write_random_model
+from small_runs import QUICK, SETTINGS, write_random_model
 
 from vineppo import Trainer, load_config
 from vineppo.cli import main
@@ -41,7 +41,6 @@ def snapshot(folder: Path) -> dict[str, bytes]:
         (["policy.device=gpu"], ("policy.device", "gpu")),
         (["training.questions=61", "learner.minibatch=4"], ("training.questions", "61", "60")),
         (["credit=grpo", "training={iterations: 1, questions: 8, trajectories: 1}"], ("grpo", "training.trajectories")),
-        (["task={name: gsm8k, path: ./nowhere}"], ("task.path", "nowhere")),
         (["task.operations=400"], ("task.operations", "400", "200")),
     ],
 )
@@ -51,6 +50,12 @@ def test_settings_that_cannot_work(
     line = refused(capsys, *QUICK, f"run.dir={tmp_path / 'run'}", *overrides)
     assert all(word in line for word in words), line
     assert not (tmp_path / "run").exists()
+
+
+def test_a_dataset_that_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    line = refused(capsys, *SETTINGS, "task={name: gsm8k, path: ./nowhere}", f"run.dir={tmp_path / 'run'}")
+    assert "task.path" in line
+    assert "./nowhere" in line
 
 
 def test_a_config_file_that_is_missing(capsys: pytest.CaptureFixture[str]):
@@ -72,7 +77,7 @@ def test_datasets_that_cannot_work(
 ):
     (tmp_path / "train.jsonl").write_text(train)
     (tmp_path / "test.jsonl").write_text('{"question": "1+1?", "answer": "#### 2"}\n')
-    line = refused(capsys, *QUICK, f"task={{name: gsm8k, path: '{tmp_path}'}}", f"run.dir={tmp_path / 'run'}")
+    line = refused(capsys, *SETTINGS, f"task={{name: gsm8k, path: '{tmp_path}'}}", f"run.dir={tmp_path / 'run'}")
     assert all(word in line for word in words), line
 
 
@@ -82,7 +87,7 @@ def test_a_prompt_longer_than_the_models_context(capsys: pytest.CaptureFixture[s
     for split in ("train", "test"):
         (tmp_path / f"{split}.jsonl").write_text(row * 4)
     task = f"task={{name: gsm8k, path: '{tmp_path}'}}"
-    line = refused(capsys, *QUICK, task, f"policy.path={model}", f"run.dir={tmp_path / 'run'}")
+    line = refused(capsys, *SETTINGS, task, f"policy.path={model}", f"run.dir={tmp_path / 'run'}")
     assert "context" in line
     assert "64" in line
     assert "train-0" in line

@@ -70,7 +70,7 @@ def build_engine(policy: Policy, engine: EngineConfig) -> Engine:
         end_ids=policy.end_ids,
         context=policy.context,
         rows=engine.rows,
-        kept_bytes=engine.kept_gib * 2**30,
+        kept_bytes=int(engine.kept_gib * 2**30),
     )
 
 

@@ -20,20 +20,22 @@ TokenIds = tuple[int, ...]
 
 
 class Trunks:
-    """Token sequences and their keys and values, found by prefix."""
+    """Token sequences and their keys and values, found by prefix. `max_bytes` None: as many as come."""
 
-    def __init__(self, *, max_bytes: float = float("inf")):
+    def __init__(self, *, max_bytes: int | None = None):
         self._keys_values: dict[TokenIds, Float[Tensor, "S H T D"]] = {}
         self._ordered: list[TokenIds] = []
-        self._free_bytes = self._max_bytes = max_bytes
+        self._max_bytes = max_bytes
+        self._bytes = 0
 
     def add(self, tokens: TokenIds, keys_values: Float[Tensor, "S H T D"]) -> None:
         """Keep a trunk if it is new and fits: S = 2 x layers planes of heads x tokens x head dimension."""
-        if tokens in self._keys_values or keys_values.nbytes > self._free_bytes:
+        fits = self._max_bytes is None or self._bytes + keys_values.nbytes <= self._max_bytes
+        if tokens in self._keys_values or not fits:
             return
         insort(self._ordered, tokens)
         self._keys_values[tokens] = keys_values.clone()
-        self._free_bytes -= keys_values.nbytes
+        self._bytes += keys_values.nbytes
 
     def covering(self, prefix: TokenIds) -> Float[Tensor, "S H T D"] | None:
         """Keys and values of a trunk that starts with `prefix`, or None.
@@ -49,7 +51,7 @@ class Trunks:
         """Forget everything: the weights changed."""
         self._keys_values.clear()
         self._ordered.clear()
-        self._free_bytes = self._max_bytes
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._ordered)

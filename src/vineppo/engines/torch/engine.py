@@ -26,7 +26,7 @@ class TorchEngine:
     """
 
     def __init__(
-        self, model: PreTrainedModel, *, end_ids: Sequence[int], context: int, rows: int = 256, kept_bytes: float = 0
+        self, model: PreTrainedModel, *, end_ids: Sequence[int], context: int, rows: int = 256, kept_bytes: int = 0
     ):
         check_cacheable(model)
         self._model = model
