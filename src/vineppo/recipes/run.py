@@ -75,7 +75,7 @@ class Run:
                     "the same command with --resume continues from there"
                 )
                 return False
-        self._finish()
+            self._finish(display)
         return True
 
     def _start(self, display: Display) -> None:
@@ -155,10 +155,14 @@ class Run:
         if self._between_iterations and self._position.iteration > self._saved:
             self._save()
 
-    def _finish(self) -> None:
+    def _finish(self, display: Display) -> None:
+        summary = summarise(self._config, self.directory.read_metrics())
         self._policy.save(self.directory.policy)
-        self.directory.write_summary(summarise(self._config, self.directory.read_metrics()))
+        self.directory.write_summary(summary)
         self._report(self.directory.root)
+        accuracy = summary["accuracy"]
+        display.say(f"accuracy {accuracy['start']:.1%} -> {accuracy['final']:.1%}")
+        display.say(f"policy {self.directory.policy}  report {self.directory.root / 'report.html'}")
         if self._tracker is not None:
             self._tracker.close()
 
