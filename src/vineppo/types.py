@@ -25,6 +25,8 @@ class Outcome(StrEnum):
     WRONG = "wrong"
     UNPARSEABLE = "unparseable"
     """No answer could be read from the response."""
+    TIMEOUT = "timeout"
+    """Judging took longer or more memory than it may, or crashed; the reward is 0."""
     TRUNCATED = "truncated"
     """Cut off by the length limit; the reward is 0 whatever the text says."""
     SCORED = "scored"
