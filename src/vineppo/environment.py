@@ -13,6 +13,7 @@ from vineppo.types import (
     Finish,
     Judgement,
     Outcome,
+    Prompt,
     Question,
     Request,
     Rollout,
@@ -41,7 +42,7 @@ class Environment:
 
     engine: Engine
     task: Task
-    encode: Callable[[str], tuple[int, ...]]
+    encode: Callable[[Prompt], tuple[int, ...]]
     decode: Callable[[Sequence[int]], str]
     """Without special tokens."""
 

@@ -34,12 +34,31 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: str
+    content: str
+
+
+Prompt = str | tuple[Message, ...]
+"""Text as the policy sees it, or a conversation, which the policy's own chat template turns into text."""
+
+
+def prompt_text(prompt: Prompt) -> str:
+    """A prompt for people to read."""
+    if isinstance(prompt, str):
+        return prompt
+    return "\n\n".join(f"{message.role}: {message.content}" for message in prompt)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
     """One item of a task: the prompt and what is needed to judge an answer."""
 
     id: str
     """Unique within its split."""
-    prompt: str
+    prompt: Prompt
     answer: str
     """The gold answer, in the form the task's judge compares with. Empty where a reward function judges alone."""
     columns: Mapping[str, object] = field(default_factory=dict, hash=False)
