@@ -196,6 +196,36 @@ def test_workers_end_with_the_interpreter(tmp_path):
         os.kill(int(done.stdout), 0)
 
 
+@pytest.mark.slow
+def test_a_worker_whose_parent_was_killed_ends_itself():
+    script = (
+        "from vineppo.tasks.judge.mathematics import MathJudge\n"
+        "judge = MathJudge(seconds=1, memory_mib=2048, workers=1)\n"
+        "judge.outcomes([r'\\sqrt{4}'], ['2'])\n"
+        "print(judge._workers._workers[0].process.pid, flush=True)\n"
+        "judge._workers._seconds = 1000\n"
+        "judge.outcomes(['1000000000!'], ['2'])\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    worker = int(parent.stdout.readline())
+    time.sleep(0.5)
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 20
+    while is_running(worker) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not is_running(worker)
+
+
+def is_running(pid: int) -> bool:
+    """A zombie that nobody waits for does not run."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
     (tmp_path / "lacking.py").write_text(
         "from vineppo.tasks.judge.serve import serve\ndef load():\n    import no_such_package\nserve(load)\n"
