@@ -92,7 +92,7 @@ def test_messages_without_a_chat_template_are_refused(model):
     ("rewards", "complaint"),
     [
         ("[{function: no.py:f}]", "task.rewards: function 'no.py:f': no.py is no file"),
-        ("[{weight: 1.0}]", "task.rewards.0.function"),
+        ("[{weight: 1.0}]", "task.rewards.0.function is missing; it must be text"),
         ("[{function: a.py:f, weight: heavy}]", 'task.rewards.0.weight is "heavy", but must be a number'),
         (
             "[{function: a.py:f, wieght: 1.0}]",

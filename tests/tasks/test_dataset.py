@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -6,6 +7,9 @@ from vineppo.config.schema import DatasetTask
 from vineppo.errors import UserError
 from vineppo.tasks.build import build_task
 from vineppo.types import Judgement, Message, Outcome
+
+REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "gsm8k" / "model_solutions.jsonl"
+needs_real_data = pytest.mark.skipif(not REAL.is_file(), reason=f"no labelled solutions at {REAL}")
 
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1 + 1?"}]
 
@@ -72,6 +76,16 @@ def test_rows_that_cannot_work_are_refused(tmp_path, row, message):
     write(tmp_path, [row])
     with pytest.raises(UserError, match=rf"task\.path, split 'train': .*{message}"):
         build(tmp_path)
+
+
+@needs_real_data
+def test_verdicts_on_real_model_solutions_agree_with_their_labels():
+    files = {"train_file": REAL.name, "test_file": REAL.name}
+    columns = {"prompt_column": "question", "answer_column": "ground_truth", "answer_marker": "A:"}
+    task = build(REAL.parent, **files, **columns)
+    rows = [json.loads(line) for line in REAL.read_text().splitlines()]
+    judgements = task.judge(task.questions("test"), [row["solution"] for row in rows])
+    assert [judgement.reward == 1 for judgement in judgements] == [row["is_correct"] for row in rows]
 
 
 # --- reward functions --------------------------------------------------------------------------------------------

@@ -247,6 +247,8 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], prefix: str) -> str:
     if detail["type"] == "extra_forbidden":
         return _unknown_key(key, got, section.model_fields, _hint_unknown(path, section, model))
     field = section.model_fields[name]
+    if detail["type"] == "missing":
+        return f"{key} is missing; it must be {_expected(section, name)}"
     names = list(_variants(field))
     if names and isinstance(got, dict):
         return _bad_value(f"{key}.name", got["name"], _one_of(names), names)
