@@ -5,7 +5,7 @@ moved to tokens: a token belongs to the step in which its first character lies. 
 """
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from vineppo.types import Trajectory
 
@@ -81,6 +81,7 @@ def token_texts(decode: Callable[[Sequence[int]], str], token_ids: Sequence[int]
             window, read = read, end
         else:
             pieces.append("")
-    if pieces:
-        pieces[-1] += decode(token_ids)[sum(map(len, pieces)) :]
-    return pieces
+    # Cut from the whole, since some tokenizers take a character back when invalid bytes follow it.
+    text = decode(token_ids)
+    cuts = [0, *accumulate(map(len, pieces[:-1])), len(text)]
+    return [text[start:stop] for start, stop in pairwise(cuts)] if pieces else []
