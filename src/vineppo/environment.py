@@ -14,6 +14,7 @@ from vineppo.types import (
     Finish,
     Judgement,
     Outcome,
+    Prompt,
     Question,
     Request,
     Rollout,
@@ -42,7 +43,7 @@ class Environment:
 
     engine: Engine
     task: Task
-    encode: Callable[[str], tuple[int, ...]]
+    encode: Callable[[Prompt], tuple[int, ...]]
     decode: Callable[[Sequence[int]], str]
     """Without special tokens."""
 

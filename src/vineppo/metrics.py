@@ -15,6 +15,7 @@ CATALOGUE: dict[str, str] = {
     "outcome/correct": "share of trajectories judged correct",
     "outcome/wrong": "share judged wrong",
     "outcome/unparseable": "share with no readable answer",
+    "outcome/timeout": "share whose judging took too long or too much memory, reward 0",
     "outcome/truncated": "share cut off by the length limit, reward 0",
     "outcome/scored": "share scored by a reward function",
     "completions/mean_length": "tokens per trajectory",

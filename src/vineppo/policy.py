@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 import torch
+from jinja2 import TemplateError
 from torch import nn
 from transformers import (
     AutoModelForCausalLM,
@@ -19,6 +20,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from vineppo.config.schema import Architecture
 from vineppo.errors import UserError
+from vineppo.types import Prompt
 
 BUNDLED = "bundled:"
 
@@ -51,9 +53,20 @@ class Policy:
         """The most tokens, prompt and response together, that the model can hold."""
         return self.model.config.get_text_config().max_position_embeddings
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        """A prompt's token ids, with the special tokens that the tokenizer puts in front."""
-        return tuple(self.tokenizer(text).input_ids)
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        """A prompt's token ids: text with the special tokens put in front, messages by the chat template."""
+        if isinstance(prompt, str):
+            return tuple(self.tokenizer(prompt).input_ids)
+        messages = [{"role": message.role, "content": message.content} for message in prompt]
+        try:
+            text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        except (ValueError, TemplateError) as error:
+            raise UserError(
+                f"policy.path: the chat template of {self.tokenizer.name_or_path} does not take this prompt of "
+                f"messages ({' '.join(str(error).split())[:160]}); take a chat model, or give prompts as text"
+            ) from error
+        assert isinstance(text, str), "one conversation gives one text"
+        return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of token ids, special tokens left out."""

@@ -25,10 +25,31 @@ class Outcome(StrEnum):
     WRONG = "wrong"
     UNPARSEABLE = "unparseable"
     """No answer could be read from the response."""
+    TIMEOUT = "timeout"
+    """Judging took longer or more memory than it may, or crashed; the reward is 0."""
     TRUNCATED = "truncated"
     """Cut off by the length limit; the reward is 0 whatever the text says."""
     SCORED = "scored"
     """A reward function gave a number that is neither right nor wrong."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: str
+    content: str
+
+
+Prompt = str | tuple[Message, ...]
+"""Text as the policy sees it, or a conversation, which the policy's own chat template turns into text."""
+
+
+def prompt_text(prompt: Prompt) -> str:
+    """A prompt for people to read."""
+    if isinstance(prompt, str):
+        return prompt
+    return "\n\n".join(f"{message.role}: {message.content}" for message in prompt)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +58,7 @@ class Question:
 
     id: str
     """Unique within its split."""
-    prompt: str
+    prompt: Prompt
     answer: str
     """The gold answer, in the form the task's judge compares with. Empty where a reward function judges alone."""
     columns: Mapping[str, object] = field(default_factory=dict, hash=False)

@@ -166,6 +166,15 @@ def test_assumptions_that_do_not_apply_are_left_out():
     assert "The test split" not in render(estimate(small()))
 
 
+@pytest.mark.parametrize(
+    ("task", "questions"), [("math", 5000), ("dataset", 1000), ("reasoning_gym", 200), ("gsm8k", 1319)]
+)
+def test_every_task_has_an_estimate(task, questions):
+    config = load_config(None, [f"task={task}"])
+    assert estimate(config).evaluation.sequences == questions
+    assert "Assumed of a response" in render(estimate(config))
+
+
 def test_supervised_finetuning_counts_demonstrations():
     assert render_sft(SftConfig(updates=1000, batch=8)) == (
         "1,000 updates of 8 demonstrations: 8,000. Nothing is decoded."

@@ -174,6 +174,16 @@ def test_every_integer_is_read_back_with_or_without_commas(number):
     assert read_answer(f"#### {number}") == str(number)
 
 
+def test_another_marker_can_be_named(folder):
+    row = {"question": "?", "answer": "1 + 1 = 2 #### 3\nA: 2"}
+    for split in ("train", "test"):
+        (folder / f"{split}.jsonl").write_text(json.dumps(row))
+    task = Gsm8k(str(folder), None, TEMPLATE, "A:")
+    assert task.questions("test")[0].answer == "2"
+    outcomes = [judgement.outcome for judgement in task.judge(task.questions("test") * 2, ["A: 2", "#### 2"])]
+    assert outcomes == [Outcome.CORRECT, Outcome.UNPARSEABLE]
+
+
 # --- the dataset -------------------------------------------------------------------------------------------------
 
 
@@ -194,3 +204,12 @@ def test_the_solution_of_another_question_is_seldom_correct():
     responses = [response for _, response in task.demonstrations("test")]
     judgements = task.judge(task.questions("test"), [*responses[1:], responses[0]])
     assert sum(judgement.reward for judgement in judgements) < 0.05 * len(judgements)
+
+
+@needs_real_data
+def test_verdicts_on_real_model_solutions_agree_with_their_labels():
+    rows = [json.loads(line) for line in (REAL / "model_solutions.jsonl").read_text().splitlines()]
+    golds = [read_answer(row["ground_truth"], "A:") or "" for row in rows]
+    verdicts = [judge_one(gold, row["solution"], "A:").reward == 1 for gold, row in zip(golds, rows, strict=True)]
+    agreed = sum(verdict == row["is_correct"] for verdict, row in zip(verdicts, rows, strict=True))
+    assert agreed == len(rows) == 2400

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vineppo.errors import UserError
-from vineppo.tasks.reward import RewardTask
-from vineppo.types import Judgement, Outcome
+from vineppo.tasks.reward import RewardTask, WeightedRewards
+from vineppo.types import Judgement, Message, Outcome, Question
 
 TRAIN = [{"prompt": "1 + 1?", "gold": 2, "hint": "easy"}, {"prompt": "2 + 2?", "gold": 4, "hint": None}]
 TEST = [{"prompt": "3 + 3?", "gold": 6, "hint": "six", "more": "not passed"}]
@@ -50,7 +50,8 @@ def test_rows_may_be_a_dataset():
         ([{"prompts": "a"}], TEST, "rename it"),
         ([{"promt": "a"}], TEST, "train: row 1 has no column 'prompt', only 'promt'; rename 'promt' to 'prompt'"),
         (TRAIN, [{"prompt": "a", "gold": 1}], "test: row 1 has no column 'hint'"),
-        ([{"prompt": [{"role": "user"}]}], TEST, "column 'prompt' of row 1 is list .* make it a string"),
+        ([{"prompt": [{"role": "user"}]}], TEST, "column 'prompt' of row 1 holds .* is no message; make it text, or"),
+        ([{"prompt": 5}], TEST, "column 'prompt' of row 1 is int 5; make it text, or a list of messages"),
         ([{"prompt": "a", "completions": 1}], TEST, "train has a column 'completions', which reward .* rename it"),
     ],
 )
@@ -145,3 +146,36 @@ def test_a_partial_is_named_by_what_it_shows():
 
     with pytest.raises(UserError, match=r"reward function functools\.partial"):
         judge_two(RewardTask(TRAIN, TEST, partial(short, limit=3)))
+
+
+# --- several functions -------------------------------------------------------------------------------------------
+
+
+def says(*rewards):
+    return lambda prompts, completions, **columns: list(rewards)
+
+
+def test_functions_are_summed_by_weight_and_none_is_left_out():
+    questions = [Question(id=str(i), prompt="?", answer="") for i in range(4)]
+    rewards = WeightedRewards([(says(1.0, 1.0, None, None), 0.5), (says(2.0, None, 3.0, None), 2.0)])
+    assert rewards(questions, ["a", "b", "c", "d"]) == [
+        Judgement(reward=4.5, outcome=Outcome.SCORED),
+        Judgement(reward=0.5, outcome=Outcome.SCORED),
+        Judgement(reward=6.0, outcome=Outcome.SCORED),
+        Judgement(reward=0.0, outcome=Outcome.UNPARSEABLE),
+    ]
+
+
+def test_messages_are_handed_over_as_trl_does():
+    seen = {}
+
+    def spy(**keywords):
+        seen.update(keywords)
+        return [1.0]
+
+    question = Question(id="0", prompt=(Message(role="user", content="Hi?"),), answer="")
+    WeightedRewards([(spy, 1.0)])([question], ["Hello."])
+    assert seen == {
+        "prompts": [[{"role": "user", "content": "Hi?"}]],
+        "completions": [[{"role": "assistant", "content": "Hello."}]],
+    }

@@ -17,9 +17,12 @@ from vineppo.config.schema import (
     Config,
     CreditConfig,
     CustomTask,
+    DatasetTask,
     Gsm8kTask,
     LinesSteps,
+    MathTask,
     PpoCredit,
+    ReasoningGymTask,
     SftConfig,
     VineCredit,
     WholeSteps,
@@ -31,6 +34,7 @@ ANSWER = "####"
 ANSWER_TOKENS = 3
 """Arithmetic: ####, number, end."""
 GSM8K_TOKENS, GSM8K_STEPS, GSM8K_TEST_QUESTIONS = 150, 4, 1319
+MATH_TOKENS, MATH_STEPS, MATH_TEST_QUESTIONS = 250, 8, 5000
 CUSTOM_STEPS, CUSTOM_TEST_QUESTIONS = 8, 1000
 
 
@@ -120,7 +124,9 @@ def expected_shape(config: Config) -> Shape:
             shape = arithmetic_shape(operations, answer_is_step=not joins_answer(config.steps))
         case Gsm8kTask():
             shape = even_shape(GSM8K_TOKENS, GSM8K_STEPS)
-        case CustomTask():
+        case MathTask():
+            shape = even_shape(MATH_TOKENS, MATH_STEPS)
+        case DatasetTask() | ReasoningGymTask() | CustomTask():
             shape = even_shape(max(limit // 2, 1), CUSTOM_STEPS)
     states = (0,) if isinstance(config.steps, WholeSteps) else shape.states
     return Shape(length=min(shape.length, limit), states=tuple(at for at in states if at < limit))
@@ -178,11 +184,13 @@ def evaluations(iterations: int, every: int) -> int:
 def evaluation_questions(config: Config) -> int:
     """Questions of one evaluation."""
     match config.task:
-        case ArithmeticTask(test_questions=available):
+        case ArithmeticTask(test_questions=available) | ReasoningGymTask(test_questions=available):
             pass
         case Gsm8kTask():
             available = GSM8K_TEST_QUESTIONS
-        case CustomTask():
+        case MathTask():
+            available = MATH_TEST_QUESTIONS
+        case DatasetTask() | CustomTask():
             available = config.evaluation.questions or CUSTOM_TEST_QUESTIONS
     return min(available, config.evaluation.questions or available)
 
@@ -202,7 +210,7 @@ def assumptions(config: Config, shape: Shape) -> list[str]:
             "A rollout is assumed to be as long as what is left of its trajectory.",
             "Identical states are measured once but counted here each time, which only lowers the true figure.",
         ]
-    if isinstance(config.task, Gsm8kTask | CustomTask) and config.evaluation.questions is None:
+    if isinstance(config.task, Gsm8kTask | MathTask | DatasetTask | CustomTask) and config.evaluation.questions is None:
         lines.append(f"The test split is assumed to have {evaluation_questions(config):,} questions.")
     bound = f"every response and rollout runs to sampling.max_new_tokens = {limit}"
     if isinstance(config.credit, VineCredit) and isinstance(config.steps, LinesSteps):
@@ -215,9 +223,9 @@ def shape_reason(config: Config) -> str:
     match config.task:
         case ArithmeticTask(operations=operations):
             return f"{operations} well-formed lines of {LINE_TOKENS} tokens, then {ANSWER}, the number and the end"
-        case Gsm8kTask():
+        case Gsm8kTask() | MathTask():
             return "a typical worked solution, its steps evenly long"
-        case CustomTask():
+        case DatasetTask() | ReasoningGymTask() | CustomTask():
             return "half of sampling.max_new_tokens, its steps evenly long; a guess"
 
 

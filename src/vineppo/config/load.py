@@ -12,13 +12,12 @@ With this file the override `credit=ppo` drops `rollouts`, which PPO does not ha
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from inspect import getdoc
 from pathlib import Path
-from typing import Any, TypeVar, get_args, overload
+from typing import TypeVar, get_args, get_origin, overload
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -26,6 +25,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from vineppo.config.schema import Config
+from vineppo.config.yaml_text import Dumper, parse_yaml
 from vineppo.errors import UserError
 
 Tree = dict[str, object]
@@ -50,7 +50,7 @@ def load_config(path: Path | str | None, overrides: Sequence[str] = (), model: t
 
 def dump_config(config: BaseModel) -> str:
     """YAML that `load_config` reads back to an equal config."""
-    return yaml.dump(config.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
+    return yaml.dump(config.model_dump(), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=10_000)
 
 
 # --- keys --------------------------------------------------------------------------------------------------------
@@ -108,9 +108,19 @@ def _summary(kind: type[BaseModel]) -> str:
 
 
 def _sections(field: FieldInfo) -> tuple[type[BaseModel], ...]:
-    """The sections a field may hold: several for a union, none for a plain setting."""
+    """The sections a field may hold: several for a union, none for a plain setting or a list."""
+    if get_origin(field.annotation) is list:
+        return ()
     kinds = get_args(field.annotation) or (field.annotation,)
     return tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+
+
+def _item(field: FieldInfo) -> type[BaseModel] | None:
+    """The section that each item of a list is; None for anything but such a list."""
+    if get_origin(field.annotation) is not list:
+        return None
+    [kind] = get_args(field.annotation)
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 def _names(kind: type[BaseModel]) -> tuple[str, ...]:
@@ -185,7 +195,7 @@ def _parse_override(text: str) -> Tree:
     *above, last = dotted.strip().split(".")
     if not equals or not all((*above, last)):
         raise UserError(f"{text!r} is no override; write key=value, e.g. credit.rollouts=3")
-    tree: Tree = {last: _parse_yaml(value, where=f"override {text!r}")}
+    tree: Tree = {last: parse_yaml(value, where=f"override {text!r}")}
     for key in reversed(above):
         tree = {key: tree}
     return tree
@@ -249,6 +259,9 @@ def _locate(section: type[BaseModel], location: Sequence[int | str]) -> tuple[li
     key, *rest = map(str, location)
     field = section.model_fields.get(key)
     kinds = _sections(field) if field else ()
+    if field and (item := _item(field)) and len(rest) > 1:
+        path, holder = _locate(item, rest[1:])
+        return [key, rest[0], *path], holder
     if field and len(kinds) > 1 and rest:
         kinds, rest = (_variants(field)[rest[0]],), rest[1:]
     if not kinds or not rest:
@@ -290,6 +303,8 @@ TYPES = {
     "string": "text",
     "boolean": "true or false",
     "null": "null",
+    "array": "a list",
+    "object": "a mapping",
 }
 BOUNDS = {
     "minimum": ">= {}",
@@ -314,6 +329,8 @@ def _describe_schema(schema: Mapping[str, object]) -> str:
             return _one_of(names)
         case {"const": str(name)}:
             return name
+        case {"type": "array", "items": {"$ref": str()}}:
+            return "a list of mappings"
         case {"type": str(kind)}:
             bounds = [words.format(schema[bound]) for bound, words in BOUNDS.items() if bound in schema]
             return f"{TYPES[kind]} {' and '.join(bounds)}".rstrip()
@@ -323,47 +340,15 @@ def _describe_schema(schema: Mapping[str, object]) -> str:
 
 def _show(value: object) -> str:
     """A value on one line."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return json.dumps(value, ensure_ascii=False, default=_plain)
 
 
-# --- YAML --------------------------------------------------------------------------------------------------------
-
-EXPONENT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+\Z")
-TEXT_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
-
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, but 1e-3 is a number, nothing is a date, keys are text and no key may stand twice."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 (PyYAML's own name and type)
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen = set()
-        for key, _ in node.value:
-            if key.tag not in TEXT_TAGS:
-                raise yaml.MarkedYAMLError(problem="a key is not text", problem_mark=key.start_mark)
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"key {key.value} stands twice", problem_mark=key.start_mark)
-            seen.add(key.value)
-        return node
+def _plain(value: object) -> object:
+    """For JSON, which knows no sections."""
+    return value.model_dump() if isinstance(value, BaseModel) else str(value)
 
 
-class _Dumper(yaml.SafeDumper):
-    """Writes what `_Loader` reads."""
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # Double quotes escape line breaks; PyYAML's own choice doubles some and reads others back as spaces.
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if text.splitlines() != [text] else None)
-
-
-_Dumper.add_representer(str, _represent_text)
-for _kind in (_Loader, _Dumper):
-    _kind.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+.0123456789"))
+# --- files -------------------------------------------------------------------------------------------------------
 
 
 def _read_file(path: Path) -> Tree:
@@ -373,19 +358,9 @@ def _read_file(path: Path) -> Tree:
         raise UserError(f"{path} does not exist; name a YAML file, or write one with `vineppo config > FILE`") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read ({error}); name a YAML file in UTF-8") from None
-    tree = _parse_yaml(text, where=str(path))
+    tree = parse_yaml(text, where=str(path))
     if tree is None:
         return {}
     if not isinstance(tree, dict):
         raise UserError(f"{path} holds {_show(tree)}, but must be a mapping, e.g. `credit: {{name: vine}}`")
     return tree
-
-
-def _parse_yaml(text: str, *, where: str) -> object:
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError) as error:
-        problem, line = str(error).partition("\n")[0], ""
-        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-            problem, line = error.problem, f", line {error.problem_mark.line + 1}"
-        raise UserError(f"{where}{line}: {problem}; correct the YAML, or quote what is meant as text") from None

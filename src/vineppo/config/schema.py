@@ -6,60 +6,17 @@ Defaults of the algorithm are the paper's settings (arXiv 2410.01679). Batch siz
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-
-class Strict(BaseModel):
-    """A frozen section that knows all its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-# --- task ------------------------------------------------------------------------------------------------------
-
-
-class ArithmeticTask(Strict):
-    """Chains of modular arithmetic, solved one operation a line."""
-
-    name: Literal["arithmetic"] = "arithmetic"
-    operations: int = Field(default=8, ge=1, le=200)
-    """Operations in a chain; each is one line of the solution."""
-    modulus: int = Field(default=50, ge=10, le=1000)
-    """Numbers live in 0 .. modulus - 1."""
-    operators: str = Field(default="+-*", min_length=1, pattern=r"^[+\-*]+$")
-    """Which operators occur."""
-    train_questions: int = Field(default=4000, ge=1)
-    """Distinct chains to train on."""
-    test_questions: int = Field(default=400, ge=1)
-    """Distinct chains to evaluate on, none of them among the training questions."""
-    seed: int = 0
-    """Generates the questions; train and test are disjoint."""
-    habits: int = Field(default=10, ge=0)
-    """Demonstrations only: how many (operator, operand) pairs carry a habitual error."""
-    habit_probability: float = Field(default=0.6, ge=0, le=1)
-    """Demonstrations only: how often a habit strikes where it applies."""
-
-
-class Gsm8kTask(Strict):
-    """Grade-school mathematics: the answer follows `####`."""
-
-    name: Literal["gsm8k"] = "gsm8k"
-    path: str = "openai/gsm8k"
-    """A Hub dataset name, or a local folder with train.jsonl and test.jsonl (columns question, answer)."""
-    subset: str | None = "main"
-    """The Hub dataset's configuration; ignored for a folder."""
-    template: str = "[MATH_TASK] Problem:\n{question}\n\nSolution:"
-    """The prompt; `{question}` is replaced."""
-
-
-class CustomTask(Strict):
-    """A task object handed to the Python API; it cannot be named from the command line."""
-
-    name: Literal["custom"] = "custom"
-
-
-TaskConfig = Annotated[ArithmeticTask | Gsm8kTask | CustomTask, Field(discriminator="name")]
-
+from vineppo.config.strict import Strict
+from vineppo.config.task_schema import ArithmeticTask as ArithmeticTask
+from vineppo.config.task_schema import CustomTask as CustomTask
+from vineppo.config.task_schema import DatasetTask as DatasetTask
+from vineppo.config.task_schema import Gsm8kTask as Gsm8kTask
+from vineppo.config.task_schema import JudgeConfig as JudgeConfig
+from vineppo.config.task_schema import MathTask as MathTask
+from vineppo.config.task_schema import ReasoningGymTask as ReasoningGymTask
+from vineppo.config.task_schema import TaskConfig as TaskConfig
 
 # --- policy, engine, sampling, steps -----------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from vineppo.recipes.policy_iteration import Experience
 from vineppo.steps import TokenTexts
-from vineppo.types import Credit, Scored, StateValue
+from vineppo.types import Credit, Scored, StateValue, prompt_text
 
 EXAMPLES = 2
 """Rollouts shown per state."""
@@ -29,7 +29,7 @@ def trajectory_record(scored: Scored, credit: Credit, token_texts: TokenTexts) -
     by_position = {value.position: value for value in credit.values}
     return {
         "question": trajectory.question.id,
-        "prompt": trajectory.question.prompt,
+        "prompt": prompt_text(trajectory.question.prompt),
         "response": trajectory.text,
         "answer": trajectory.question.answer,
         "reward": scored.reward,

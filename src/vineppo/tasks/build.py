@@ -1,10 +1,30 @@
 """From the configuration to the task."""
 
-from vineppo.config.schema import ArithmeticTask, CustomTask, Gsm8kTask, TaskConfig
+from functools import partial
+
+from vineppo.config.schema import (
+    ArithmeticTask,
+    CustomTask,
+    DatasetTask,
+    Gsm8kTask,
+    JudgeConfig,
+    MathTask,
+    ReasoningGymTask,
+    TaskConfig,
+)
 from vineppo.errors import UserError
 from vineppo.seams import Task
 from vineppo.tasks.arithmetic import Arithmetic
+from vineppo.tasks.dataset import Dataset
 from vineppo.tasks.gsm8k import Gsm8k
+from vineppo.tasks.judge.mathematics import MathJudge
+from vineppo.tasks.judge.responses import AnswerVerdicts, Verdicts
+from vineppo.tasks.judge.workers import Workers
+from vineppo.tasks.mathematics import Math
+from vineppo.tasks.reasoning_gym import MODULE, Generator, ReasoningGym
+from vineppo.tasks.reward import WeightedRewards
+from vineppo.tasks.reward_file import load_reward
+from vineppo.tasks.rows import read_rows
 
 
 def build_task(config: TaskConfig) -> Task:
@@ -20,9 +40,65 @@ def build_task(config: TaskConfig) -> Task:
                 seed=config.seed,
             )
         case Gsm8kTask():
-            return Gsm8k(config.path, config.subset, config.template)
+            return Gsm8k(config.path, config.subset, config.template, config.answer_marker)
+        case MathTask():
+            return build_math(config)
+        case DatasetTask():
+            return build_dataset(config)
+        case ReasoningGymTask():
+            return build_reasoning_gym(config)
         case CustomTask():
             raise UserError(
-                "task.name 'custom' cannot be built from a configuration; "
-                "hand the task object to the Python API, or set task.name to arithmetic or gsm8k"
+                "task.name 'custom' cannot be built from a configuration; hand the task object to the Python API, "
+                "or set task.name to arithmetic, gsm8k, math, dataset or reasoning_gym"
             )
+
+
+def build_math(config: MathTask) -> Math:
+    """Both splits from one place, or from two."""
+    test_path = config.path if config.test_path is None else config.test_path
+    return Math(
+        train=read_rows(config.path, "train", subset=config.subset, file=config.train_file),
+        test=read_rows(test_path, "test", subset=config.subset, file=config.test_file),
+        template=config.template,
+        verdicts=build_answer_verdicts(config.judge, None),
+    )
+
+
+def build_dataset(config: DatasetTask) -> Dataset:
+    """Rows, and what judges them."""
+    rewards = [(load_reward(reward.function), reward.weight) for reward in config.rewards]
+    verdicts: Verdicts = (
+        WeightedRewards(rewards) if rewards else build_answer_verdicts(config.judge, config.answer_marker)
+    )
+    rows = partial(read_rows, config.path, subset=config.subset)
+    return Dataset(
+        train=rows("train", file=config.train_file, hub_split=config.train_split),
+        test=rows("test", file=config.test_file, hub_split=config.test_split),
+        prompt_column=config.prompt_column,
+        answer_column=config.answer_column,
+        answer_marker=config.answer_marker,
+        template=config.template,
+        rewarded=bool(rewards),
+        verdicts=verdicts,
+    )
+
+
+def build_reasoning_gym(config: ReasoningGymTask) -> ReasoningGym:
+    """Generators, and child processes for their scorers."""
+    judge = config.judge
+    return ReasoningGym(
+        [Generator(name=each.name, weight=each.weight, settings=each.settings) for each in config.generators],
+        train_questions=config.train_questions,
+        test_questions=config.test_questions,
+        seed=config.seed,
+        template=config.template,
+        workers=Workers(MODULE, count=judge.workers, seconds=judge.seconds, memory_mib=judge.memory_mib),
+    )
+
+
+def build_answer_verdicts(judge: JudgeConfig, marker: str | None) -> AnswerVerdicts:
+    """The mathematics judge; its child processes start when one is needed."""
+    return AnswerVerdicts(
+        judge=MathJudge(seconds=judge.seconds, memory_mib=judge.memory_mib, workers=judge.workers), marker=marker
+    )

@@ -9,6 +9,7 @@ from vineppo.rng import derive_seed
 from vineppo.tasks.arithmetic import Arithmetic, Habits, demonstrate, make_habits
 from vineppo.tasks.build import build_task
 from vineppo.tasks.gsm8k import Gsm8k
+from vineppo.tasks.mathematics import Math
 
 Demonstration = tuple[str, str]
 """Prompt and response."""
@@ -23,10 +24,10 @@ def endless_demonstrations(config: TaskConfig, *, seed: int) -> Iterator[Demonst
                 operators=knobs.operators, count=knobs.habits, probability=knobs.habit_probability, seed=knobs.seed
             )
             return _fresh_chains(task, habits, rng)
-        case Gsm8k() as task, _:
+        case (Gsm8k() | Math()) as task, _:
             return _drawn(task.demonstrations("train"), rng)
         case _:
-            raise UserError(f"task {config.name} has no demonstrations; take task arithmetic or gsm8k")
+            raise UserError(f"task {config.name} has no demonstrations; take task arithmetic, gsm8k or math")
 
 
 def _fresh_chains(task: Arithmetic, habits: Habits, rng: random.Random) -> Iterator[Demonstration]:

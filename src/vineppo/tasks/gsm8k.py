@@ -4,7 +4,7 @@
     Natalia sold 48+24 = <<48+24=72>>72 clips altogether in April and May.
     #### 72
 
-The judge reads the number after the last `####` of a response and compares it exactly.
+The judge reads the number after the last `####` (or another marker) of a response and compares it exactly.
 """
 
 import re
@@ -14,10 +14,10 @@ from decimal import Decimal
 from vineppo.errors import UserError
 from vineppo.seams import Split
 from vineppo.tasks.rows import one_line, read_rows, text_column
-from vineppo.types import Judgement, Outcome, Question
+from vineppo.tasks.templates import fill
+from vineppo.types import Judgement, Outcome, Question, prompt_text
 
 ANSWER = "####"
-QUESTION = "{question}"
 
 NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+")
 CALCULATOR = re.compile(r"<<[^<>]*>>")
@@ -25,22 +25,22 @@ CLEANED = str.maketrans({"$": "", ",": "", "\N{MINUS SIGN}": "-"})
 
 
 class Gsm8k:
-    """The task. Columns `question` and `answer`; both splits are read and checked at once."""
+    """The task. Columns `question` and `answer`; both splits are read and checked at once.
 
-    def __init__(self, path: str, subset: str | None, template: str):
-        if QUESTION not in template:
-            raise UserError(
-                f"task.template {one_line(repr(template))} lacks {QUESTION}; write {QUESTION} where the question goes"
-            )
+    `answer_marker` stands before the answer, in the gold solutions as in the responses.
+    """
+
+    def __init__(self, path: str, subset: str | None, template: str, answer_marker: str = ANSWER):
+        self._marker = answer_marker
         self._questions: dict[Split, list[Question]] = {}
         self._solutions: dict[Split, list[str]] = {}
         splits: tuple[Split, ...] = ("train", "test")
         for split in splits:
             rows = read_rows(path, split, subset=subset)
             where = f"task.path {path!r}, split {split!r}"
-            prompts = [template.replace(QUESTION, text) for text in text_column(rows, "question", where)]
+            prompts = fill(template, text_column(rows, "question", where))
             solutions = text_column(rows, "answer", where)
-            answers = gold_answers(solutions, where)
+            answers = gold_answers(solutions, where, answer_marker)
             self._solutions[split] = solutions
             self._questions[split] = [
                 Question(id=f"{split}-{i}", prompt=prompt, answer=answer)
@@ -52,8 +52,8 @@ class Gsm8k:
         return self._questions[split]
 
     def judge(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Judgement]:
-        """1 for the right number after the last `####`."""
-        return [judge_one(q.answer, r) for q, r in zip(questions, responses, strict=True)]
+        """1 for the right number after the last marker."""
+        return [judge_one(q.answer, r, self._marker) for q, r in zip(questions, responses, strict=True)]
 
     def demonstrations(self, split: Split) -> list[tuple[str, str]]:
         """Pairs of prompt and response for supervised finetuning: a line break, then the gold solution.
@@ -62,38 +62,38 @@ class Gsm8k:
         paper's SFT data did with them is not known to us.
         """
         pairs = zip(self._questions[split], self._solutions[split], strict=True)
-        return [(question.prompt, "\n" + CALCULATOR.sub("", solution)) for question, solution in pairs]
+        return [(prompt_text(question.prompt), "\n" + CALCULATOR.sub("", solution)) for question, solution in pairs]
 
 
-def gold_answers(solutions: Sequence[str], where: str) -> list[str]:
+def gold_answers(solutions: Sequence[str], where: str, marker: str = ANSWER) -> list[str]:
     """The number that ends each gold solution."""
     answers = []
     for number, solution in enumerate(solutions, 1):
-        answer = read_answer(solution)
+        answer = read_answer(solution, marker)
         if answer is None:
             raise UserError(
-                f"{where}: column 'answer' of row {number} has no single number after {ANSWER}: "
-                f"{one_line(repr(solution[-60:]))}; end it with a line such as '{ANSWER} 72'"
+                f"{where}: column 'answer' of row {number} has no single number after {marker}: "
+                f"{one_line(repr(solution[-60:]))}; end it with a line such as '{marker} 72', or set task.answer_marker"
             )
         answers.append(answer)
     return answers
 
 
-def read_answer(response: str) -> str | None:
-    """The number after the last `####`, on its line; None where there is none, or more than one.
+def read_answer(response: str, marker: str = ANSWER) -> str | None:
+    """The number after the last marker, on its line; None where there is none, or more than one.
 
     `$`, thousands commas, units and a full stop are passed over. Two numbers (`5/2`, `10-12`, `3 or 4`) are no answer:
     taking either would reward hedging.
     """
-    _, marker, after = response.rpartition(ANSWER)
+    _, found, after = response.rpartition(marker)
     line = after.strip().partition("\n")[0]
     numbers = NUMBER.findall(line.translate(CLEANED))
-    return numbers[0] if marker and len(numbers) == 1 else None
+    return numbers[0] if found and len(numbers) == 1 else None
 
 
-def judge_one(answer: str, response: str) -> Judgement:
+def judge_one(answer: str, response: str, marker: str = ANSWER) -> Judgement:
     """Compare as decimals: exact, and unlike `int` without a limit on the number of digits."""
-    found = read_answer(response)
+    found = read_answer(response, marker)
     if found is None:
         return Judgement(reward=0.0, outcome=Outcome.UNPARSEABLE)
     right = Decimal(found) == Decimal(answer)

@@ -1,11 +1,12 @@
-"""The Python API's own task: rows of a dataset and a reward function, both in TRL's convention.
+"""Reward functions in TRL's convention, and the Python API's own task: rows of a dataset and such a function.
 
     def short(prompts, completions, **columns):
         return [1.0 if len(completion) < 100 else 0.0 for completion in completions]
 
     RewardTask(train=[{"prompt": "Say hi."}], test=[{"prompt": "Say bye."}], reward=short)
 
-The function sees finished responses only; one cut off by the length limit has reward 0.
+Functions see finished responses only; one cut off by the length limit has reward 0. A prompt of messages is handed over
+as such, its completion as a list with the assistant's message, as TRL does.
 """
 
 import math
@@ -14,8 +15,9 @@ from numbers import Real
 
 from vineppo.errors import UserError
 from vineppo.seams import Split
-from vineppo.tasks.rows import one_line, require_columns, text_column
-from vineppo.types import Judgement, Outcome, Question
+from vineppo.tasks.prompts import read_prompts
+from vineppo.tasks.rows import one_line, require_columns
+from vineppo.types import Judgement, Outcome, Prompt, Question
 
 RewardFunction = Callable[..., Sequence[float | None]]
 """Called with keywords only: `prompts`, `completions` and every further column, all
@@ -26,7 +28,7 @@ PASSED = ("prompts", "completions")
 
 
 class RewardTask:
-    """Questions are rows with a text column `prompt`; a function scores the responses.
+    """Questions are rows with a column `prompt`, text or messages; a function scores the responses.
 
     The first train row says which further columns there are; every row must have them. The function returns one
     finite number a response, or None where it has nothing to say (reward 0, outcome unparseable).
@@ -42,12 +44,9 @@ class RewardTask:
         for split in rows:
             if not rows[split]:
                 raise UserError(f"{split} has no rows; give at least one, {{'prompt': ...}}")
-        self._columns = [column for column in rows["train"][0] if column != PROMPT]
-        for column in self._columns:
-            if column in PASSED:
-                raise UserError(f"train has a column {column!r}, which reward functions get anyway; rename it")
-        self._questions = {split: make_questions(rows[split], self._columns, split) for split in rows}
-        self._reward = reward
+        columns = passed_columns(rows["train"][0], PROMPT)
+        self._questions = {split: make_questions(rows[split], columns, split) for split in rows}
+        self._rewards = WeightedRewards([(reward, 1.0)])
 
     def questions(self, split: Split) -> Sequence[Question]:
         """In the order of the rows."""
@@ -55,23 +54,73 @@ class RewardTask:
 
     def judge(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Judgement]:
         """What the reward function says of each response."""
+        return self._rewards(questions, responses)
+
+
+class WeightedRewards:
+    """The weighted sum of what several functions say; those that say None of a response are left out, as in TRL.
+
+    Where all say None the reward is 0 and the outcome unparseable.
+    """
+
+    def __init__(self, functions: Sequence[tuple[RewardFunction, float]]):
+        self._functions = functions
+
+    def __call__(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Judgement]:
+        """One judgement a response."""
         if not responses:
             return []
-        name = function_name(self._reward)
-        columns = {column: [q.columns[column] for q in questions] for column in self._columns}
-        try:
-            rewards = self._reward(prompts=[q.prompt for q in questions], completions=list(responses), **columns)
-        except Exception as error:
-            passed = ", ".join([*PASSED, *self._columns])
-            error.add_note(f"raised by the reward function {name}, called with the keywords {passed}")
-            raise
-        check_rewards(rewards, len(responses), name)
-        return [judgement(reward) for reward in rewards]
+        rewards = [call_reward(function, questions, responses) for function, _ in self._functions]
+        weights = [weight for _, weight in self._functions]
+        return [judgement(weighted_sum(of_one, weights)) for of_one in zip(*rewards, strict=True)]
+
+
+def weighted_sum(rewards: Sequence[float | None], weights: Sequence[float]) -> float | None:
+    """Of the rewards there are; None where there are none."""
+    said = [float(reward) * weight for reward, weight in zip(rewards, weights, strict=True) if reward is not None]
+    return math.fsum(said) if said else None
+
+
+def call_reward(
+    function: RewardFunction, questions: Sequence[Question], responses: Sequence[str]
+) -> Sequence[float | None]:
+    """What one function says, checked."""
+    columns = {column: [question.columns[column] for question in questions] for column in questions[0].columns}
+    prompts = [as_trl_prompt(question.prompt) for question in questions]
+    completions = [
+        response if isinstance(question.prompt, str) else [{"role": "assistant", "content": response}]
+        for question, response in zip(questions, responses, strict=True)
+    ]
+    name = function_name(function)
+    try:
+        rewards = function(prompts=prompts, completions=completions, **columns)
+    except Exception as error:
+        passed = ", ".join([*PASSED, *columns])
+        error.add_note(f"raised by the reward function {name}, called with the keywords {passed}")
+        raise
+    check_rewards(rewards, len(responses), name)
+    return rewards
+
+
+def as_trl_prompt(prompt: Prompt) -> str | list[dict[str, str]]:
+    """Messages as TRL hands them over."""
+    if isinstance(prompt, str):
+        return prompt
+    return [{"role": message.role, "content": message.content} for message in prompt]
+
+
+def passed_columns(row: Mapping[str, object], prompt_column: str) -> list[str]:
+    """The columns that functions get besides prompts and completions."""
+    columns = [column for column in row if column != prompt_column]
+    for column in columns:
+        if column in PASSED:
+            raise UserError(f"train has a column {column!r}, which reward functions get anyway; rename it")
+    return columns
 
 
 def make_questions(rows: Sequence[Mapping[str, object]], columns: Sequence[str], split: Split) -> list[Question]:
     """One question a row."""
-    prompts = text_column(rows, PROMPT, split)
+    prompts = read_prompts(rows, PROMPT, split, "plain")
     require_columns(rows, columns, split)
     return [
         Question(id=f"{split}-{i}", prompt=prompt, answer="", columns={column: row[column] for column in columns})
@@ -105,7 +154,7 @@ def is_finite(reward: object) -> bool:
 
 
 def judgement(reward: float | None) -> Judgement:
-    """None means that the function has nothing to say."""
+    """None means that nobody has anything to say."""
     if reward is None:
         return Judgement(reward=0.0, outcome=Outcome.UNPARSEABLE)
     return Judgement(reward=float(reward), outcome=Outcome.SCORED)

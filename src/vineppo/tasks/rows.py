@@ -17,15 +17,21 @@ HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 REMEDY = "give a folder with train.jsonl and test.jsonl, or a Hub dataset name such as openai/gsm8k"
 
 
-def read_rows(path: str, split: Split, *, subset: str | None) -> list[Row]:
-    """The rows of one split. `path` is a folder, or else a Hub name with `subset` as its configuration."""
+def read_rows(
+    path: str, split: Split, *, subset: str | None, file: str | None = None, hub_split: str | None = None
+) -> list[Row]:
+    """The rows of one split.
+
+    `path` is a folder, which holds them in `file` (none: one named after the split), or else a Hub name with `subset`
+    as its configuration and `hub_split` (none: the same name) as its split.
+    """
     folder = Path(path).expanduser()
     if folder.is_dir():
-        rows = read_file(find_file(folder, split))
+        rows = read_file(find_file(folder, split) if file is None else named_file(folder, file, split))
     elif folder.exists() or not HUB_NAME.fullmatch(path):
         raise UserError(f"task.path {path!r} is neither a folder nor a Hub dataset name; {REMEDY}")
     else:
-        rows = read_hub(path, split, subset)
+        rows = read_hub(path, hub_split or split, subset)
     if not rows:
         raise UserError(f"task.path {path!r} has no rows in split {split!r}; put at least one there")
     return rows
@@ -42,6 +48,20 @@ def find_file(folder: Path, split: Split) -> Path:
     raise UserError(
         f"task.path '{folder}' has none of {names}; it holds {one_line(there)}; put the {split} split there"
     )
+
+
+def named_file(folder: Path, name: str, split: Split) -> Path:
+    """The file that the configuration names for a split."""
+    file = folder / name
+    if not file.is_file():
+        there = ", ".join(sorted(entry.name for entry in folder.iterdir())) or "nothing"
+        raise UserError(
+            f"task.{split}_file {name!r} is no file in task.path '{folder}', which holds {one_line(there)}; "
+            "name one of them"
+        )
+    if file.suffix[1:] not in SUFFIXES:
+        raise UserError(f"task.{split}_file {name!r} must end in one of .{', .'.join(SUFFIXES)}; convert it")
+    return file
 
 
 def read_file(file: Path) -> list[Row]:
@@ -71,7 +91,7 @@ def parse_row(line: bytes, where: str) -> Row:
     return row
 
 
-def read_hub(name: str, split: Split, subset: str | None) -> list[Row]:
+def read_hub(name: str, split: str, subset: str | None) -> list[Row]:
     """The rows of a Hub dataset's split, from the local cache where it is there."""
     problem = (
         f"task.path {name!r} is no local folder, and the Hub cannot be reached or has no such dataset "

@@ -1,0 +1,149 @@
+"""The task sections of the configuration. Torch-free."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from vineppo.config.strict import Strict
+
+PAPER_TEMPLATE = "[MATH_TASK] Problem:\n{question}\n\nSolution:"
+"""VinePPO's prompt."""
+
+
+class JudgeConfig(Strict):
+    """Limits of the child processes that judge what takes algebra."""
+
+    seconds: float = Field(default=3.0, gt=0)
+    """Wall clock for one answer; one that takes longer has outcome timeout and reward 0."""
+    memory_mib: int = Field(default=2048, ge=512)
+    """Address space of one child process."""
+    workers: int | None = Field(default=None, ge=1)
+    """Child processes; none: one a core, at most 4."""
+
+
+class ArithmeticTask(Strict):
+    """Chains of modular arithmetic, solved one operation a line."""
+
+    name: Literal["arithmetic"] = "arithmetic"
+    operations: int = Field(default=8, ge=1, le=200)
+    """Operations in a chain; each is one line of the solution."""
+    modulus: int = Field(default=50, ge=10, le=1000)
+    """Numbers live in 0 .. modulus - 1."""
+    operators: str = Field(default="+-*", min_length=1, pattern=r"^[+\-*]+$")
+    """Which operators occur."""
+    train_questions: int = Field(default=4000, ge=1)
+    """Distinct chains to train on."""
+    test_questions: int = Field(default=400, ge=1)
+    """Distinct chains to evaluate on, none of them among the training questions."""
+    seed: int = 0
+    """Generates the questions; train and test are disjoint."""
+    habits: int = Field(default=10, ge=0)
+    """Demonstrations only: how many (operator, operand) pairs carry a habitual error."""
+    habit_probability: float = Field(default=0.6, ge=0, le=1)
+    """Demonstrations only: how often a habit strikes where it applies."""
+
+
+class Gsm8kTask(Strict):
+    """Grade-school mathematics: the answer follows `####`."""
+
+    name: Literal["gsm8k"] = "gsm8k"
+    path: str = "openai/gsm8k"
+    """A Hub dataset name, or a local folder with train.jsonl and test.jsonl (columns question, answer)."""
+    subset: str | None = "main"
+    """The Hub dataset's configuration; ignored for a folder."""
+    template: str = PAPER_TEMPLATE
+    """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
+    answer_marker: str = Field(default="####", min_length=1)
+    """What stands before the answer, in gold solutions and responses."""
+
+
+class MathTask(Strict):
+    """Competition mathematics: the answer stands in the last `\\boxed{}`."""
+
+    name: Literal["math"] = "math"
+    path: str = "DigitalLearningGmbH/MATH-lighteval"
+    """A Hub dataset name, or a local folder (columns problem, solution, and answer where there is one)."""
+    test_path: str | None = None
+    """The same for the test split, e.g. HuggingFaceH4/MATH-500; none: `path`."""
+    subset: str | None = None
+    """The Hub dataset's configuration; ignored for a folder."""
+    train_file: str | None = None
+    """The train split's file in a local folder; none: train.jsonl, .json or .parquet."""
+    test_file: str | None = None
+    """The test split's file in a local folder; none: test.jsonl, .json or .parquet."""
+    template: str = PAPER_TEMPLATE
+    """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
+    judge: JudgeConfig = JudgeConfig()
+
+
+class RewardConfig(Strict):
+    """One reward function."""
+
+    function: str
+    """FILE.py:NAME; called as `NAME(prompts=..., completions=..., **columns)`, as TRL does."""
+    weight: float = Field(default=1.0, allow_inf_nan=False)
+
+
+class DatasetTask(Strict):
+    """Any dataset: prompts, and gold answers or reward functions."""
+
+    name: Literal["dataset"] = "dataset"
+    path: str = "."
+    """A Hub dataset name, or a local folder with train.jsonl and test.jsonl."""
+    subset: str | None = None
+    """The Hub dataset's configuration; ignored for a folder."""
+    train_file: str | None = None
+    """The train split's file in a local folder; none: train.jsonl, .json or .parquet."""
+    test_file: str | None = None
+    """The test split's file in a local folder; none: test.jsonl, .json or .parquet."""
+    train_split: str = "train"
+    """Of the Hub dataset, e.g. train[:-500]."""
+    test_split: str = "test"
+    """Of the Hub dataset, e.g. train[-500:]."""
+    prompt_column: str = "prompt"
+    """Text, or chat messages, which the policy's chat template turns into text."""
+    answer_column: str | None = None
+    """Gold answers; none: the first there is of answer, solution, ground_truth."""
+    answer_marker: str | None = None
+    """What stands before the answer in a response; none: it stands in the last `\\boxed{}`."""
+    template: str = "plain"
+    """Put around prompts of text: text with `{question}`, or a preset: paper, boxed, answer, plain."""
+    rewards: list[RewardConfig] = Field(default=[])
+    """Reward functions, e.g. [{function: rewards.py:is_short, weight: 0.5}]; they take the judge's place."""
+    judge: JudgeConfig = JudgeConfig()
+
+
+class GeneratorConfig(Strict):
+    """One of Reasoning Gym's generators."""
+
+    name: str
+    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """How often it is drawn, relative to the others."""
+    settings: dict[str, object] = Field(default={})
+    """The generator's own."""
+
+
+class ReasoningGymTask(Strict):
+    """Procedural reasoning questions, judged by their own scorers. Needs the extra `vineppo[reasoning-gym]`."""
+
+    name: Literal["reasoning_gym"] = "reasoning_gym"
+    generators: list[GeneratorConfig] = Field(default=[GeneratorConfig(name="leg_counting")], min_length=1)
+    """E.g. [{name: countdown, weight: 2.0, settings: {max_numbers: 4}}, {name: leg_counting}]."""
+    train_questions: int = Field(default=2000, ge=1)
+    test_questions: int = Field(default=200, ge=1)
+    seed: int = 0
+    """Generates the questions; train and test are disjoint."""
+    template: str = "answer"
+    """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
+    judge: JudgeConfig = JudgeConfig()
+
+
+class CustomTask(Strict):
+    """A task object handed to the Python API; it cannot be named from the command line."""
+
+    name: Literal["custom"] = "custom"
+
+
+TaskConfig = Annotated[
+    ArithmeticTask | Gsm8kTask | MathTask | DatasetTask | ReasoningGymTask | CustomTask, Field(discriminator="name")
+]
