@@ -1,6 +1,7 @@
 """The text of each token of a response, without re-tokenising and without decoding every prefix."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 Decode = Callable[[Sequence[int]], str]
 """Token ids to text, special tokens left out."""
@@ -9,6 +10,11 @@ TokenTexts = Callable[[Sequence[int]], list[str]]
 """Token ids to [T] pieces of text that join to the decoded whole."""
 
 INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
+
+NEAR = 8
+"""Tokens; no character has as many."""
+FAR = 64
+"""Tokens; runs of bytes that are no UTF-8, which some tokenizers decode as one, are rarely as long."""
 
 
 def token_texts(decode: Decode, token_ids: Sequence[int]) -> list[str]:
@@ -39,7 +45,7 @@ class Pieces:
         at, token, window = 0, 0, 0  # characters and tokens read; where the last tokens with text begin
         while token < len(token_ids):
             text, count = self._usual_text(token_ids[token]), 1
-            if INCOMPLETE in text or not whole.startswith(text, at):
+            if at == 0 or INCOMPLETE in text or not whole.startswith(text, at):
                 text, count = self._joint_text(token_ids, window, token, whole[at:])
             pieces[token + count - 1] = text
             window = token if text else window
@@ -56,17 +62,27 @@ class Pieces:
 
     def _joint_text(self, token_ids: Sequence[int], window: int, token: int, rest: str) -> tuple[str, int]:
         """The text of the fewest next tokens that agrees with the rest of the response, and how many they are."""
-        before = len(self._decode(token_ids[window:token]))
-        for count in attempts(len(token_ids) - token):
-            text = self._decode(token_ids[window : token + count])[before:]
-            if text and not text.endswith(INCOMPLETE) and rest.startswith(text):
+        most = len(token_ids) - token
+        near = self._readings(token_ids, window, token, range(1, min(most, NEAR) + 1))
+        far = self._readings(token_ids, max(window - FAR, 0), token, attempts(most))
+        complete = ((text, count) for text, count in near if not text.endswith(INCOMPLETE))
+        for text, count in chain(complete, far):
+            if text and rest.startswith(text):
                 return text, count
-        return rest, len(token_ids) - token
+        return rest, most
+
+    def _readings(
+        self, token_ids: Sequence[int], window: int, token: int, counts: Iterable[int]
+    ) -> Iterator[tuple[str, int]]:
+        """What the next 1, 2, ... tokens add to those of the window."""
+        before = len(self._decode(token_ids[window:token]))
+        for count in counts:
+            yield self._decode(token_ids[window : token + count])[before:], count
 
 
 def attempts(most: int) -> Iterator[int]:
-    """1, 2, ... 8 tokens, more than any character has; then ever sparser, so that garbage costs linear time."""
+    """1, 2, ... NEAR tokens; then ever sparser, so that garbage costs linear time."""
     count = 1
     while count <= most:
         yield count
-        count = count + 1 if count < 8 else count * 3 // 2
+        count = count + 1 if count < NEAR else count * 3 // 2
