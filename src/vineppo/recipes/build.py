@@ -79,6 +79,7 @@ def build_assigner(config: Config, environment: Environment, critic: Critic | No
                 environment,
                 rollouts=vine.rollouts,
                 max_states=vine.max_states,
+                mask_above=vine.mask_above,
                 sampling=build_sampling(config.sampling),
             )
         case PpoCredit() as ppo:
