@@ -131,6 +131,13 @@ def test_a_questions_trajectories_depend_on_the_seed_and_not_on_its_place():
     assert [t.response_ids for t in forward] != [t.response_ids for t in other]
 
 
+def test_no_two_questions_share_their_randomness():
+    made, engine, _ = environment()
+    twin = Question(id="twin", prompt=Q.prompt, answer="")
+    made.sample([Q, R, twin], count=1, sampling=LONG, seed=0)
+    assert len({request.seed for request in engine.requests}) == 3
+
+
 # --- rollouts ----------------------------------------------------------------------------------------------------
 
 

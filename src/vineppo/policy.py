@@ -94,8 +94,9 @@ def resolve_path(path: str) -> str:
     """`bundled:NAME` to the folder inside the package; anything else as it is."""
     if not path.startswith(BUNDLED):
         return path
-    folder = resources.files("vineppo") / "assets" / path.removeprefix(BUNDLED)
-    if not folder.is_dir():
+    name = path.removeprefix(BUNDLED)
+    folder = resources.files("vineppo") / "assets" / name
+    if not name.isidentifier() or not folder.is_dir():
         raise UserError(f"policy.path is {path!r}, but only bundled:arithmetic comes with the package")
     return str(folder)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from tokenizers.processors import TemplateProcessing
 
 from vineppo.config.load import load_config
 from vineppo.config.schema import Architecture, SftConfig
@@ -71,6 +72,13 @@ def test_the_same_seed_makes_the_same_weights_to_the_bit_and_another_seed_others
     assert not any(torch.equal(a[key], c[key]) for key in a if a[key].ndim == 2)
 
 
+def test_the_seed_draws_the_random_weights(tmp_path: Path):
+    one, same, other = (starting_policy(config(tmp_path, f"seed={seed}")).model.state_dict() for seed in (1, 1, 2))
+    name = "model.embed_tokens.weight"
+    assert torch.equal(one[name], same[name])
+    assert not torch.equal(one[name], other[name])
+
+
 def test_training_goes_on_from_a_given_policy(tmp_path: Path):
     finetune(config(tmp_path / "first"))
     asked = config(tmp_path / "second", f"policy={{path: '{tmp_path / 'first'}', device: cpu}}", "updates=1")
@@ -118,6 +126,16 @@ def test_a_demonstration_is_its_prompt_its_response_and_the_end_token():
     item = tokenize(policy, ("1+2=?\n", "####3"))
     assert policy.tokenizer.convert_ids_to_tokens(list(item.token_ids)) == [*"1+2=?\n", "####", "3", "<end>"]
     assert (item.prompt_length, item.response_length) == (6, 3)
+
+
+def test_what_a_tokenizer_puts_in_front_of_a_text_stands_in_front_of_the_prompt_only():
+    policy = tiny()
+    policy.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<unk> $A", special_tokens=[("<unk>", policy.tokenizer.unk_token_id)]
+    )
+    item = tokenize(policy, ("1=?\n", "####1"))
+    assert policy.tokenizer.convert_ids_to_tokens(list(item.token_ids)) == ["<unk>", *"1=?\n", "####", "1", "<end>"]
+    assert item.prompt_length == 5
 
 
 def test_a_response_longer_than_the_context_is_cut_at_it():

@@ -206,7 +206,8 @@ class CurriculumConfig(Strict):
     """Which questions come next."""
 
     name: Literal["uniform", "epoch"] = "uniform"
-    """uniform: drawn anew each iteration; epoch: every question once before any comes again."""
+    """uniform: drawn anew each iteration; epoch: every question once before any comes again, but
+    for a remainder that does not fill an iteration: another one sits out each epoch."""
 
 
 class EvaluationConfig(Strict):
@@ -306,6 +307,15 @@ class Architecture(Strict):
     """Width of the feed-forward layers."""
     context: int = Field(default=512, ge=8)
     """The most tokens, prompt and response together."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError(
+                f"architecture.hidden_size is {self.hidden_size}, but {self.heads} heads of even size must fill it; "
+                f"set it to a multiple of {2 * self.heads}"
+            )
+        return self
 
 
 class SftConfig(Strict):

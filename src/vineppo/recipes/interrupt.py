@@ -41,6 +41,7 @@ class Interrupt:
         finally:
             self._deferring = False
         if self._pending:
+            self._pending = False
             raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -27,8 +27,8 @@ def finetune(config: SftConfig) -> int:
     """Train and write the Hugging Face folder `config.output`. Returns the exit code."""
     output = Path(config.output)
     check_output(output)
-    demonstrations = endless_demonstrations(config.task, seed=config.seed)
     policy = starting_policy(config)
+    demonstrations = endless_demonstrations(config.task, seed=config.seed)
     check_head(policy.model)
     scorer = TokenLogprobs(policy.model, temperature=1.0, chunk=CHUNK)
     optimizer = Optimizer(
