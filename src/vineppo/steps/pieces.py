@@ -46,7 +46,7 @@ class Pieces:
         while token < len(token_ids):
             text, count = self._usual_text(token_ids[token]), 1
             if at == 0 or INCOMPLETE in text or not whole.startswith(text, at):
-                text, count = self._joint_text(token_ids, window, token, whole[at:])
+                text, count = self._joint_text(token_ids, window, token, whole, at)
             pieces[token + count - 1] = text
             window = token if text else window
             at, token = at + len(text), token + count
@@ -60,16 +60,16 @@ class Pieces:
             self._usual[token_id] = self._decode([token_id, token_id])[len(self._decode([token_id])) :]
         return self._usual[token_id]
 
-    def _joint_text(self, token_ids: Sequence[int], window: int, token: int, rest: str) -> tuple[str, int]:
-        """The text of the fewest next tokens that agrees with the rest of the response, and how many they are."""
+    def _joint_text(self, token_ids: Sequence[int], window: int, token: int, whole: str, at: int) -> tuple[str, int]:
+        """The text of the fewest next tokens that agrees with the response, and how many they are."""
         most = len(token_ids) - token
         near = self._readings(token_ids, window, token, range(1, min(most, NEAR) + 1))
         far = self._readings(token_ids, max(window - FAR, 0), token, attempts(most))
         complete = ((text, count) for text, count in near if not text.endswith(INCOMPLETE))
         for text, count in chain(complete, far):
-            if text and rest.startswith(text):
+            if text and whole.startswith(text, at):
                 return text, count
-        return rest, most
+        return whole[at:], most
 
     def _readings(
         self, token_ids: Sequence[int], window: int, token: int, counts: Iterable[int]
