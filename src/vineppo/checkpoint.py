@@ -38,15 +38,16 @@ def write_checkpoint(root: Path, iteration: int, fill: Callable[[Path], None]) -
 
 def checkpoints(root: Path) -> list[Path]:
     """Complete checkpoints, oldest first."""
-    return sorted(path for path in root.glob("[0-9]*") if path.is_dir() and path.name.isdigit())
+    found = (path for path in root.glob("[0-9]*") if path.is_dir() and path.name.isdigit())
+    return sorted(found, key=lambda path: int(path.name))
 
 
 def verify_checkpoint(folder: Path) -> None:
     """Raise UserError when a file is missing or is not what was written."""
     remedy = f"delete {folder} to resume from the checkpoint before it"
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-    except (OSError, ValueError) as error:
+        manifest = dict(json.loads((folder / MANIFEST).read_text()))
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(f"checkpoint {folder} has no readable {MANIFEST}; {remedy}") from error
     for name, digest in manifest.items():
         path = folder / name

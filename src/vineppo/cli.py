@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -23,12 +24,15 @@ examples:
   vineppo train configs/arithmetic.yaml credit=ppo     the same run, credited by PPO's value network
   vineppo train my.yaml credit.rollouts=3 --dry-run    what would happen, and what it would cost
   vineppo config --keys                                all settings, with their meaning
+  vineppo steps solutions.jsonl steps=math             how solutions would be cut into steps
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit code: 0 done, 2 wrong input, 130 interrupted."""
     arguments = parse(argv)
+    # Threads that wait must sleep, not spin: beside any other busy process, spinning slows both some tenfold.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return run(arguments)
     except UserError as error:
@@ -49,6 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
             return sft(path, overrides, dry_run=arguments.dry_run)
         case "eval":
             return evaluate(path, overrides, policy=arguments.policy)
+        case "steps":
+            column, policy, limit = arguments.column, arguments.policy, arguments.limit
+            return steps(path, overrides, column=column, policy=policy, limit=limit)
         case "config":
             return show_config(path, overrides, model=SftConfig if arguments.sft else Config, keys=arguments.keys)
         case command:
@@ -84,14 +91,23 @@ def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:
 
 def evaluate(path: Path | None, overrides: Sequence[str], *, policy: str | None) -> int:
     """Measure a policy's accuracy."""
-    if policy is not None:
-        # JSON text is YAML text: a folder named 007 or `a: b` stays what it is.
-        overrides = [*overrides, f"policy.path={json.dumps(policy, ensure_ascii=False)}"]
-    config = load_config(path, overrides)
+    config = load_config(path, with_policy(overrides, policy))
     from vineppo.trainer import evaluate_policy
 
     metrics = evaluate_policy(config)
     print(f"accuracy {metrics['eval/accuracy']:.2%} +- {metrics['eval/standard_error']:.2%}")
+    return 0
+
+
+def steps(file: Path | None, words: Sequence[str], *, column: str | None, policy: str | None, limit: int | None) -> int:
+    """Show how a file of solutions is cut into steps."""
+    if file is None:
+        raise UserError("no file of solutions is named; put it first, e.g. vineppo steps solutions.jsonl steps=math")
+    path, overrides = split_words(words)
+    config = load_config(path, with_policy(overrides, policy))
+    from vineppo.preview import preview
+
+    preview(config, file, column=column, use_policy=policy is not None, limit=limit)
     return 0
 
 
@@ -146,6 +162,10 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--dry-run", action="store_true", help="print the config and the cost, then stop")
     evaluate = add_command(commands, "eval", "measure a policy's accuracy on the test questions")
     evaluate.add_argument("--policy", metavar="DIR", help="the policy to measure; short for policy.path=DIR")
+    steps = add_command(commands, "steps", "show how a file of solutions is cut into steps", before="FILE ")
+    steps.add_argument("--column", metavar="NAME", help="of a jsonl FILE: where the solutions are")
+    steps.add_argument("--policy", metavar="DIR", help="cut by this policy's tokens, not by characters")
+    steps.add_argument("--limit", metavar="N", type=int, help="take only the first N solutions, and show all of them")
     config = add_command(commands, "config", "print the resolved config as YAML")
     config.add_argument("--keys", action="store_true", help="print all keys with type, default and meaning instead")
     config.add_argument("--sft", action="store_true", help="the config of `vineppo sft`, not of `vineppo train`")
@@ -153,18 +173,25 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def add_command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, *, before: str = ""
 ) -> argparse.ArgumentParser:
-    """A command that takes a config file and overrides."""
-    usage = f"vineppo {name} [options] [CONFIG] [key=value ...]"
+    """A command that takes a config file and overrides, and perhaps something before them."""
+    usage = f"vineppo {name} [options] {before}[CONFIG] [key=value ...]"
     command = commands.add_parser(name, help=summary, description=summary, usage=usage, allow_abbrev=False)
     command.add_argument(
         "words",
         nargs="*",
-        metavar="CONFIG key=value",
+        metavar=f"{before}CONFIG key=value",
         help="a YAML file (none: the defaults), then settings that override it, e.g. credit.rollouts=3 credit=ppo",
     )
     return command
+
+
+def with_policy(overrides: Sequence[str], policy: str | None) -> list[str]:
+    """The overrides, and the policy that an option names."""
+    # JSON text is YAML text: a folder named 007 or `a: b` stays what it is.
+    named = [] if policy is None else [f"policy.path={json.dumps(policy, ensure_ascii=False)}"]
+    return [*overrides, *named]
 
 
 def split_words(words: Sequence[str]) -> tuple[Path | None, list[str]]:

@@ -94,25 +94,29 @@ def resolve_path(path: str) -> str:
     """`bundled:NAME` to the folder inside the package; anything else as it is."""
     if not path.startswith(BUNDLED):
         return path
-    folder = resources.files("vineppo") / "assets" / path.removeprefix(BUNDLED)
-    if not folder.is_dir():
+    name = path.removeprefix(BUNDLED)
+    folder = resources.files("vineppo") / "assets" / name
+    if not name.isidentifier() or not folder.is_dir():
         raise UserError(f"policy.path is {path!r}, but only bundled:arithmetic comes with the package")
     return str(folder)
 
 
 def load_policy(path: str, *, device: str = "auto") -> Policy:
     """Read a Hugging Face folder or Hub name, in float32. Dropout is off: sampler and learner see one policy."""
-    folder = resolve_path(path)
+    tokenizer = load_tokenizer(path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(resolve_path(path), dtype=torch.float32)
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"policy.path is {path!r}, which cannot be read as a Hugging Face model with tokenizer "
-            f"({str(error).splitlines()[0]}); give a folder with config.json, model.safetensors and tokenizer.json, "
-            "or a Hub name"
-        ) from error
+        raise _unreadable(path, error) from error
     return _placed(model, tokenizer, device)
+
+
+def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
+    """A policy's tokenizer alone."""
+    try:
+        return AutoTokenizer.from_pretrained(resolve_path(path))
+    except (OSError, ValueError, KeyError) as error:
+        raise _unreadable(path, error) from error
 
 
 def new_policy(architecture: Architecture, tokenizer: PreTrainedTokenizerBase, *, seed: int, device: str) -> Policy:
@@ -133,6 +137,14 @@ def new_policy(architecture: Architecture, tokenizer: PreTrainedTokenizerBase, *
     torch.manual_seed(seed)
     model = LlamaForCausalLM(config)
     return _placed(model, tokenizer, device)
+
+
+def _unreadable(path: str, error: Exception) -> UserError:
+    return UserError(
+        f"policy.path is {path!r}, which cannot be read as a Hugging Face model with tokenizer "
+        f"({str(error).splitlines()[0]}); give a folder with config.json, model.safetensors and tokenizer.json, "
+        "or a Hub name"
+    )
 
 
 def _placed(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: str) -> Policy:

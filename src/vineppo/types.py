@@ -185,6 +185,8 @@ class Credit:
     """States in order of position; empty for methods without state values (GRPO, RLOO)."""
     returns: tuple[float, ...] | None = None
     """[T] regression targets for a value network; None where the method has none."""
+    mask: tuple[bool, ...] | None = None
+    """[T] whether the policy learns from each advantage; None: from all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,3 +214,5 @@ class Sample(PromptAndResponse):
     """[T]"""
     returns: tuple[float, ...] | None = None
     """[T] for the value network; None when there is none."""
+    mask: tuple[bool, ...] | None = None
+    """[T] whether the policy learns from each advantage; None: from all."""

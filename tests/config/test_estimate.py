@@ -87,6 +87,18 @@ def test_the_whole_response_as_one_step_has_one_state():
     assert (rollouts.tokens, rollouts.at_most) == (8 * 3 * 15, 8 * 3 * 20)
 
 
+def test_steps_of_a_fixed_length_begin_where_they_must():
+    shape = expected_shape(small("steps=tokens", "steps.length=6"))
+    assert (shape.length, list(shape.states)) == (15, [0, 6, 12])
+    assert estimate(small("steps=tokens", "steps.length=6")).rollouts.at_most == 8 * 3 * (20 + 14 + 8 + 2)
+
+
+@pytest.mark.parametrize("steps", ["math", "delimiter", "uncertain"])
+def test_steps_that_depend_on_the_response_are_as_many_as_the_tasks(steps):
+    assert expected_shape(small(f"steps={steps}")).length == 15
+    assert estimate(small(f"steps={steps}")).rollouts.at_most == 8 * 3 * 210
+
+
 def test_an_answer_line_that_is_its_own_step_is_one_state_more():
     assert estimate(small("steps.answer_prefix=''")).rollouts.tokens == 8 * 3 * (15 + 9 + 3)
     assert estimate(small("steps.answer_prefix=Answer")).rollouts.tokens == 8 * 3 * (15 + 9 + 3)

@@ -10,11 +10,13 @@ from vineppo.config.load import describe_keys, dump_config, load_config
 from vineppo.config.schema import (
     ArithmeticTask,
     Config,
+    DelimiterSteps,
     EvaluationConfig,
     GrpoCredit,
     Gsm8kTask,
     LearnerConfig,
     LinesSteps,
+    MathSteps,
     PolicyConfig,
     PpoCredit,
     RlooCredit,
@@ -226,7 +228,7 @@ def test_presets_work_for_the_sft_config_too(write):
         ),
         (
             "variants: {credit: {vine: {name: vine}}}",
-            'key variants.credit.vine.name (given "vine") is unknown; allowed here: rollouts, max_states',
+            'key variants.credit.vine.name (given "vine") is unknown; allowed here: rollouts, max_states, mask_above',
         ),
         (
             "variants: {credit: {vine: {rollouts: 0}}}",
@@ -254,7 +256,8 @@ SECTIONS = "task, policy, sampling, steps, credit, engine, learner, training, cu
     [
         (
             "credit.rolouts=3",
-            "key credit.rolouts (given 3) is unknown; allowed here: name, rollouts, max_states; did you mean rollouts?",
+            "key credit.rolouts (given 3) is unknown; allowed here: name, rollouts, max_states, mask_above; "
+            "did you mean rollouts?",
         ),
         (
             "lerner.clip=1",
@@ -407,7 +410,12 @@ configs = st.builds(
     ),
     policy=st.builds(PolicyConfig, path=text),
     sampling=st.builds(SamplingConfig, temperature=positive),
-    steps=st.builds(LinesSteps, answer_prefix=text) | st.builds(WholeSteps),
+    steps=st.one_of(
+        st.builds(LinesSteps, answer_prefix=text),
+        st.builds(DelimiterSteps, delimiter=text.filter(bool)),
+        st.builds(MathSteps, longest=st.none() | st.integers(min_value=1)),
+        st.builds(WholeSteps),
+    ),
     credit=st.one_of(
         st.builds(VineCredit, max_states=st.none() | st.integers(min_value=1)),
         st.builds(PpoCredit, critic_learning_rate=positive, value_clip=st.none() | positive),

@@ -1,13 +1,15 @@
 """VinePPO's values and advantages: by hand, by identity, and against a policy that can be enumerated."""
 
+from dataclasses import replace
 from functools import cache
-from math import sqrt
+from math import log, sqrt
 from statistics import fmean
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vineppo.credit.mask import probability_mask
 from vineppo.credit.spread import spread
 from vineppo.credit.vine import VineAssigner, measured_positions, monte_carlo_value, step_advantages, vine_credit
 from vineppo.engines.fake import FakeEngine
@@ -181,6 +183,30 @@ def test_a_truncated_response_is_kept_with_reward_zero():
 def test_rewards_that_are_all_equal_give_no_credit():
     values = [monte_carlo_value(at, [rollout(1)] * 3) for at in (0, 2)]
     assert vine_credit(scored((1, 1, 2, 2, 0), (0, 2, 5)), values).advantages == (0,) * 5
+
+
+def test_a_mask_keeps_the_advantages_and_says_which_tokens_learn():
+    plain, masked = (
+        VineAssigner(
+            environment_of(FakeEngine(law, end_ids=(END,))),
+            rollouts=3,
+            max_states=None,
+            sampling=Sampling(max_new_tokens=LIMIT),
+            mask_above=mask_above,
+        )
+        for mask_above in (None, 0.9)
+    )
+    item = scored((2, 1, 0), (0, 1, 3))
+    item = replace(item, trajectory=replace(item.trajectory, logprobs=(log(0.5), log(0.95), 0.0)))
+    (without,), (credit,) = plain([item], seed=0), masked([item], seed=0)
+    assert without.mask is None
+    assert credit.mask == (True, False, False)
+    assert credit.advantages == without.advantages
+
+
+def test_tokens_learn_below_the_masks_threshold_only():
+    assert probability_mask([log(0.5), log(0.75), 0.0], 0.75 + 1e-9) == (True, True, False)
+    assert probability_mask([0.0, log(0.99)], 1.0) == (False, True)
 
 
 def test_positions_to_measure_are_the_step_beginnings():

@@ -2,6 +2,7 @@
 
 import copy
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -98,6 +99,46 @@ def test_accumulated_gradients_equal_those_of_one_big_batch(micro_batch: int, ch
     assert whole.keys() == parts.keys()
     for name, gradient in whole.items():
         torch.testing.assert_close(parts[name], gradient, atol=1e-5, rtol=1e-4)
+
+
+def test_masked_tokens_neither_learn_nor_count():
+    # Each sample's tokens but the last are masked. Whatever their advantages were, the update is that of the last ones.
+    samples = random_samples(6)
+    masked = [replace(s, mask=(False,) * (s.response_length - 1) + (True,)) for s in samples]
+    absurd = [replace(s, advantages=(99.0,) * (s.response_length - 1) + s.advantages[-1:]) for s in masked]
+    first, second = (gradients_after_one_minibatch(items, micro_batch=2, chunk=1000) for items in (masked, absurd))
+    for name, gradient in first.items():
+        torch.testing.assert_close(second[name], gradient, atol=0, rtol=0)
+    plain = gradients_after_one_minibatch(samples, micro_batch=2, chunk=1000)
+    assert any(not torch.equal(plain[name], gradient) for name, gradient in first.items())
+
+
+def test_the_mean_is_over_the_tokens_that_learn():
+    learner = Learner(scorer(tiny_model("llama")), None, LearnerConfig(minibatch=1, epochs=1, whiten=True), updates=1)
+    (sample,) = random_samples(1, seed=3)
+    mask = tuple(at % 2 == 0 for at in range(sample.response_length))
+    advantages, count = learner._advantages([replace(sample, mask=mask)], [0])
+    assert count == sum(mask) > 1
+    kept = advantages[0][torch.tensor(mask)]
+    assert kept.mean().item() == pytest.approx(0, abs=1e-6)
+    assert kept.var().item() == pytest.approx(1, abs=1e-4)
+    assert not advantages[0][~torch.tensor(mask)].any()
+
+
+def test_a_mask_that_leaves_all_tokens_changes_nothing():
+    samples = random_samples(5)
+    whole = gradients_after_one_minibatch(samples, micro_batch=2, chunk=1000)
+    masked = [replace(s, mask=(True,) * s.response_length) for s in samples]
+    for name, gradient in gradients_after_one_minibatch(masked, micro_batch=2, chunk=1000).items():
+        assert torch.equal(gradient, whole[name])
+
+
+def test_a_minibatch_in_which_no_token_learns_has_no_policy_gradient():
+    model = tiny_model("llama")
+    samples = [replace(s, mask=(False,) * s.response_length) for s in random_samples(3)]
+    settings = LearnerConfig(minibatch=3, epochs=1, kl_coefficient=0)
+    metrics = Learner(scorer(model), None, settings, updates=1).update(samples, seed=0)
+    assert (metrics["loss/policy"], metrics["grad_norm"], metrics["updates_nonfinite"]) == (0, 0, 0)
 
 
 def test_the_vocabulary_wide_law_never_exists_for_more_than_a_chunk(monkeypatch: pytest.MonkeyPatch):

@@ -24,6 +24,8 @@ from vineppo.config.schema import (
     PpoCredit,
     ReasoningGymTask,
     SftConfig,
+    StepsConfig,
+    TokensSteps,
     VineCredit,
     WholeSteps,
 )
@@ -128,14 +130,27 @@ def expected_shape(config: Config) -> Shape:
             shape = even_shape(MATH_TOKENS, MATH_STEPS)
         case DatasetTask() | ReasoningGymTask() | CustomTask():
             shape = even_shape(max(limit // 2, 1), CUSTOM_STEPS)
-    states = (0,) if isinstance(config.steps, WholeSteps) else shape.states
-    return Shape(length=min(shape.length, limit), states=tuple(at for at in states if at < limit))
+    length = min(shape.length, limit)
+    match config.steps:
+        case WholeSteps():
+            states: Sequence[int] = (0,)
+        case TokensSteps(length=step):
+            states = range(0, length, step)
+        case _:
+            states = shape.states
+    return Shape(length=length, states=tuple(at for at in states if at < limit))
 
 
 def longest_shape(config: Config) -> Shape:
-    """The response that costs most: it runs to the length limit and every token starts a step."""
+    """The response that costs most: it runs to the length limit and every token starts a step, if it can."""
     limit = config.sampling.max_new_tokens
-    return Shape(length=limit, states=range(1 if isinstance(config.steps, WholeSteps) else limit))
+    match config.steps:
+        case WholeSteps():
+            return Shape(length=limit, states=range(1))
+        case TokensSteps(length=step):
+            return Shape(length=limit, states=range(0, limit, step))
+        case _:
+            return Shape(length=limit, states=range(limit))
 
 
 def arithmetic_shape(operations: int, *, answer_is_step: bool) -> Shape:
@@ -144,7 +159,7 @@ def arithmetic_shape(operations: int, *, answer_is_step: bool) -> Shape:
     return Shape(length=lines + ANSWER_TOKENS, states=range(0, lines + 1 if answer_is_step else lines, LINE_TOKENS))
 
 
-def joins_answer(steps: LinesSteps | WholeSteps) -> bool:
+def joins_answer(steps: StepsConfig) -> bool:
     """Whether an answer line belongs to the step before it."""
     return isinstance(steps, LinesSteps) and steps.answer_prefix != "" and ANSWER.startswith(steps.answer_prefix)
 
@@ -213,7 +228,7 @@ def assumptions(config: Config, shape: Shape) -> list[str]:
     if isinstance(config.task, Gsm8kTask | MathTask | DatasetTask | CustomTask) and config.evaluation.questions is None:
         lines.append(f"The test split is assumed to have {evaluation_questions(config):,} questions.")
     bound = f"every response and rollout runs to sampling.max_new_tokens = {limit}"
-    if isinstance(config.credit, VineCredit) and isinstance(config.steps, LinesSteps):
+    if isinstance(config.credit, VineCredit) and not isinstance(config.steps, WholeSteps | TokensSteps):
         bound += " and every token starts a step; credit.max_states caps it"
     return [*lines, f"At most: {bound}."]
 

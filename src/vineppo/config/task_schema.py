@@ -32,7 +32,9 @@ class ArithmeticTask(Strict):
     operators: str = Field(default="+-*", min_length=1, pattern=r"^[+\-*]+$")
     """Which operators occur."""
     train_questions: int = Field(default=4000, ge=1)
+    """Distinct chains to train on."""
     test_questions: int = Field(default=400, ge=1)
+    """Distinct chains to evaluate on, none of them among the training questions."""
     seed: int = 0
     """Generates the questions; train and test are disjoint."""
     habits: int = Field(default=10, ge=0)

@@ -13,10 +13,12 @@ batch, not per process; a response cut off by the length limit is kept, with rew
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from math import sqrt
 from statistics import fmean, variance
 
+from vineppo.credit.mask import probability_mask
 from vineppo.credit.spread import spread
 from vineppo.environment import Environment, State
 from vineppo.rng import derive_seed
@@ -57,11 +59,20 @@ def vine_credit(scored: Scored, measured: Sequence[StateValue]) -> Credit:
 class VineAssigner:
     """Samples K rollouts from every distinct state of the batch and credits each step with the change of value."""
 
-    def __init__(self, environment: Environment, *, rollouts: int, max_states: int | None, sampling: Sampling):
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        rollouts: int,
+        max_states: int | None,
+        sampling: Sampling,
+        mask_above: float | None = None,
+    ):
         self._environment = environment
         self._rollouts = rollouts
         self._max_states = max_states
         self._sampling = sampling
+        self._mask_above = mask_above
 
     def __call__(self, trajectories: Sequence[Scored], *, seed: int, progress: Progress | None = None) -> list[Credit]:
         """Measure, then credit."""
@@ -76,9 +87,16 @@ class VineAssigner:
         )
         by_state = dict(zip(distinct, rollouts, strict=True))
         return [
-            vine_credit(scored, [monte_carlo_value(at, by_state[state]) for at, state in own.items()])
+            self._masked(
+                vine_credit(scored, [monte_carlo_value(at, by_state[state]) for at, state in own.items()]), scored
+            )
             for scored, own in zip(trajectories, states, strict=True)
         ]
+
+    def _masked(self, credit: Credit, scored: Scored) -> Credit:
+        if self._mask_above is None:
+            return credit
+        return replace(credit, mask=probability_mask(scored.trajectory.logprobs, self._mask_above))
 
     def _states(self, scored: Scored) -> dict[int, State]:
         own = scored.trajectory

@@ -1,6 +1,6 @@
 """The policy update. It knows tokens, advantages and log-probs, and nothing of how credit was assigned.
 
-    loss = mean over the minibatch's tokens of the PPO-clip loss
+    loss = mean over the minibatch's tokens of the PPO-clip loss, those left out by the samples' masks not counted
          + kl_coefficient * mean over its trajectories of the k3 KL to the starting policy, summed over tokens
 
 Whitening and both means are over the whole minibatch, whatever the micro-batch: accumulated gradients equal those of
@@ -90,7 +90,7 @@ class Learner:
         reference: Sequence[Float[Tensor, " _"]] | None,
     ) -> Metrics:
         """One update."""
-        advantages = self._advantages(samples, chosen)
+        advantages, num_learning = self._advantages(samples, chosen)
         num_tokens = sum(len(samples[i].advantages) for i in chosen)
         sums: dict[str, float] = dict.fromkeys(("loss/policy", "entropy", "ratio/mean", "ratio/clipped", "kl"), 0.0)
         for micro in micro_batches(samples, chosen, size=self._settings.micro_batch):
@@ -100,14 +100,14 @@ class Learner:
             policy_loss = ppo_clip_loss(
                 logprobs, old_logprobs, torch.cat([advantages[i] for i in micro]), clip=self._settings.clip
             ).sum()
-            loss = policy_loss / num_tokens
+            loss = policy_loss / num_learning
             if reference is not None:
                 kl = k3(logprobs, torch.cat([reference[i] for i in micro])).sum()
                 loss = loss + self._settings.kl_coefficient * kl / len(chosen)
                 sums["kl"] += kl.item() / len(chosen)
             loss.backward()
             ratio = (logprobs.detach() - old_logprobs).exp()
-            sums["loss/policy"] += policy_loss.item() / num_tokens
+            sums["loss/policy"] += policy_loss.item() / num_learning
             sums["entropy"] += entropies.sum().item() / num_tokens
             sums["ratio/mean"] += ratio.sum().item() / num_tokens
             sums["ratio/clipped"] += ((ratio - 1).abs() > self._settings.clip).sum().item() / num_tokens
@@ -118,12 +118,17 @@ class Learner:
         finite = {} if norm is None else {"grad_norm": norm}
         return {**sums, **finite, "updates_skipped": float(veto), "updates_nonfinite": float(norm is None)}
 
-    def _advantages(self, samples: Sequence[Sample], chosen: Sequence[int]) -> dict[int, Float[Tensor, " _"]]:
-        """The minibatch's advantages, whitened together."""
+    def _advantages(
+        self, samples: Sequence[Sample], chosen: Sequence[int]
+    ) -> tuple[dict[int, Float[Tensor, " _"]], int]:
+        """The minibatch's advantages, whitened together, and how many tokens learn: the others get 0 and count not."""
         flat = torch.tensor([a for i in chosen for a in samples[i].advantages], device=self._device)
-        if self._settings.whiten:
-            flat = whiten(flat)
-        return dict(zip(chosen, flat.split([len(samples[i].advantages) for i in chosen]), strict=True))
+        masks = [samples[i].mask or (True,) * len(samples[i].advantages) for i in chosen]
+        learning = torch.tensor([learns for mask in masks for learns in mask], device=self._device)
+        kept = whiten(flat[learning]) if self._settings.whiten else flat[learning]
+        flat = torch.zeros_like(flat).masked_scatter(learning, kept)
+        parts = flat.split([len(mask) for mask in masks])
+        return dict(zip(chosen, parts, strict=True)), max(len(kept), 1)
 
     @property
     def _device(self) -> torch.device:

@@ -2,19 +2,17 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from vineppo.config.schema import (
     Config,
     EngineConfig,
     GrpoCredit,
-    LinesSteps,
     PpoCredit,
     RlooCredit,
     SamplingConfig,
-    StepsConfig,
     VineCredit,
-    WholeSteps,
 )
 from vineppo.credit.gae import GaeAssigner
 from vineppo.credit.group import GroupAssigner, grpo, rloo
@@ -27,8 +25,8 @@ from vineppo.learner.learner import Learner
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.policy import Policy
 from vineppo.recipes.policy_iteration import PolicyIteration
-from vineppo.seams import CreditAssigner, Engine, Segmenter, Task
-from vineppo.steps import Lines, Whole, token_texts
+from vineppo.seams import CreditAssigner, Engine, Task
+from vineppo.steps import Pieces, build_segmenter
 from vineppo.types import Question, Sampling, Scored
 
 
@@ -43,7 +41,7 @@ def build_loop(config: Config, policy: Policy, task: Task) -> PolicyIteration:
     return PolicyIteration(
         environment=environment,
         segment=build_segmenter(config.steps),
-        token_texts=partial(token_texts, policy.decode),
+        token_texts=Pieces(policy.decode),
         assign=build_assigner(config, environment, critic),
         learner=Learner(scorer(policy.model), reference, config.learner, updates=updates),
         critic=critic,
@@ -74,15 +72,6 @@ def build_engine(policy: Policy, engine: EngineConfig) -> Engine:
     )
 
 
-def build_segmenter(steps: StepsConfig) -> Segmenter:
-    """How responses are cut."""
-    match steps:
-        case LinesSteps():
-            return Lines(answer_prefix=steps.answer_prefix)
-        case WholeSteps():
-            return Whole()
-
-
 def build_assigner(config: Config, environment: Environment, critic: Critic | None) -> CreditAssigner:
     """The one thing that differs between the methods."""
     match config.credit:
@@ -91,6 +80,7 @@ def build_assigner(config: Config, environment: Environment, critic: Critic | No
                 environment,
                 rollouts=vine.rollouts,
                 max_states=vine.max_states,
+                mask_above=vine.mask_above,
                 sampling=build_sampling(config.sampling),
             )
         case PpoCredit() as ppo:
@@ -121,13 +111,11 @@ def build_sampling(sampling: SamplingConfig) -> Sampling:
 
 def build_evaluation_sampling(config: Config) -> Sampling:
     """The law of evaluation: the training law unless the evaluation section says otherwise."""
-    asked = config.evaluation
-    base = config.sampling
-    return Sampling(
+    base, asked = build_sampling(config.sampling), config.evaluation
+    return replace(
+        base,
         temperature=base.temperature if asked.temperature is None else asked.temperature,
-        top_k=base.top_k,
         top_p=base.top_p if asked.top_p is None else asked.top_p,
-        max_new_tokens=base.max_new_tokens,
     )
 
 

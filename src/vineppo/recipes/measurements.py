@@ -33,6 +33,8 @@ def credit_metrics(credits: Sequence[Credit]) -> Metrics:
     measured = {id(value.rollouts): value.rollouts for credit in credits for value in credit.values if value.rollouts}
     rollouts: list[Rollout] = [rollout for state in measured.values() for rollout in state]
     metrics: Metrics = {"credit/advantage_std": pstdev(a for credit in credits for a in credit.advantages)}
+    if masks := [credit.mask for credit in credits if credit.mask is not None]:
+        metrics["credit/tokens_learning"] = fmean(learns for mask in masks for learns in mask)
     if rollouts:
         metrics |= {
             "credit/states": float(len(measured)),

@@ -121,4 +121,5 @@ def to_sample(scored: Scored, credit: Credit) -> Sample:
         logprobs=scored.trajectory.logprobs,
         advantages=credit.advantages,
         returns=credit.returns,
+        mask=credit.mask,
     )

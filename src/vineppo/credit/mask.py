@@ -1,0 +1,17 @@
+"""SPO's probability mask: only tokens at which the policy had a choice learn from the advantage of their step.
+
+    token t learns  iff  exp(logprob_t) < mask_above
+
+Guo et al., "Segment Policy Optimization", arXiv 2505.23564: a step's change of value is the doing of its uncertain
+tokens; the others would have been written anyway, and credit for them is noise. Probabilities are those of the sampling
+law, as for the steps `uncertain`. The mask goes with the credit, and its advantages stay as they are: a zero instead
+would be shifted by the learner's whitening and counted by its mean.
+"""
+
+from collections.abc import Sequence
+from math import exp
+
+
+def probability_mask(logprobs: Sequence[float], mask_above: float) -> tuple[bool, ...]:
+    """[T] whether each token learns."""
+    return tuple(exp(logprob) < mask_above for logprob in logprobs)
