@@ -6,6 +6,7 @@ Text meets tokens here and nowhere else in the loop: prompts are encoded, finish
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from vineppo.errors import UserError
 from vineppo.rng import derive_seed
 from vineppo.seams import Engine, Progress, Task
 from vineppo.types import (
@@ -104,13 +105,15 @@ class Environment:
     ) -> list[Judgement]:
         """The task judges what ended by itself; what the length limit cut off gets reward 0."""
         finished = [finish is Finish.TERMINATED for finish in finishes]
-        verdicts = iter(
-            self.task.judge(
-                [q for q, over in zip(questions, finished, strict=True) if over],
-                [r for r, over in zip(responses, finished, strict=True) if over],
-            )
+        judged = self.task.judge(
+            [q for q, over in zip(questions, finished, strict=True) if over],
+            [r for r, over in zip(responses, finished, strict=True) if over],
         )
-        cut_off = Judgement(reward=0.0, outcome=Outcome.TRUNCATED)
+        if len(judged) != sum(finished):
+            raise UserError(
+                f"the task's judge gave {len(judged)} judgements for {sum(finished)} responses; give one each"
+            )
+        verdicts, cut_off = iter(judged), Judgement(reward=0.0, outcome=Outcome.TRUNCATED)
         return [next(verdicts) if over else cut_off for over in finished]
 
     def _trajectory(self, question: Question, prompt: tuple[int, ...], completion: Completion) -> Trajectory:

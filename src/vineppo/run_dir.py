@@ -11,6 +11,7 @@ report.html           the run to look at
 """
 
 import json
+import os
 import platform
 import subprocess
 import tempfile
@@ -89,7 +90,7 @@ class RunDir:
         write_atomically(self.summary_file, json.dumps(summary, indent=1))
 
     def _check_writable(self) -> None:
-        nearest = next(folder for folder in (self.root, *self.root.absolute().parents) if folder.exists())
+        nearest = next(folder for folder in (self.root, *self.root.absolute().parents) if os.path.exists(folder))
         try:
             with tempfile.TemporaryFile(dir=nearest):
                 pass

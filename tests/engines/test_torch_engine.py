@@ -184,6 +184,14 @@ def test_the_limits_of_request_and_context_hold():
         engine.sample([Request(prefix=(2,) * 8, count=1, seed=0)], Sampling())
 
 
+def test_a_row_that_reached_the_context_does_not_disturb_the_others():
+    engine = TorchEngine(tiny_model("gpt2"), end_ids=(), context=64, rows=8)
+    groups = engine.sample(
+        [Request(prefix=(2,) * length, count=1, seed=0) for length in (62, 20, 20, 20, 20)], Sampling(max_new_tokens=30)
+    )
+    assert [len(group[0].token_ids) for group in groups] == [2, 30, 30, 30, 30]
+
+
 def test_progress_ends_at_the_total():
     calls: list[tuple[int, int]] = []
     engine_of(tiny_model("llama"), rows=2).sample(

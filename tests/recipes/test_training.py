@@ -15,6 +15,8 @@ from small_runs import QUICK, SHARED, metrics_of, without_time, write_random_mod
 
 from vineppo import RewardTask, Trainer, load_config
 from vineppo.cli import main
+from vineppo.progress import Display
+from vineppo.recipes.policy_iteration import Experience, PolicyIteration
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("vine", "ppo", "grpo", "rloo")
@@ -69,33 +71,24 @@ def test_a_run_leaves_what_its_directory_promises(tmp_path: Path):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_resumed_run_is_bit_equal_to_an_uninterrupted_one(tmp_path: Path, method: str):
+def test_a_resumed_run_is_bit_equal_to_an_uninterrupted_one(
+    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(whole, f"credit={method}")
-    settings = [*QUICK, f"credit={method}", f"run.dir={parts}"]
-    trainer = Trainer(load_config(None, settings))
-    collect, calls = trainer._run._loop.collect, []
+    config = load_config(None, [*QUICK, f"credit={method}", f"run.dir={parts}"])
+    collect = PolicyIteration.collect
 
-    def interrupted(iteration, display):
-        calls.append(iteration)
-        if len(calls) == 3:
+    def interrupted(loop: PolicyIteration, iteration: int, display: Display) -> Experience:
+        if iteration == 3:
             raise KeyboardInterrupt
-        return collect(iteration, display)
+        return collect(loop, iteration, display)
 
-    object.__setattr__(trainer._run, "_loop", WithCollect(trainer._run._loop, interrupted))
-    assert not trainer.train().finished
-    assert Trainer(load_config(None, settings), resume=True).train().finished
+    with monkeypatch.context() as patch:
+        patch.setattr(PolicyIteration, "collect", interrupted)
+        assert not Trainer(config).train().finished
+    assert Trainer(config, resume=True).train().finished
     assert_same(whole, parts)
-
-
-class WithCollect:
-    """A loop whose `collect` is another."""
-
-    def __init__(self, loop, collect):
-        self._loop, self.collect = loop, collect
-
-    def __getattr__(self, name):
-        return getattr(self._loop, name)
 
 
 def assert_same(one: Path, other: Path) -> None:

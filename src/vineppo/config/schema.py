@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class Strict(BaseModel):
     """A frozen section that knows all its keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 # --- task ------------------------------------------------------------------------------------------------------
@@ -29,7 +29,9 @@ class ArithmeticTask(Strict):
     operators: str = Field(default="+-*", min_length=1, pattern=r"^[+\-*]+$")
     """Which operators occur."""
     train_questions: int = Field(default=4000, ge=1)
+    """Distinct chains to train on."""
     test_questions: int = Field(default=400, ge=1)
+    """Distinct chains to evaluate on, none of them among the training questions."""
     seed: int = 0
     """Generates the questions; train and test are disjoint."""
     habits: int = Field(default=10, ge=0)
@@ -75,16 +77,20 @@ class SamplingConfig(Strict):
     """The law that trajectories and rollouts are drawn from."""
 
     temperature: float = Field(default=0.6, ge=0)
+    """Divides the logits, in sampling and in the learner."""
     top_p: float = Field(default=0.9, gt=0, le=1)
+    """Keep the smallest set of tokens whose probability reaches this; 1 keeps all."""
     top_k: int = Field(default=0, ge=0)
     """0 keeps all tokens."""
     max_new_tokens: int = Field(default=1024, ge=1)
+    """A longer response is cut off, and its reward is 0."""
 
 
 class EngineConfig(Strict):
     """What samples continuations."""
 
     name: Literal["torch"] = "torch"
+    """torch: transformers in this process."""
     rows: int = Field(default=256, ge=1)
     """Sequences decoded side by side."""
     kept_gib: float = Field(default=4.0, ge=0)
@@ -166,9 +172,11 @@ class PpoCredit(Strict):
 
     name: Literal["ppo"] = "ppo"
     gae_lambda: float = Field(default=1.0, ge=0, le=1)
+    """1: reward minus value; 0: the one-step error."""
     critic_learning_rate: float = Field(default=1e-6, gt=0)
+    """Peak, of the value network; it follows learner.schedule."""
     value_clip: float | None = Field(default=0.2, gt=0)
-    """Clip the change of each value to this much; none switches it off."""
+    """Clip the change of each value to this much; null switches it off."""
     critic_warmup_iterations: int = Field(default=0, ge=0)
     """Iterations at the start in which only the value network learns."""
 
@@ -197,11 +205,13 @@ class LearnerConfig(Strict):
     """The update."""
 
     learning_rate: float = Field(default=1e-6, gt=0)
+    """Peak, AdamW."""
     warmup_ratio: float = Field(default=0.03, ge=0, le=1)
     """Share of all updates in which the learning rate rises linearly."""
     schedule: Literal["linear", "constant"] = "linear"
     """After the warm-up: down to 0 at the last update, or flat."""
     weight_decay: float = Field(default=0.0, ge=0)
+    """On matrices only."""
     epochs: int = Field(default=2, ge=1)
     """Passes over each iteration's trajectories."""
     minibatch: int = Field(default=64, ge=1)
@@ -211,9 +221,11 @@ class LearnerConfig(Strict):
     logprob_chunk: int = Field(default=4096, ge=1)
     """Token positions per vocabulary-wide softmax. Memory only."""
     clip: float = Field(default=0.2, gt=0)
+    """PPO's range of the probability ratio: 1 - clip to 1 + clip."""
     kl_coefficient: float = Field(default=1e-4, ge=0)
     """Weight of the KL to the starting policy; 0 keeps no reference model."""
     max_grad_norm: float = Field(default=1.0, gt=0)
+    """Longer gradients are scaled down to this norm."""
     ratio_guard: float = Field(default=10.0, gt=1)
     """An update whose mean probability ratio exceeds this is skipped and counted."""
     whiten: bool = True
@@ -224,11 +236,13 @@ class TrainingConfig(Strict):
     """How much, from which seed."""
 
     iterations: int = Field(default=1000, ge=1)
+    """Each samples, credits and updates once."""
     questions: int = Field(default=64, ge=1)
     """Questions per iteration."""
     trajectories: int = Field(default=8, ge=1)
     """Trajectories per question: the group."""
     seed: int = 0
+    """All randomness of the run derives from it."""
 
 
 class CurriculumConfig(Strict):
@@ -244,13 +258,13 @@ class EvaluationConfig(Strict):
     every: int = Field(default=10, ge=0)
     """Iterations between evaluations; one more at the start and the end. 0: only those two."""
     questions: int | None = Field(default=None, ge=1)
-    """The first so many test questions; none takes all."""
+    """The first so many test questions; null takes all."""
     samples: int = Field(default=1, ge=1)
     """Responses per question; accuracy is their mean."""
     temperature: float | None = Field(default=None, ge=0)
-    """None takes the sampling law's."""
+    """null takes the sampling law's."""
     top_p: float | None = Field(default=None, gt=0, le=1)
-    """None takes the sampling law's."""
+    """null takes the sampling law's."""
 
 
 class CheckpointConfig(Strict):
@@ -268,6 +282,7 @@ class RunConfig(Strict):
     """Where the run lives."""
 
     dir: str = "runs/default"
+    """Made if missing; never overwritten."""
     trajectories_logged: int = Field(default=8, ge=0)
     """Trajectories written out per iteration for people to read."""
     tracker: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
@@ -325,10 +340,15 @@ class Architecture(Strict):
     """A Llama to start from random weights."""
 
     hidden_size: int = Field(default=96, ge=8)
+    """Width."""
     layers: int = Field(default=4, ge=1)
+    """Depth."""
     heads: int = Field(default=4, ge=1)
+    """Attention heads; they divide hidden_size."""
     intermediate_size: int = Field(default=256, ge=8)
+    """Width of the feed-forward layers."""
     context: int = Field(default=512, ge=8)
+    """The most tokens, prompt and response together."""
 
 
 class SftConfig(Strict):
@@ -336,18 +356,26 @@ class SftConfig(Strict):
 
     task: TaskConfig = ArithmeticTask()
     policy: PolicyConfig | None = None
-    """Start from this model, or from random weights (`architecture`) when none."""
+    """Start from this model, or from random weights (`architecture`) when null."""
     architecture: Architecture = Architecture()
-    """Used when policy is none."""
+    """Used when policy is null."""
     learning_rate: float = Field(default=1e-5, gt=0)
+    """Peak, AdamW; down to 0 linearly."""
     warmup_ratio: float = Field(default=0.03, ge=0, le=1)
+    """Share of the updates in which the learning rate rises linearly."""
     weight_decay: float = Field(default=0.0, ge=0)
+    """On matrices only."""
     updates: int = Field(default=1000, ge=1)
+    """Optimizer steps."""
     batch: int = Field(default=64, ge=1)
+    """Demonstrations per update."""
     micro_batch: int = Field(default=64, ge=1)
     """Demonstrations per forward pass. Memory only."""
     max_grad_norm: float = Field(default=1.0, gt=0)
+    """Longer gradients are scaled down to this norm."""
     seed: int = 0
+    """Draws the demonstrations and the random weights."""
     output: str = "runs/sft"
     """Where the Hugging Face folder is written."""
     device: str = "auto"
+    """For random weights; a given policy has its own."""

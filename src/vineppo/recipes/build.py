@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from vineppo.config.schema import (
@@ -110,13 +111,11 @@ def build_sampling(sampling: SamplingConfig) -> Sampling:
 
 def build_evaluation_sampling(config: Config) -> Sampling:
     """The law of evaluation: the training law unless the evaluation section says otherwise."""
-    asked = config.evaluation
-    base = config.sampling
-    return Sampling(
+    base, asked = build_sampling(config.sampling), config.evaluation
+    return replace(
+        base,
         temperature=base.temperature if asked.temperature is None else asked.temperature,
-        top_k=base.top_k,
         top_p=base.top_p if asked.top_p is None else asked.top_p,
-        max_new_tokens=base.max_new_tokens,
     )
 
 

@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM, without losing work."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -20,7 +21,10 @@ class Interrupt:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Handle the signals within the block, in the main thread."""
+        """Handle the signals within the block. Only the main thread can; elsewhere they stay as they are."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {number: signal.signal(number, self._handle) for number in SIGNALS}
         try:
             yield

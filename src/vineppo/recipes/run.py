@@ -42,12 +42,12 @@ class Run:
         self._loop = build_loop(config, self._policy, task)
         self._test = task.questions("test")[: config.evaluation.questions]
         check_prompts(self._loop.environment, [*self._loop.questions, *self._test], self._policy.context)
+        self._tracker = build_tracker(config.run.tracker, self.directory.root, config.model_dump())
         self.directory.open(config)
         self._position = Position() if checkpoint is None else resuming.restore(checkpoint, self._loop, self._policy)
         self._saved = self._position.iteration
         self._between_iterations = True
         self.directory.rewind_metrics(-1 if checkpoint is None else self._position.iteration)
-        self._tracker = build_tracker(config.run.tracker, self.directory.root, config.model_dump())
         self._interrupt = Interrupt()
 
     @property

@@ -26,8 +26,7 @@ CHUNK = 8192
 def finetune(config: SftConfig) -> int:
     """Train and write the Hugging Face folder `config.output`. Returns the exit code."""
     output = Path(config.output)
-    if output.exists() and any(output.iterdir()):
-        raise UserError(f"output {output} is not empty; give another output, or delete it")
+    check_output(output)
     demonstrations = endless_demonstrations(config.task, seed=config.seed)
     policy = starting_policy(config)
     check_head(policy.model)
@@ -54,6 +53,17 @@ def finetune(config: SftConfig) -> int:
     return 0
 
 
+def check_output(output: Path) -> None:
+    """A folder that is not there yet, or an empty one."""
+    try:
+        if any(output.iterdir()):
+            raise UserError(f"output {output} is not empty; give another output, or delete it")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UserError(f"output {output} cannot be written ({error.strerror}); give another output") from error
+
+
 def accumulate(scorer: TokenLogprobs, batch: list[PromptAndResponse], *, micro_batch: int) -> float:
     """Add the gradient of the batch's token-mean loss; return the loss."""
     num_tokens = sum(item.response_length for item in batch)
@@ -73,6 +83,11 @@ def tokenize(policy: Policy, demonstration: Demonstration) -> PromptAndResponse:
     prompt, response = demonstration
     prompt_ids = policy.tokenizer(prompt).input_ids
     response_ids = policy.tokenizer(response, add_special_tokens=False).input_ids
+    if len(prompt_ids) >= policy.context:
+        raise UserError(
+            f"a demonstration's prompt has {len(prompt_ids)} tokens, but the model's context is {policy.context}; "
+            "shorten task.template, or take a model with a longer context"
+        )
     token_ids = (*prompt_ids, *response_ids, *policy.end_ids[:1])[: policy.context]
     return PromptAndResponse(token_ids=token_ids, prompt_length=len(prompt_ids))
 

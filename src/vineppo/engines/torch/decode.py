@@ -69,7 +69,9 @@ def decode(
     while len(alive):
         if cache.is_full:
             cache = cache.grown()
-        logits = _next_logits(model, pending, cache, first_column[alive])
+        # Rows that finished stay for a while; their positions must not run past the model's context.
+        positions = starts[alive] + np.minimum(step, limits[alive] - 1)
+        logits = _next_logits(model, pending, cache, first_column[alive], positions)
         law = sampling_logprobs(logits, sampling, forbidden if step == 0 else None)
         uniforms = torch.from_numpy(counter_uniforms(seeds[alive], np.full(len(alive), step))).to(device)
         pending = draw(law, uniforms)
@@ -91,14 +93,15 @@ def decode(
     return [_decoded(tokens[i, :n], logprobs[i, :n], end_ids) for i, n in enumerate(lengths)]
 
 
-def _next_logits(model: PreTrainedModel, pending: Tensor, cache: RowCache, first_column: np.ndarray) -> Tensor:
+def _next_logits(
+    model: PreTrainedModel, pending: Tensor, cache: RowCache, first_column: np.ndarray, positions: np.ndarray
+) -> Tensor:
     """Feed one token a row. Rows are padded on the left, up to `first_column`."""
-    column = cache.get_seq_length()
-    start = torch.from_numpy(first_column).to(pending.device)
+    columns = torch.arange(cache.get_seq_length() + 1, device=pending.device)
     return model(
         input_ids=pending[:, None],
-        attention_mask=torch.arange(column + 1, device=pending.device) >= start[:, None],
-        position_ids=(column - start)[:, None],
+        attention_mask=columns >= torch.from_numpy(first_column).to(pending.device)[:, None],
+        position_ids=torch.from_numpy(positions).to(pending.device)[:, None],
         past_key_values=cache,
         use_cache=True,
     ).logits[:, -1]
