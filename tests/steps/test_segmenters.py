@@ -1,27 +1,14 @@
-"""Each segmenter by hand."""
+"""Each segmenter by hand; lines are in test_lines_and_pieces."""
 
 from math import log
 
 import pytest
 from small_responses import characters, response, steps_of
 
-from vineppo.steps import Delimiter, Lines, Math, Tokens, Uncertain, Whole, token_bounds
+from vineppo.steps import Delimiter, Math, Tokens, Uncertain
 from vineppo.steps.uncertain import cutpoints
 
-# --- lines, whole, delimiter, tokens -----------------------------------------------------------------------------
-
-
-def test_lines_keep_blank_ones_with_the_line_before():
-    assert characters(Lines(), "\n\na\n\nb\nc") == ["\n\na\n\n", "b\n", "c"]
-
-
-def test_the_answers_line_belongs_to_the_step_before_it():
-    assert characters(Lines(), "a\nb\n#### 3") == ["a\n", "b\n#### 3"]
-    assert characters(Lines(answer_prefix=""), "a\nb\n#### 3") == ["a\n", "b\n", "#### 3"]
-
-
-def test_whole_is_one_step():
-    assert characters(Whole(), "a\nb") == ["a\nb"]
+# --- delimiter, tokens --------------------------------------------------------------------------------------------
 
 
 def test_delimiters_end_steps_and_blanks_between_them_open_none():
@@ -130,27 +117,6 @@ def test_what_never_closes_is_text():
         "It costs $5 in the shop.",
         " There is no other dollar.",
     ]
-
-
-# --- to tokens ---------------------------------------------------------------------------------------------------
-
-
-def test_a_boundary_inside_a_token_moves_behind_it():
-    # The offsets of the tokens are 0, 2, 5, 6.
-    assert token_bounds([3], ["ab", "cde", "f", "g"]) == (0, 2, 4)
-    assert token_bounds([2, 3, 4], ["ab", "cde", "f", "g"]) == (0, 1, 2, 4)
-
-
-def test_a_boundary_inside_the_last_token_is_none():
-    assert token_bounds([3], ["ab", "cde"]) == (0, 2)
-
-
-def test_the_first_parts_of_a_character_go_with_it():
-    assert token_bounds([2], ["ab", "", "", "é", "f"]) == (0, 1, 5)
-
-
-def test_an_empty_response_has_no_steps():
-    assert token_bounds([], []) == (0,)
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ class Pieces:
     Nearly every token has one text wherever it stands, but for the start of a response, where some tokenizers drop a
     blank, and for parts of a character. So that text is remembered, and taken where the decoded response agrees; where
     it does not, the next tokens are decoded together with the piece before them until they agree. What never agrees
-    (bytes that are no UTF-8 at all) belongs to the last token. Joining is thus exact by construction, and the cost is
-    one decode of the response and a few short ones.
+    belongs to the last token. Joining is thus exact by construction, and the cost is one decode of the response and a
+    few short ones.
     """
 
     def __init__(self, decode: Decode):
@@ -61,10 +61,14 @@ class Pieces:
         return self._usual[token_id]
 
     def _joint_text(self, token_ids: Sequence[int], window: int, token: int, whole: str, at: int) -> tuple[str, int]:
-        """The text of the fewest next tokens that agrees with the response, and how many they are."""
+        """The text of the fewest next tokens that agrees with the response, and how many they are.
+
+        First whole characters are looked for. If there are none for long, these are bytes that are no UTF-8: then any
+        text will do that agrees, read together with more of what precedes, since such bytes spoil their neighbours.
+        """
         most = len(token_ids) - token
         near = self._readings(token_ids, window, token, range(1, min(most, NEAR) + 1))
-        far = self._readings(token_ids, max(window - FAR, 0), token, attempts(most))
+        far = self._readings(token_ids, max(window - FAR, 0), token, attempts(most) if most > NEAR else ())
         complete = ((text, count) for text, count in near if not text.endswith(INCOMPLETE))
         for text, count in chain(complete, far):
             if text and whole.startswith(text, at):
