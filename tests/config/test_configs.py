@@ -103,3 +103,9 @@ def test_gsm8k_makes_sixteen_updates_an_iteration():
 def test_the_states_measured_on_gsm8k_are_capped():
     assert isinstance(GSM8K.credit, VineCredit)
     assert GSM8K.credit.max_states is not None
+
+
+def test_jsonl_is_another_name_of_the_dataset_task():
+    named = [load_config(None, [f"task={{name: {name}, path: data}}"]).task for name in ("dataset", "jsonl")]
+    assert type(named[0]) is type(named[1])
+    assert [task.name for task in named] == ["dataset", "jsonl"]

@@ -87,7 +87,8 @@ class RewardConfig(Strict):
 class DatasetTask(Strict):
     """Any dataset: prompts, and gold answers or reward functions."""
 
-    name: Literal["dataset"] = "dataset"
+    name: Literal["dataset", "jsonl"] = "dataset"
+    """Two names for one task."""
     path: str = "."
     """A Hub dataset name, or a local folder with train.jsonl and test.jsonl."""
     subset: str | None = None
