@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -31,8 +30,6 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit code: 0 done, 2 wrong input, 130 interrupted."""
     arguments = parse(argv)
-    # Threads that wait must sleep, not spin: beside any other busy process, spinning slows both some tenfold.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return run(arguments)
     except UserError as error:
