@@ -101,6 +101,12 @@ class Environment:
         )
         return [tuple(next(judged) for _ in group) for group in groups]
 
+    def judge_trajectories(self, trajectories: Sequence[Trajectory]) -> list[Judgement]:
+        """One judgement per trajectory, in order."""
+        return self.judge(
+            [t.question for t in trajectories], [t.text for t in trajectories], [t.finish for t in trajectories]
+        )
+
     def judge(
         self, questions: Sequence[Question], responses: Sequence[str], finishes: Sequence[Finish]
     ) -> list[Judgement]:

@@ -22,9 +22,7 @@ def evaluate(
 ) -> Metrics:
     """Mean reward over `samples` responses per question (avg@samples), its standard error over questions."""
     responses = environment.sample(questions, count=samples, sampling=sampling, seed=seed, progress=progress)
-    judgements = environment.judge(
-        [r.question for r in responses], [r.text for r in responses], [r.finish for r in responses]
-    )
+    judgements = environment.judge_trajectories(responses)
     by_question: dict[str, list[float]] = defaultdict(list)
     for response, judgement in zip(responses, judgements, strict=True):
         by_question[response.question.id].append(judgement.reward)

@@ -98,9 +98,7 @@ class PolicyIteration:
 
     def score(self, trajectories: Sequence[Trajectory]) -> list[Scored]:
         """Judge and cut."""
-        judgements = self.environment.judge(
-            [t.question for t in trajectories], [t.text for t in trajectories], [t.finish for t in trajectories]
-        )
+        judgements = self.environment.judge_trajectories(trajectories)
         return [
             Scored(trajectory=t, judgement=j, bounds=self.segment(t, self.token_texts(t.response_ids)))
             for t, j in zip(trajectories, judgements, strict=True)

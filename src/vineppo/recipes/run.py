@@ -33,7 +33,7 @@ class Run:
     """
 
     def __init__(self, config: Config, task: Task, *, resume: bool, report: Report):
-        self._config, self._task, self._report = config, task, report
+        self._config, self._report = config, report
         self.directory = RunDir(Path(config.run.dir))
         self.directory.check(config, resume=resume)
         check_enough(task.questions("train"), config.training.questions)
