@@ -4,10 +4,25 @@ Defaults of the algorithm are the paper's settings (arXiv 2410.01679). Batch siz
 `micro_batch` and `engine.rows` only trade memory for speed and never change a result beyond rounding.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from vineppo.config.credit_schema import CreditConfig as CreditConfig
+from vineppo.config.credit_schema import GrpoCredit as GrpoCredit
+from vineppo.config.credit_schema import PpoCredit as PpoCredit
+from vineppo.config.credit_schema import RlooCredit as RlooCredit
+from vineppo.config.credit_schema import VineCredit as VineCredit
+from vineppo.config.curriculum_schema import CurriculumConfig as CurriculumConfig
+from vineppo.config.engine_schema import EngineConfig as EngineConfig
+from vineppo.config.learner_schema import LearnerConfig as LearnerConfig
+from vineppo.config.steps_schema import DelimiterSteps as DelimiterSteps
+from vineppo.config.steps_schema import LinesSteps as LinesSteps
+from vineppo.config.steps_schema import MathSteps as MathSteps
+from vineppo.config.steps_schema import StepsConfig as StepsConfig
+from vineppo.config.steps_schema import TokensSteps as TokensSteps
+from vineppo.config.steps_schema import UncertainSteps as UncertainSteps
+from vineppo.config.steps_schema import WholeSteps as WholeSteps
 from vineppo.config.strict import Strict
 from vineppo.config.task_schema import ArithmeticTask as ArithmeticTask
 from vineppo.config.task_schema import CustomTask as CustomTask
@@ -43,150 +58,7 @@ class SamplingConfig(Strict):
     """A longer response is cut off, and its reward is 0."""
 
 
-class EngineConfig(Strict):
-    """What samples continuations."""
-
-    name: Literal["torch"] = "torch"
-    """torch: transformers in this process."""
-    rows: int = Field(default=256, ge=1)
-    """Sequences decoded side by side."""
-    kept_gib: float = Field(default=4.0, ge=0)
-    """Keys and values of trajectories kept for their rollouts; what does not fit is prefilled again."""
-
-
-class LinesSteps(Strict):
-    """One step a line."""
-
-    name: Literal["lines"] = "lines"
-    answer_prefix: str = "####"
-    """A line that starts so states the answer and belongs to the step before it. Empty: every line is a step."""
-
-
-class WholeSteps(Strict):
-    """The whole response is one step."""
-
-    name: Literal["whole"] = "whole"
-
-
-class MathSteps(Strict):
-    """Sentences, displayed formulas and their lines, as the paper cuts MATH."""
-
-    name: Literal["math"] = "math"
-    shortest: int = Field(default=20, ge=1)
-    """Shorter pieces, in characters, join what follows."""
-    longest: int | None = Field(default=100, ge=1)
-    """Longer pieces, in characters, are cut at commas and, if need be, inside formulas; none never does so."""
-
-
-class DelimiterSteps(Strict):
-    """A step ends with a given text."""
-
-    name: Literal["delimiter"] = "delimiter"
-    delimiter: str = Field(default="\n\n", min_length=1)
-    """The end of a step; the default cuts into paragraphs."""
-
-
-class TokensSteps(Strict):
-    """Steps of a fixed length."""
-
-    name: Literal["tokens"] = "tokens"
-    length: int = Field(default=32, ge=1)
-    """Tokens a step; the last may be shorter."""
-
-
-class UncertainSteps(Strict):
-    """SPO: a step begins where the policy was uncertain."""
-
-    name: Literal["uncertain"] = "uncertain"
-    threshold: float = Field(default=0.9, gt=0, le=1)
-    """A token less probable than this under the sampling law is a cutpoint."""
-    every: int = Field(default=5, ge=1)
-    """A step begins at the first cutpoint and then at every so many-th."""
-
-
-StepsConfig = Annotated[
-    LinesSteps | MathSteps | DelimiterSteps | TokensSteps | UncertainSteps | WholeSteps, Field(discriminator="name")
-]
-
-
-# --- credit ------------------------------------------------------------------------------------------------------
-
-
-class VineCredit(Strict):
-    """VinePPO: the value of a state is the mean reward of K rollouts from it."""
-
-    name: Literal["vine"] = "vine"
-    rollouts: int = Field(default=9, ge=1)
-    """K, rollouts per distinct state."""
-    max_states: int | None = Field(default=None, ge=1)
-    """Measure at most this many states of a trajectory, from the start; the rest take the trajectory's reward."""
-    mask_above: float | None = Field(default=None, gt=0, le=1)
-    """SPO's mask: a token this probable or more under the sampling law learns nothing; none: all tokens learn."""
-
-
-class PpoCredit(Strict):
-    """PPO: a value network guesses, GAE mixes."""
-
-    name: Literal["ppo"] = "ppo"
-    gae_lambda: float = Field(default=1.0, ge=0, le=1)
-    """1: reward minus value; 0: the one-step error."""
-    critic_learning_rate: float = Field(default=1e-6, gt=0)
-    """Peak, of the value network; it follows learner.schedule."""
-    value_clip: float | None = Field(default=0.2, gt=0)
-    """Clip the change of each value to this much; null switches it off."""
-    critic_warmup_iterations: int = Field(default=0, ge=0)
-    """Iterations at the start in which only the value network learns."""
-
-
-class GrpoCredit(Strict):
-    """GRPO: the reward minus the group's mean, over the group's standard deviation."""
-
-    name: Literal["grpo"] = "grpo"
-    scale: bool = True
-    """Divide by the group's standard deviation (false: Dr. GRPO)."""
-
-
-class RlooCredit(Strict):
-    """RLOO: the reward minus the mean reward of the group's other trajectories."""
-
-    name: Literal["rloo"] = "rloo"
-
-
-CreditConfig = Annotated[VineCredit | PpoCredit | GrpoCredit | RlooCredit, Field(discriminator="name")]
-
-
 # --- learner, training -------------------------------------------------------------------------------------------
-
-
-class LearnerConfig(Strict):
-    """The update."""
-
-    learning_rate: float = Field(default=1e-6, gt=0)
-    """Peak, AdamW."""
-    warmup_ratio: float = Field(default=0.03, ge=0, le=1)
-    """Share of all updates in which the learning rate rises linearly."""
-    schedule: Literal["linear", "constant"] = "linear"
-    """After the warm-up: down to 0 at the last update, or flat."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """On matrices only."""
-    epochs: int = Field(default=2, ge=1)
-    """Passes over each iteration's trajectories."""
-    minibatch: int = Field(default=64, ge=1)
-    """Trajectories per update; whitening and the token mean are over all of them."""
-    micro_batch: int = Field(default=16, ge=1)
-    """Trajectories per forward pass. Memory only."""
-    logprob_chunk: int = Field(default=4096, ge=1)
-    """Token positions per vocabulary-wide softmax. Memory only."""
-    clip: float = Field(default=0.2, gt=0)
-    """PPO's range of the probability ratio: 1 - clip to 1 + clip."""
-    kl_coefficient: float = Field(default=1e-4, ge=0)
-    """Weight of the KL to the starting policy; 0 keeps no reference model."""
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    """Longer gradients are scaled down to this norm."""
-    ratio_guard: float = Field(default=10.0, gt=1)
-    """An update whose mean probability ratio exceeds this is skipped and counted."""
-    whiten: bool = True
-    """Shift and scale advantages to mean 0, variance 1 over the minibatch's tokens."""
 
 
 class TrainingConfig(Strict):
@@ -200,14 +72,6 @@ class TrainingConfig(Strict):
     """Trajectories per question: the group."""
     seed: int = 0
     """All randomness of the run derives from it."""
-
-
-class CurriculumConfig(Strict):
-    """Which questions come next."""
-
-    name: Literal["uniform", "epoch"] = "uniform"
-    """uniform: drawn anew each iteration; epoch: every question once before any comes again, but
-    for a remainder that does not fill an iteration: another one sits out each epoch."""
 
 
 class EvaluationConfig(Strict):

@@ -1,0 +1,38 @@
+"""The update: the settings of `learner`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from vineppo.config.strict import Strict
+
+
+class LearnerConfig(Strict):
+    """The update."""
+
+    learning_rate: float = Field(default=1e-6, gt=0)
+    """Peak, AdamW."""
+    warmup_ratio: float = Field(default=0.03, ge=0, le=1)
+    """Share of all updates in which the learning rate rises linearly."""
+    schedule: Literal["linear", "constant"] = "linear"
+    """After the warm-up: down to 0 at the last update, or flat."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """On matrices only."""
+    epochs: int = Field(default=2, ge=1)
+    """Passes over each iteration's trajectories."""
+    minibatch: int = Field(default=64, ge=1)
+    """Trajectories per update; whitening and the token mean are over all of them."""
+    micro_batch: int = Field(default=16, ge=1)
+    """Trajectories per forward pass. Memory only."""
+    logprob_chunk: int = Field(default=4096, ge=1)
+    """Token positions per vocabulary-wide softmax. Memory only."""
+    clip: float = Field(default=0.2, gt=0)
+    """PPO's range of the probability ratio: 1 - clip to 1 + clip."""
+    kl_coefficient: float = Field(default=1e-4, ge=0)
+    """Weight of the KL to the starting policy; 0 keeps no reference model."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Longer gradients are scaled down to this norm."""
+    ratio_guard: float = Field(default=10.0, gt=1)
+    """An update whose mean probability ratio exceeds this is skipped and counted."""
+    whiten: bool = True
+    """Shift and scale advantages to mean 0, variance 1 over the minibatch's tokens."""
