@@ -140,12 +140,12 @@ class Tab:
 def browser(profile: Path) -> Iterator[Tab]:
     """A browser with one tab, ended with the block."""
     assert CHROMIUM is not None
+    flags = [*FLAGS.split(), f"--user-data-dir={profile}"]
     to_browser, write = os.pipe()
     read, from_browser = os.pipe()
     process = subprocess.Popen(
         # The shell puts the pipes where Chromium looks for them.
-        ["sh", "-c", f'exec "$0" "$@" 3<&{to_browser} 4>&{from_browser}', CHROMIUM, *FLAGS.split()]
-        + [f"--user-data-dir={profile}"],
+        ["sh", "-c", f'exec "$0" "$@" 3<&{to_browser} 4>&{from_browser}', CHROMIUM, *flags],
         pass_fds=(to_browser, from_browser),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

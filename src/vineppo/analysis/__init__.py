@@ -1,1 +1,1 @@
-"""Instruments: how good is credit? Pure numerics, and the sampling that they rest on. What each means: docs/instruments.md."""
+"""Instruments: how good is credit, and how do runs compare? Pure numerics, and the sampling that they rest on."""
