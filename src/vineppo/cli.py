@@ -24,7 +24,8 @@ examples:
   vineppo train my.yaml credit.rollouts=3 --dry-run    what would happen, and what it would cost
   vineppo config --keys                                all settings, with their meaning
   vineppo steps solutions.jsonl steps=math             how solutions would be cut into steps
-  vineppo explain --question '12*7+5-3*4' --answer 2   credit without training: which step of a solution earned it
+  vineppo explain task=gsm8k --policy DIR --question 'How many ...?' --answer 72
+                                                       credit without training: which step of a solution earned it
   vineppo compare runs/vine-* runs/ppo-*               accuracy against updates, time, tokens and KL
   vineppo sweep configs/sweeps/rollouts.yaml           a study: every run in turn, then their comparison
 """

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vineppo.explain.labels import step_labels
-from vineppo.report.credit_map import step_changes
+from vineppo.report.credit_map import values_after
 from vineppo.report.run_data import LoggedTrajectory
 
 STEPS, STEPWISE = "steps.jsonl", "stepwise.jsonl"
@@ -23,13 +23,13 @@ STEPS, STEPWISE = "steps.jsonl", "stepwise.jsonl"
 
 def with_labels(record: dict[str, Any], threshold: float) -> dict[str, Any]:
     """A record of a solution, with what lies after each of its steps."""
-    changes = step_changes(LoggedTrajectory.model_validate({"iteration": 0, **record}))
+    after = values_after(LoggedTrajectory.model_validate({"iteration": 0, **record}))
     measured = [step["interval"] is not None or step["num_rollouts"] > 0 for step in record["steps"]]
-    values = [after if known else None for (after, _, _), known in zip(changes, [*measured[1:], True], strict=True)]
+    values = [value if known else None for (value, _), known in zip(after, [*measured[1:], True], strict=True)]
     labels = step_labels(values, threshold)
     steps = [
-        {**step, "value_after": value, "interval_after": of_after, "advantage_interval": of_change, "label": label}
-        for step, value, (_, of_after, of_change), label in zip(record["steps"], values, changes, labels, strict=True)
+        {**step, "value_after": value, "interval_after": interval, "label": label}
+        for step, value, (_, interval), label in zip(record["steps"], values, after, labels, strict=True)
     ]
     return {**record, "steps": steps}
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
-from vineppo.analysis.intervals import value_interval
+from vineppo.analysis.intervals import Interval, advantage_interval, value_interval
 from vineppo.recipes.policy_iteration import Experience
 from vineppo.steps import TokenTexts
 from vineppo.types import Credit, Rollout, Scored, StateValue, prompt_text
@@ -40,11 +40,16 @@ def trajectory_record(scored: Scored, credit: Credit, token_texts: TokenTexts) -
                 "position": start,
                 "tokens": stop - start,
                 "advantage": fmean(credit.advantages[start:stop]),
+                "advantage_interval": _advantage_interval(by_position.get(start), by_position.get(stop)),
                 **_state_record(by_position.get(start), pieces[:start]),
             }
             for start, stop in pairwise(scored.bounds)
         ],
     }
+
+
+def _advantage_interval(before: StateValue | None, after: StateValue | None) -> Interval | None:
+    return None if before is None or after is None else advantage_interval(before, after, None)
 
 
 def _state_record(value: StateValue | None, before: Sequence[str]) -> dict[str, Any]:

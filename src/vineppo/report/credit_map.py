@@ -3,9 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-from vineppo.analysis.intervals import Interval, change_interval
+from vineppo.analysis.intervals import Interval
 from vineppo.report.run_data import LoggedRollout, LoggedStep, LoggedTrajectory, Run
 from vineppo.report.text import NOT_MEASURED, Unit, plural, quantity, signed
 
@@ -141,18 +140,10 @@ def pick_examples(rollouts: Sequence[LoggedRollout]) -> tuple[LoggedRollout, ...
     return rollouts[best], rollouts[worst]
 
 
-def step_changes(trajectory: LoggedTrajectory) -> list[tuple[float | None, Interval | None, Interval | None]]:
-    """Per step: the value after it, that value's interval, and the interval of the change of value.
-
-    After the last step the value is the reward, known exactly. None: not measured.
-    """
-    states = [(step.value, step.interval) for step in trajectory.steps]
-    states.append((trajectory.reward, (trajectory.reward, trajectory.reward)))
-    changes = []
-    for (before, of_before), (after, of_after) in pairwise(states):
-        known = before is not None and after is not None and of_before is not None and of_after is not None
-        changes.append((after, of_after, change_interval(before, of_before, after, of_after) if known else None))
-    return changes
+def values_after(trajectory: LoggedTrajectory) -> list[tuple[float | None, Interval | None]]:
+    """Per step, the value after it and that value's interval; at the end the reward, known exactly."""
+    later = [(step.value, step.interval) for step in trajectory.steps[1:]]
+    return [*later, (trajectory.reward, (trajectory.reward, trajectory.reward))]
 
 
 def _view_trajectory(
@@ -170,8 +161,8 @@ def _view_trajectory(
         outcome=trajectory.outcome,
         finish=trajectory.finish,
         steps=tuple(
-            _view_step(step, *change, scale=scale, unit=unit)
-            for step, change in zip(trajectory.steps, step_changes(trajectory), strict=True)
+            _view_step(step, *after, scale=scale, unit=unit)
+            for step, after in zip(trajectory.steps, values_after(trajectory), strict=False)
         ),
         has_values=any(step.value is not None for step in trajectory.steps),
     )
@@ -181,11 +172,11 @@ def _view_step(
     step: LoggedStep,
     after: float | None,
     of_after: Interval | None,
-    change: Interval | None,
     *,
     scale: float,
     unit: Unit,
 ) -> StepView:
+    change = step.advantage_interval
     shade = tint(step.advantage, scale)
     examples = pick_examples(step.rollouts)
     return StepView(

@@ -38,6 +38,8 @@ class LoggedStep(Logged):
     position: int
     tokens: int
     advantage: float
+    advantage_interval: tuple[float, float] | None = None
+    """95 % interval of the change of value."""
     value: float | None = None
     standard_error: float | None = None
     interval: tuple[float, float] | None = None
