@@ -57,6 +57,42 @@ def draw(logprobs: Float[Tensor, "B V"], uniforms: Float[Tensor, " B"]) -> Int[T
     return tokens.squeeze(-1)
 
 
+CHUNK = 2**25
+"""Most entries of the law computed at once: with a large vocabulary, its copies in float64 would dwarf the model."""
+
+
+def draw_tokens(
+    logits: Float[Tensor, "N V"],
+    sampling: Sampling,
+    *,
+    seeds: np.ndarray,
+    positions: np.ndarray,
+    of: np.ndarray | None = None,
+    forbidden: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One token for each of B draws, and its log-prob under the sampling law.
+
+    seeds, positions: [B] decide the draws. of: [B] the row of `logits` each draw is from; None: row by row.
+    forbidden: [B] as in `sampling_logprobs`.
+    """
+    device = logits.device
+    rows = np.arange(len(seeds)) if of is None else of
+    uniforms = counter_uniforms(seeds, positions)
+    tokens, logprobs = np.empty(len(seeds), dtype=np.int64), np.empty(len(seeds))
+    several = max(1, CHUNK // logits.shape[-1])
+    for start in range(0, len(seeds), several):
+        part = slice(start, start + several)
+        law = sampling_logprobs(
+            logits[part] if of is None else logits[torch.from_numpy(rows[part]).to(device)],
+            sampling,
+            None if forbidden is None else torch.from_numpy(forbidden[part]).to(device),
+        )
+        drawn = draw(law, torch.from_numpy(uniforms[part]).to(device))
+        tokens[part] = drawn.cpu().numpy()
+        logprobs[part] = law.gather(-1, drawn[:, None]).squeeze(-1).cpu().numpy()
+    return tokens, logprobs
+
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
