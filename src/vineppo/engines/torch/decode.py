@@ -26,7 +26,7 @@ class Row:
     """Keys and values of a sequence that starts with prefix[:-1]; the prefix's last token is the first input."""
     seed: int
     limit: int
-    forbidden: int | None
+    forbidden_first: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,9 +108,9 @@ def _next_logits(
 
 
 def _forbidden(rows: Sequence[Row], device: torch.device) -> Tensor | None:
-    if all(row.forbidden is None for row in rows):
-        return None
-    return torch.tensor([-1 if row.forbidden is None else row.forbidden for row in rows], device=device)
+    """[F, 2] (row, token) pairs."""
+    pairs = [(place, token) for place, row in enumerate(rows) for token in row.forbidden_first]
+    return torch.tensor(pairs, device=device) if pairs else None
 
 
 def _decoded(tokens: np.ndarray, logprobs: np.ndarray, end_ids: Sequence[int]) -> Decoded:

@@ -82,7 +82,7 @@ class TorchEngine:
                 trunk=trunk,
                 seed=derive_seed(requests[index].seed, draw),
                 limit=limits[index],
-                forbidden=requests[index].forbidden_first,
+                forbidden_first=requests[index].forbidden_first,
             )
             for (index, draw), trunk in zip(batch, trunks, strict=True)
         ]

@@ -9,28 +9,30 @@ from vineppo.types import Sampling
 
 
 def sampling_logprobs(
-    logits: Float[Tensor, "B V"], sampling: Sampling, forbidden: Int[Tensor, " B"] | None = None
+    logits: Float[Tensor, "B V"], sampling: Sampling, forbidden: Int[Tensor, "F 2"] | None = None
 ) -> Float[Tensor, "B V"]:
     """Normalised log-probs after temperature, top-k and top-p (in this order); -inf where a token cannot come.
 
-    `forbidden` removes one token a row (-1: none) from that law and renormalises the rest, so it is the law given that
-    the forbidden token does not come. Temperature 0 puts all mass on the likeliest token.
-    Raises ValueError where the forbidden token was the only one possible.
+    `forbidden` holds (row, token) pairs to remove from that law; the rest is renormalised, so it is the law given that
+    no forbidden token comes. Temperature 0 puts all mass on the likeliest token.
+
+    Where top-k and top-p leave forbidden tokens only, the likeliest other one comes. A caller that knows the law asks
+    for this only by rounding: a sum that reached top_p here fell just short of it when the trajectory was sampled.
     """
     logits = logits.float()
     if sampling.temperature == 0:
-        logits = _without(logits, forbidden)
-        best = torch.full_like(logits, -torch.inf).scatter(-1, logits.argmax(-1, keepdim=True), 0.0)
-        return best
+        return _likeliest(_without(logits, forbidden))
+    whole = logits
     logits = logits / sampling.temperature
     if 0 < sampling.top_k < logits.shape[-1]:
         smallest_kept = logits.topk(sampling.top_k).values[:, -1:]
         logits = logits.masked_fill(logits < smallest_kept, -torch.inf)
     if sampling.top_p < 1:
         logits = _nucleus(logits, sampling.top_p)
-    logits = _without(logits, forbidden)
-    if forbidden is not None and bool((logits.amax(-1) == -torch.inf).any()):
-        raise ValueError("the forbidden token is the only one the sampling law allows here: its probability is 1")
+    if forbidden is not None:
+        logits = _without(logits, forbidden)
+        emptied = logits.amax(-1, keepdim=True) == -torch.inf
+        logits = torch.where(emptied, _likeliest(_without(whole, forbidden)), logits)
     return logits.log_softmax(-1)
 
 
@@ -43,11 +45,15 @@ def _nucleus(logits: Float[Tensor, "B V"], top_p: float) -> Float[Tensor, "B V"]
     return logits.masked_fill(dropped, -torch.inf)
 
 
-def _without(logits: Float[Tensor, "B V"], forbidden: Int[Tensor, " B"] | None) -> Float[Tensor, "B V"]:
+def _without(logits: Float[Tensor, "B V"], forbidden: Int[Tensor, "F 2"] | None) -> Float[Tensor, "B V"]:
     if forbidden is None:
         return logits
-    rows = (forbidden >= 0).nonzero().squeeze(-1)
-    return logits.index_put((rows, forbidden[rows]), logits.new_tensor(-torch.inf))
+    return logits.index_put((forbidden[:, 0], forbidden[:, 1]), logits.new_tensor(-torch.inf))
+
+
+def _likeliest(logits: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
+    """All mass on one token."""
+    return torch.full_like(logits, -torch.inf).scatter(-1, logits.argmax(-1, keepdim=True), 0.0)
 
 
 def draw(logprobs: Float[Tensor, "B V"], uniforms: Float[Tensor, " B"]) -> Int[Tensor, " B"]:
