@@ -14,7 +14,14 @@ from vineppo.engines.torch.trunks import Trunk, Trunks, find_trunks, maximal
 
 def row(trunk: Trunk, cut: int, *, limit: int = 100, draw: int = 0) -> Row:
     return Row(
-        request=cut, draw=draw, prefix=trunk.tokens[:cut], trunk=trunk, seed=0, limit=limit, forbidden=None, keep=False
+        request=cut,
+        draw=draw,
+        prefix=trunk.tokens[:cut],
+        trunk=trunk,
+        seed=0,
+        limit=limit,
+        forbidden_first=(),
+        keep=False,
     )
 
 

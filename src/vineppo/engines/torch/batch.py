@@ -138,7 +138,7 @@ class Batch:
             seeds=self._seeds[new],
             positions=np.zeros(len(newcomers), dtype=np.int64),
             of=np.array([place[row.trunk, len(row.prefix)] for row in newcomers]),
-            forbidden=np.array([-1 if row.forbidden is None else row.forbidden for row in newcomers]),
+            forbidden=[row.forbidden_first for row in newcomers],
         )
         self._write(new, self._written, tokens, logprobs)
 

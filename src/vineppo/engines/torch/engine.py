@@ -104,7 +104,7 @@ class TorchEngine:
                 trunk=trunks[request.prefix],
                 seed=derive_seed(request.seed, draw),
                 limit=limit,
-                forbidden=request.forbidden_first,
+                forbidden_first=request.forbidden_first,
                 keep=request.branches,
             )
             for index, (request, limit) in enumerate(zip(requests, limits, strict=True))

@@ -20,7 +20,7 @@ class Row:
     seed: int
     limit: int
     """Most new tokens."""
-    forbidden: int | None
+    forbidden_first: tuple[int, ...]
     keep: bool
     """Whether its keys and values should be kept when it finishes."""
 
