@@ -12,7 +12,7 @@ class EngineConfig(Strict):
 
     name: Literal["torch"] = "torch"
     """torch: transformers in this process."""
-    rows: int = Field(default=512, ge=1)
+    rows: int = Field(default=1024, ge=1)
     """Most sequences decoded side by side."""
     memory_gib: float | None = Field(default=None, gt=0)
     """For the keys and values of trajectories and rollouts; null takes a share of what is free on the policy's device.

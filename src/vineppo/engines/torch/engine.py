@@ -37,7 +37,7 @@ class TorchEngine:
         *,
         end_ids: Sequence[int],
         context: int,
-        rows: int = 512,
+        rows: int = 1024,
         memory_bytes: int | None = None,
     ):
         """end_ids: tokens that end a response. context: the most tokens, prompt and response together.

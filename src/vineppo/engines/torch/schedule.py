@@ -39,11 +39,9 @@ def in_order(rows: Sequence[Row]) -> deque[Row]:
     longest: dict[Trunk, int] = {}
     for row in rows:
         longest[row.trunk] = max(longest.get(row.trunk, 0), row.expected)
+    trunks = {trunk: place for place, trunk in enumerate(sorted(longest, key=lambda trunk: -longest[trunk]))}
     return deque(
-        sorted(
-            rows,
-            key=lambda row: (-longest[row.trunk], row.trunk.tokens, -row.expected, row.prefix, row.request, row.draw),
-        )
+        sorted(rows, key=lambda row: (trunks[row.trunk], -row.expected, len(row.prefix), row.request, row.draw))
     )
 
 
