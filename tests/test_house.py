@@ -18,7 +18,7 @@ FLOORS = (
     ("steps", "tasks", "credit", "engines", "learner"),
     ("curriculum", "analysis"),
     ("recipes", "report"),
-    ("trainer", "preview"),
+    ("trainer", "preview", "instruments"),
     ("cli",),
     ("__main__", "__init__"),
 )

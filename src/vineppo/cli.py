@@ -24,6 +24,7 @@ examples:
   vineppo train my.yaml credit.rollouts=3 --dry-run    what would happen, and what it would cost
   vineppo config --keys                                all settings, with their meaning
   vineppo steps solutions.jsonl steps=math             how solutions would be cut into steps
+  vineppo analyze runs/arithmetic                      how good credit is: values, ranking, gradients
 """
 
 
@@ -53,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
         case "steps":
             column, policy, limit = arguments.column, arguments.policy, arguments.limit
             return steps(path, overrides, column=column, policy=policy, limit=limit)
+        case "analyze":
+            return analyze(path, overrides, arguments)
         case "config":
             return show_config(path, overrides, model=SftConfig if arguments.sft else Config, keys=arguments.keys)
         case command:
@@ -105,6 +108,22 @@ def steps(file: Path | None, words: Sequence[str], *, column: str | None, policy
     from vineppo.preview import preview
 
     preview(config, file, column=column, use_policy=policy is not None, limit=limit)
+    return 0
+
+
+def analyze(path: Path | None, overrides: Sequence[str], arguments: argparse.Namespace) -> int:
+    """Measure how good credit is."""
+    from vineppo import instruments
+
+    sources = [f"analysis.sources={json.dumps(arguments.source)}"] if arguments.source else []
+    instruments.analyze(
+        path,
+        [*overrides, *sources],
+        policy=arguments.policy,
+        checkpoint=arguments.checkpoint,
+        output=arguments.output,
+        truth=arguments.truth,
+    )
     return 0
 
 
@@ -163,10 +182,25 @@ def build_parser() -> argparse.ArgumentParser:
     steps.add_argument("--column", metavar="NAME", help="of a jsonl FILE: where the solutions are")
     steps.add_argument("--policy", metavar="DIR", help="cut by this policy's tokens, not by characters")
     steps.add_argument("--limit", metavar="N", type=int, help="take only the first N solutions, and show all of them")
+    add_analyze(commands)
     config = add_command(commands, "config", "print the resolved config as YAML")
     config.add_argument("--keys", action="store_true", help="print all keys with type, default and meaning instead")
     config.add_argument("--sft", action="store_true", help="the config of `vineppo sft`, not of `vineppo train`")
     return parser
+
+
+def add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """`analyze` and its options."""
+    analyze = add_command(commands, "analyze", "measure how good credit is", before="RUN | ")
+    analyze.add_argument("--policy", metavar="DIR", help="analyse this policy, with the config's task and sampling law")
+    analyze.add_argument("--checkpoint", metavar="N", type=int, help="of RUN: its iteration; none: the newest")
+    analyze.add_argument(
+        "--source", metavar="NAME", action="append", help="vine:K, critic, group or constant; may come several times"
+    )
+    analyze.add_argument("--output", metavar="DIR", type=Path, help="where the results go; none: RUN/analysis/N")
+    analyze.add_argument(
+        "--truth", metavar="FILE", type=Path, help="the cache of true values; none: beside the results"
+    )
 
 
 def add_command(
