@@ -198,9 +198,7 @@ def add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--source", metavar="NAME", action="append", help="vine:K, critic, group or constant; may come several times"
     )
     analyze.add_argument("--output", metavar="DIR", type=Path, help="where the results go; none: RUN/analysis/N")
-    analyze.add_argument(
-        "--truth", metavar="FILE", type=Path, help="the cache of true values; none: beside the results"
-    )
+    analyze.add_argument("--truth", metavar="FILE", type=Path, help="the cache of true values; none: beside them")
 
 
 def add_command(

@@ -30,7 +30,7 @@ def analyze(
     target = find_target(path, overrides, policy=policy, checkpoint=checkpoint)
     folder = target.home if output is None else output
     make_folder(folder)
-    store = TruthStore(folder.parent / TRUTH if truth is None else truth)
+    store = TruthStore((target.home.parent if output is None else output) / TRUTH if truth is None else truth)
     try:
         analysis = run_instruments(target, build_task(target.config.task), store)
     except KeyboardInterrupt:

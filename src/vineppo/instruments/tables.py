@@ -7,7 +7,7 @@ from rich.table import Table
 
 from vineppo.analysis.records import Analysis, Share, SourceRecord, ValueScore
 
-NOTHING = "–"
+NOTHING = "\N{EN DASH}"
 """Not measured, or there is no such thing."""
 
 

@@ -44,8 +44,8 @@ def find_target(path: Path | None, overrides: Sequence[str], *, policy: str | No
         raise UserError(f"--checkpoint is {checkpoint}, but no run directory is named; put it first")
     named = [] if policy is None else [_policy_path(policy)]
     config = load_config(path, [*overrides, *named])
-    name = Path(config.policy.path).name
-    return Target(name=name, config=config, iteration=None, critic=None, home=Path("runs/analysis"))
+    name = Path(config.policy.path).name.replace(":", "-")
+    return Target(name=name, config=config, iteration=None, critic=None, home=Path("runs/analysis") / name)
 
 
 def _run_and_iteration(folder: Path, checkpoint: int | None) -> tuple[Path, int | None]:
