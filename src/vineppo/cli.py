@@ -25,6 +25,9 @@ examples:
   vineppo config --keys                                all settings, with their meaning
   vineppo steps solutions.jsonl steps=math             how solutions would be cut into steps
   vineppo analyze runs/arithmetic                      how good credit is: values, ranking, gradients
+  vineppo explain --question '12*7+5-3*4' --answer 2   credit without training: which step of a solution earned it
+  vineppo compare runs/vine-* runs/ppo-*               accuracy against updates, time, tokens and KL
+  vineppo sweep configs/sweeps/rollouts.yaml           a study: every run in turn, then their comparison
 """
 
 
@@ -56,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
             return steps(path, overrides, column=column, policy=policy, limit=limit)
         case "analyze":
             return analyze(path, overrides, arguments)
+        case "compare":
+            return compare(arguments.words, out=Path(arguments.out))
         case "config":
             return show_config(path, overrides, model=SftConfig if arguments.sft else Config, keys=arguments.keys)
         case command:
@@ -113,10 +118,10 @@ def steps(file: Path | None, words: Sequence[str], *, column: str | None, policy
 
 def analyze(path: Path | None, overrides: Sequence[str], arguments: argparse.Namespace) -> int:
     """Measure how good credit is."""
-    from vineppo import instruments
+    from vineppo.analyze import analyze_credit
 
     sources = [f"analysis.sources={json.dumps(arguments.source)}"] if arguments.source else []
-    instruments.analyze(
+    analyze_credit(
         path,
         [*overrides, *sources],
         policy=arguments.policy,
@@ -124,6 +129,14 @@ def analyze(path: Path | None, overrides: Sequence[str], arguments: argparse.Nam
         output=arguments.output,
         truth=arguments.truth,
     )
+    return 0
+
+
+def compare(runs: Sequence[str], *, out: Path) -> int:
+    """Put runs side by side."""
+    from vineppo.compare import compare_runs
+
+    compare_runs([Path(run) for run in runs], out)
     return 0
 
 
@@ -183,6 +196,7 @@ def build_parser() -> argparse.ArgumentParser:
     steps.add_argument("--policy", metavar="DIR", help="cut by this policy's tokens, not by characters")
     steps.add_argument("--limit", metavar="N", type=int, help="take only the first N solutions, and show all of them")
     add_analyze(commands)
+    add_instruments(commands)
     config = add_command(commands, "config", "print the resolved config as YAML")
     config.add_argument("--keys", action="store_true", help="print all keys with type, default and meaning instead")
     config.add_argument("--sft", action="store_true", help="the config of `vineppo sft`, not of `vineppo train`")
@@ -201,18 +215,41 @@ def add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     analyze.add_argument("--truth", metavar="FILE", type=Path, help="the cache of true values; none: beside them")
 
 
+def add_instruments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Commands that show and compare."""
+    compare = add_words(
+        commands,
+        "compare",
+        "put runs side by side",
+        usage="RUN ...",
+        metavar="RUN",
+        meaning="run directories, finished or not; those that differ only in their seed are taken together",
+    )
+    compare.add_argument("--out", metavar="DIR", default="runs/comparison", help="for page and tables (%(default)s)")
+
+
 def add_command(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, *, before: str = ""
 ) -> argparse.ArgumentParser:
     """A command that takes a config file and overrides, and perhaps something before them."""
-    usage = f"vineppo {name} [options] {before}[CONFIG] [key=value ...]"
+    meaning = "a YAML file (none: the defaults), then settings that override it, e.g. credit.rollouts=3 credit=ppo"
+    usage = f"{before}[CONFIG] [key=value ...]"
+    return add_words(commands, name, summary, usage=usage, metavar=f"{before}CONFIG key=value", meaning=meaning)
+
+
+def add_words(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    summary: str,
+    *,
+    usage: str,
+    metavar: str,
+    meaning: str,
+) -> argparse.ArgumentParser:
+    """A command that takes options and words."""
+    usage = f"vineppo {name} [options] {usage}"
     command = commands.add_parser(name, help=summary, description=summary, usage=usage, allow_abbrev=False)
-    command.add_argument(
-        "words",
-        nargs="*",
-        metavar=f"{before}CONFIG key=value",
-        help="a YAML file (none: the defaults), then settings that override it, e.g. credit.rollouts=3 credit=ppo",
-    )
+    command.add_argument("words", nargs="*", metavar=metavar, help=meaning)
     return command
 
 

@@ -100,8 +100,8 @@ class RunDir:
             ) from error
 
     def _check_same(self, config: Config) -> None:
-        before = _leaves(load_config(self.config_file, []).model_dump())
-        now = _leaves(config.model_dump())
+        before = leaves(load_config(self.config_file, []).model_dump())
+        now = leaves(config.model_dump())
         changed = [
             f"{key} was {before.get(key)!r} and is now {now.get(key)!r}"
             for key in sorted(before.keys() | now.keys())
@@ -135,11 +135,11 @@ def _git_revision() -> str:
         return ""
 
 
-def _leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
-            flat |= _leaves(value, f"{prefix}{key}.")
+            flat |= leaves(value, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value
     return flat

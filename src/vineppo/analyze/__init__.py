@@ -1,4 +1,4 @@
-"""The commands that measure instead of train: from their words to files, a page, and tables in the terminal."""
+"""How good is the credit of a policy? Measured, as files, a page, and tables in the terminal."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 from vineppo.analysis.records import Analysis
 from vineppo.analysis.truth_store import TruthStore
 from vineppo.errors import UserError
-from vineppo.instruments.files import write_files
-from vineppo.instruments.tables import show
-from vineppo.recipes.analyze import analyze as run_instruments
+from vineppo.analyze.files import write_files
+from vineppo.analyze.tables import show
+from vineppo.recipes.analyze import analyze
 from vineppo.recipes.target import find_target
 from vineppo.report.analysis_page import write_analysis_page
 from vineppo.tasks.build import build_task
@@ -17,7 +17,7 @@ TRUTH = "truth.sqlite3"
 """The measured truths, beside the analyses that share them."""
 
 
-def analyze(
+def analyze_credit(
     path: Path | None,
     overrides: Sequence[str],
     *,
@@ -32,7 +32,7 @@ def analyze(
     make_folder(folder)
     store = TruthStore((target.home.parent if output is None else output) / TRUTH if truth is None else truth)
     try:
-        analysis = run_instruments(target, build_task(target.config.task), store)
+        analysis = analyze(target, build_task(target.config.task), store)
     except KeyboardInterrupt:
         print(f"the truth measured so far is kept in {store.path}; the same command goes on from there", flush=True)
         raise
