@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:  # noqa: PLR0911 (a line a command)
     """The command that was asked for."""
     path, overrides = split_words(arguments.words)
     match arguments.command:

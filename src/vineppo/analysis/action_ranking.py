@@ -5,7 +5,7 @@ written with what might have been. The paper's experiment: arXiv 2410.01679, sec
 
 Ties. Where a source gives several next steps its highest value, it scores the mean over them, what naming one of them
 at random would give; a tied pair counts as half. (The paper's code counts a tied pair as wrong.) Where the truth ties,
-naming any of the best is right, and chance is as much better; pairs of equal truth are left out.
+naming any of the best is right, and chance is as much better; states and pairs whose truths are all equal are left out.
 
 The truth is measured, so some next steps cannot be told apart even by it. All cases are scored, as in the paper, and
 those the truth is sure of once more by themselves (`clear`).
@@ -45,7 +45,7 @@ def ranking_score(
     clear = [state for state in states if is_clear(state[1])]
     pairs = [pair for state in states for pair in _pairs(*state)]
     return RankingScore(
-        top1=_share(_top1(*state) for state in states),
+        top1=_share(_top1(*state) for state in states if len({truth.value for truth in state[1]}) > 1),
         top1_clear=_share(_top1(*state) for state in clear),
         pairwise=_share(case for case, _ in pairs),
         pairwise_clear=_share(case for case, sure in pairs if sure),

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from vineppo.analysis.alternatives import Choice
 from vineppo.analysis.records import Cost
 from vineppo.analysis.states import value_at
 from vineppo.credit.group import rloo
-from vineppo.credit.spread import spread
 from vineppo.seams import CreditAssigner, Progress
 from vineppo.types import Credit, Scored, StateValue
 
@@ -28,10 +28,10 @@ class Source:
 
 
 class MeanReward:
-    """The value of every state is the mean reward of other trajectories: of the same question, or of all.
+    """One value for all states of a question, or for all states there are: the mean reward of their trajectories.
 
-    V(s) = mean of the others' rewards, A = R - V: RLOO's credit, or REINFORCE with a constant baseline. A trajectory's
-    own reward stays out, so the value is independent of what happens in it. One without others gets its own.
+    V(s) = mean(R). The advantage leaves the trajectory's own reward out of the mean, which is RLOO's credit, or
+    REINFORCE's with a constant baseline: without bias, and m / (m - 1) times R - V for m trajectories.
     """
 
     def __init__(self, *, within_question: bool):
@@ -46,16 +46,16 @@ class MeanReward:
         credits: dict[int, Credit] = {}
         for members in groups.values():
             rewards = [trajectories[i].reward for i in members]
-            advantages = rloo(rewards) if len(members) > 1 else [0.0]
-            for index, advantage in zip(members, advantages, strict=True):
-                credits[index] = _flat_credit(trajectories[index], advantage)
+            value = fmean(rewards)
+            for index, advantage in zip(members, rloo(rewards), strict=True):
+                credits[index] = _flat_credit(trajectories[index], value, advantage)
         return [credits[index] for index in range(len(trajectories))]
 
 
-def _flat_credit(scored: Scored, advantage: float) -> Credit:
-    values = [StateValue(position=at, value=scored.reward - advantage) for at in scored.bounds[:-1]]
+def _flat_credit(scored: Scored, value: float, advantage: float) -> Credit:
+    before_steps = [StateValue(position=at, value=value) for at in scored.bounds[:-1]]
     end = StateValue(position=scored.bounds[-1], value=scored.reward, standard_error=0.0)
-    return Credit(advantages=spread([advantage] * scored.num_steps, scored.bounds), values=(*values, end))
+    return Credit(advantages=(advantage,) * scored.bounds[-1], values=(*before_steps, end))
 
 
 def assign_and_time(

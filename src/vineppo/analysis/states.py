@@ -52,11 +52,9 @@ def choose_trajectories(trajectories: Sequence[Scored], *, states: int, seed: in
 
 
 def distinct_places(trajectories: Sequence[Scored], chosen: Sequence[int]) -> list[Place]:
-    """Every question's root, then the states of the chosen trajectories; a state that several share comes once."""
-    roots = [Place(trajectory=index, step=0) for index in range(len(trajectories))]
-    steps = [Place(trajectory=i, step=k) for i in chosen for k in range(1, trajectories[i].num_steps)]
+    """The states of the chosen trajectories, roots included; a state that several share comes once."""
     first: dict[State, Place] = {}
-    for place in (*roots, *steps):
+    for place in (Place(trajectory=i, step=k) for i in chosen for k in range(trajectories[i].num_steps)):
         first.setdefault(place_state(trajectories, place), place)
     return list(first.values())
 

@@ -73,7 +73,7 @@ class Study:
     trajectories: int
     """Per question."""
     states: int
-    """Where steps begin and the truth is measured, about so many; roots come on top."""
+    """Where steps begin and the truth is measured, about so many; their trajectories' roots come on top."""
     choices: int
     """States to rank next steps at."""
     draws: int

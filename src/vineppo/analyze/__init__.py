@@ -5,9 +5,9 @@ from pathlib import Path
 
 from vineppo.analysis.records import Analysis
 from vineppo.analysis.truth_store import TruthStore
-from vineppo.errors import UserError
 from vineppo.analyze.files import write_files
 from vineppo.analyze.tables import show
+from vineppo.errors import UserError
 from vineppo.recipes.analyze import analyze
 from vineppo.recipes.target import find_target
 from vineppo.report.analysis_page import write_analysis_page

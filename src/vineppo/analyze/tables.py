@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -96,7 +97,7 @@ def notes(analysis: Analysis) -> list[str]:
 
 
 def _table(title: str, analysis: Analysis, columns: dict[str, Callable[[SourceRecord], str]]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("source")
     for name in columns:
         table.add_column(name.strip(), justify="right")

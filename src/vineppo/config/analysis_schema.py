@@ -14,12 +14,12 @@ class AnalysisConfig(Strict):
     """Values to examine: vine:K, critic, group, constant; none: the run's own and the usual ones to compare with."""
     split: Literal["train", "test"] = "train"
     """Whose questions; credit works on those of train."""
-    questions: int = Field(default=32, ge=3)
+    questions: int = Field(default=64, ge=3)
     """Questions of the analysed batch."""
     trajectories: int = Field(default=4, ge=2)
     """Trajectories per question."""
     states: int = Field(default=256, ge=1)
-    """States where a step begins whose true value is measured, about so many; every question's root comes on top."""
+    """States where a step begins whose true value is measured, about so many; their roots come on top."""
     truth_rollouts: int = Field(default=256, ge=2)
     """Rollouts that make the truth of one state."""
     choices: int = Field(default=128, ge=0)

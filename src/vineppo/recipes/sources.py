@@ -85,10 +85,10 @@ def _build(word: Word, config: Config, environment: Environment, critic: Critic 
             network = assigner(config.credit)
             return Source(name=str(word), meaning="the value network of this PPO run", assign=network, foresee=network)
         case Word(kind="group"):
-            meaning = "mean reward of the question's other trajectories"
+            meaning = "mean reward of the question's trajectories"
             return Source(name=str(word), meaning=meaning, assign=MeanReward(within_question=True), foresee=None)
         case _:
-            meaning = "mean reward of all other trajectories"
+            meaning = "mean reward of all trajectories"
             return Source(name=str(word), meaning=meaning, assign=MeanReward(within_question=False), foresee=None)
 
 
