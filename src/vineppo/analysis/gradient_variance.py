@@ -1,12 +1,13 @@
 """How noisy is the policy gradient that a credit gives? Pure numerics on inner products of the questions' gradients.
 
-    g      = mean of g_q over the Q questions of the batch
+    g      = mean of the gradients g_q of the batch's Q questions
     r      = the same over many other questions: the large-sample gradient
-    noise  = variance of g over bootstrap resamples of the questions, summed over components, times Q / (Q - 1)
+    noise  = sum_q |g_q - g|^2 / (Q (Q - 1)), the variance of g summed over components
     signal = |r|^2, the variance of r itself taken out
 
-Relative variance is noise / signal: 1 means that a batch of this size moves the policy as far at random as on purpose.
-Cosine is that of g with r. The factor Q / (Q - 1) makes the bootstrap variance unbiased.
+The noise is what bootstrap resamples of the questions show, times Q / (Q - 1), without the resampling: the limit of
+infinitely many. Relative variance is noise / signal: 1 means that a batch of this size moves the policy as far at
+random as on purpose. Cosine is that of g with r.
 """
 
 from collections.abc import Callable
@@ -16,9 +17,6 @@ import numpy as np
 from jaxtyping import Float
 
 from vineppo.analysis.records import GradientScore
-from vineppo.rng import derive_seed
-
-RESAMPLES = 1000
 
 Gram = Float[np.ndarray, "m m"]
 """Inner products of Q gradients and, last, of r: m = Q + 1."""
@@ -27,7 +25,7 @@ Gram = Float[np.ndarray, "m m"]
 def gradient_score(gram: Gram, *, reference_variance: float) -> GradientScore:
     """Both figures over Q >= 3 questions, each with its jackknife standard error."""
     signal = signal_of(gram[-1, -1], reference_variance)
-    relative = None if signal is None else (lambda kept: bootstrap_variance(kept) / signal)
+    relative = None if signal is None else (lambda kept: variance_of_mean(kept) / signal)
     return GradientScore(
         relative_variance=None if relative is None else relative(gram),
         relative_variance_error=None if relative is None else jackknife_error(relative, gram),
@@ -42,13 +40,11 @@ def signal_of(reference_square: float, reference_variance: float) -> float | Non
     return signal if signal > reference_variance else None
 
 
-def bootstrap_variance(gram: Gram) -> float:
+def variance_of_mean(gram: Gram) -> float:
     """Of the mean of the questions' gradients, summed over components."""
     count = len(gram) - 1
     own = gram[:count, :count]
-    rng = np.random.default_rng(derive_seed("gradient variance", count))
-    weights = rng.multinomial(count, [1 / count] * count, size=RESAMPLES) / count - 1 / count
-    return float(np.einsum("bi,ij,bj->b", weights, own, weights, optimize=True).mean() * count / (count - 1))
+    return float((np.trace(own) - own.sum() / count) / (count * (count - 1)))
 
 
 def batch_cosine(gram: Gram) -> float:

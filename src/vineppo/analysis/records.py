@@ -146,7 +146,7 @@ class GradientScore(Record):
     """A source's policy gradient over the analysed batch."""
 
     relative_variance: float | None
-    """Bootstrap variance over the large-sample gradient's squared norm; null: that is lost in its own noise."""
+    """Variance over the large-sample gradient's squared norm; null: that is lost in its own noise."""
     relative_variance_error: float | None
     """Standard error, by the jackknife over questions."""
     cosine: float

@@ -102,7 +102,8 @@ def _explained(states: Comparison, members: Int[np.ndarray, " n"]) -> float | No
         np.square(values - (np.bincount(members, weights=values) / sizes)[members]).sum() - noise
         for values in (states.truth, states.error)
     )
-    return float(1 - missed / total) if total > 1e-12 else None
+    # rounded, so that what explains nothing reads 0 and not -2e-16
+    return round(float(1 - missed / total), 12) + 0.0 if total > 1e-12 else None
 
 
 # --- by part -----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from vineppo.errors import UserError
 from vineppo.recipes.analyze import analyze
 from vineppo.recipes.target import find_target
 from vineppo.report.analysis_page import write_analysis_page
+from vineppo.report.analysis_svg import write_figures
 from vineppo.tasks.build import build_task
 
 TRUTH = "truth.sqlite3"
@@ -38,6 +39,7 @@ def analyze_credit(
         raise
     write_files(analysis, folder)
     show(analysis)
+    write_figures(analysis, folder / "figures")
     print(f"page {write_analysis_page(analysis, folder)}")
     return analysis
 

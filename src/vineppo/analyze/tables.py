@@ -30,11 +30,10 @@ def value_table(analysis: Analysis) -> Table:
     columns: dict[str, Callable[[SourceRecord], str]] = {
         "MAE": lambda source: _score(source.steps, lambda score: number(score.mae)),
         "bias": lambda source: _score(source.steps, lambda score: signed(score.bias)),
-        "explained": lambda source: _score(source.steps, lambda score: number(score.explained_variance)),
-        "within question": lambda source: _score(source.steps, lambda score: number(score.explained_within)),
-        "MAE of roots": lambda source: _score(source.roots, lambda score: number(score.mae)),
-        "calibration": lambda source: number(source.calibration.error),
-        "tokens/trajectory": lambda source: f"{source.cost.tokens_per_trajectory:,.0f}",
+        "explained\noverall": lambda source: _score(source.steps, lambda score: number(score.explained_variance)),
+        "explained\nwithin": lambda source: _score(source.steps, lambda score: number(score.explained_within)),
+        "MAE\nof roots": lambda source: _score(source.roots, lambda score: number(score.mae)),
+        "tokens per\ntrajectory": lambda source: f"{source.cost.tokens_per_trajectory:,.0f}",
     }
     return _table(title, analysis, columns)
 
@@ -44,10 +43,10 @@ def ranking_table(analysis: Analysis) -> Table | None:
     if not analysis.choices:
         return None
     columns: dict[str, Callable[[SourceRecord], str]] = {
-        "best named": lambda source: share(source.ranking and source.ranking.top1),
-        "where truth is sure": lambda source: share(source.ranking and source.ranking.top1_clear),
-        "better of two": lambda source: share(source.ranking and source.ranking.pairwise),
-        "where truth is sure ": lambda source: share(source.ranking and source.ranking.pairwise_clear),
+        "best\nnamed": lambda source: share(source.ranking and source.ranking.top1),
+        "best, where\ntruth is sure": lambda source: share(source.ranking and source.ranking.top1_clear),
+        "better\nof two": lambda source: share(source.ranking and source.ranking.pairwise),
+        "better, where\ntruth is sure": lambda source: share(source.ranking and source.ranking.pairwise_clear),
     }
     return _table(f"Ranking next steps at {len(analysis.choices)} states (chance in brackets)", analysis, columns)
 
@@ -58,7 +57,7 @@ def gradient_table(analysis: Analysis) -> Table | None:
     if setting is None:
         return None
     columns: dict[str, Callable[[SourceRecord], str]] = {
-        "noise / signal": lambda source: _plus_minus(
+        "noise over\nsignal": lambda source: _plus_minus(
             source.gradient and source.gradient.relative_variance,
             source.gradient and source.gradient.relative_variance_error,
         ),
@@ -100,7 +99,7 @@ def _table(title: str, analysis: Analysis, columns: dict[str, Callable[[SourceRe
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("source")
     for name in columns:
-        table.add_column(name.strip(), justify="right")
+        table.add_column(name, justify="right", vertical="bottom")
     for source in analysis.sources:
         table.add_row(source.name, *(cell(source) for cell in columns.values()))
     return table

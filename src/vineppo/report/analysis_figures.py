@@ -120,7 +120,7 @@ def line_figure(
 
 
 def _names_at_ends(area: Area, ends: dict[str, float], inks: dict[str, str]) -> list[Label]:
-    heights = apart(list(ends.values()), LINE_HEIGHT, 10.0, area.height - 40)
+    heights = apart(list(ends.values()), LINE_HEIGHT, 10.0, area.height - 46)
     left = area.width - area.right + 6
     return [
         Label(text=name, x=left, y=height + 4, anchor="start", ink=inks.get(name, ""))

@@ -120,7 +120,8 @@ COLUMNS = (
 def report_card(analysis: Analysis, inks: dict[str, str]) -> tuple[Row, ...]:
     """A row a source; the best figure of each column is marked."""
     readings = [_readings(source) for source in analysis.sources]
-    smaller_is_better = (True, False, False, False, True, None)
+    # no mark for noise, where sources rarely differ by more than their errors, and none for what it cost
+    smaller_is_better = (True, False, False, False, None, None)
     best = [
         _best([reading[column][0] for reading in readings], smaller) for column, smaller in enumerate(smaller_is_better)
     ]
@@ -252,7 +253,7 @@ def gradient_note(analysis: Analysis) -> str:
     others = f"{count(setting.reference_trajectories)} others (whose own noise over signal is {own})"
     return (
         f"Gradient of {count(setting.trajectories)} trajectories, against that of {others}. "
-        "Bars: bootstrap over questions, ± two standard errors."
+        "Whiskers: two standard errors, by the jackknife over questions."
     )
 
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from vineppo.report.curves import Point, band_path, nice_ticks, tick_label
 from vineppo.report.text import Unit
 
-FOOT, HEAD, LEFT, RIGHT = 40.0, 14.0, 42.0, 14.0
+FOOT, HEAD, LEFT, RIGHT = 40.0, 14.0, 42.0, 16.0
 """Room around the plotting area."""
 
 
@@ -120,10 +120,7 @@ class Area:
     def words(self) -> list[Label]:
         """Ticks and names of both axes."""
         bottom = self.place((self.x.low, self.y.low))[1]
-        labels = [
-            Label(text=text, x=self.place((tick, self.y.low))[0], y=bottom + 15, anchor=self._anchor(tick))
-            for tick, text in self.x.ticks
-        ]
+        labels = [Label(text=text, x=self.place((tick, self.y.low))[0], y=bottom + 15) for tick, text in self.x.ticks]
         labels += [
             Label(text=text, x=self.left - 6, y=self.place((self.x.low, tick))[1] + 3.5, anchor="end")
             for tick, text in self.y.ticks
@@ -134,10 +131,6 @@ class Area:
             centre = HEAD + (self.height - FOOT - HEAD) / 2
             labels.append(Label(text=self.y.label, x=11, y=round(centre, 1), kind="axis", turned=True))
         return labels
-
-    def _anchor(self, tick: float) -> str:
-        # the last label must not leave the figure
-        return "end" if tick == self.x.high and self.right < 20 else "middle"
 
 
 # --- paths -------------------------------------------------------------------------------------------------------
