@@ -99,9 +99,9 @@ def test_a_file_stands_alone_and_escapes_what_it_shows():
     # two columns, two rows, twenty pixels of title each
     assert [float(root.get(side) or 0) for side in ("width", "height")] == [200, 140]
     assert [group.get("transform") for group in root.iter(f"{SVG}g")] == [
-        "translate(0.0 20.0)",
-        "translate(100.0 20.0)",
-        "translate(0.0 90.0)",
+        "translate(0 20.0)",
+        "translate(100 20.0)",
+        "translate(0 90.0)",
     ]
     assert [t.text for t in root.iter(f"{SVG}text") if t.get("class") == "name"] == ["<1> & 2"] * 3
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|url\(|@import", text)
