@@ -4,6 +4,7 @@ Chromium is told to speak the DevTools protocol on file descriptors 3 and 4: JSO
 """
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -140,15 +141,16 @@ class Tab:
 def browser(profile: Path) -> Iterator[Tab]:
     """A browser with one tab, ended with the block."""
     assert CHROMIUM is not None
-    to_browser, write = os.pipe()
-    read, from_browser = os.pipe()
+    flags = [*FLAGS.split(), f"--user-data-dir={profile}"]
+    (to_browser, write), (read, from_browser) = _pipe(), _pipe()
+
+    def connect() -> None:
+        """In the child: put the pipes where Chromium looks for them."""
+        os.dup2(to_browser, 3)
+        os.dup2(from_browser, 4)
+
     process = subprocess.Popen(
-        # The shell puts the pipes where Chromium looks for them.
-        ["sh", "-c", f'exec "$0" "$@" 3<&{to_browser} 4>&{from_browser}', CHROMIUM, *FLAGS.split()]
-        + [f"--user-data-dir={profile}"],
-        pass_fds=(to_browser, from_browser),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        [CHROMIUM, *flags], preexec_fn=connect, pass_fds=(3, 4), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     os.close(to_browser)
     os.close(from_browser)
@@ -163,3 +165,12 @@ def browser(profile: Path) -> Iterator[Tab]:
         process.wait(timeout=30)
         os.close(write)
         os.close(read)
+
+
+def _pipe() -> tuple[int, int]:
+    """Reading and writing end, out of the way of the descriptors 3 and 4."""
+    low = os.pipe()
+    high = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in low)
+    for end in low:
+        os.close(end)
+    return high[0], high[1]

@@ -25,7 +25,8 @@ examples:
   vineppo config --keys                                all settings, with their meaning
   vineppo steps solutions.jsonl steps=math             how solutions would be cut into steps
   vineppo analyze runs/arithmetic                      how good credit is: values, ranking, gradients
-  vineppo explain --question '12*7+5-3*4' --answer 2   credit without training: which step of a solution earned it
+  vineppo explain task=gsm8k --policy DIR --question 'How many ...?' --answer 72
+                                                       credit without training: which step of a solution earned it
   vineppo compare runs/vine-* runs/ppo-*               accuracy against updates, time, tokens and KL
   vineppo sweep configs/sweeps/rollouts.yaml           a study: every run in turn, then their comparison
 """
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def run(arguments: argparse.Namespace) -> int:  # noqa: PLR0911 (a line a command)
+def run(arguments: argparse.Namespace) -> int:
     """The command that was asked for."""
     path, overrides = split_words(arguments.words)
     match arguments.command:
@@ -57,12 +58,23 @@ def run(arguments: argparse.Namespace) -> int:  # noqa: PLR0911 (a line a comman
         case "steps":
             column, policy, limit = arguments.column, arguments.policy, arguments.limit
             return steps(path, overrides, column=column, policy=policy, limit=limit)
-        case "analyze":
-            return analyze(path, overrides, arguments)
-        case "compare":
-            return compare(arguments.words, out=Path(arguments.out))
         case "config":
             return show_config(path, overrides, model=SftConfig if arguments.sft else Config, keys=arguments.keys)
+        case _:
+            return look(arguments, path, overrides)
+
+
+def look(arguments: argparse.Namespace, path: Path | None, overrides: Sequence[str]) -> int:
+    """The instrument that was asked for."""
+    match arguments.command:
+        case "analyze":
+            return analyze(path, overrides, arguments)
+        case "explain":
+            return explain(path, overrides, arguments)
+        case "compare":
+            return compare(arguments.words, out=Path(arguments.out))
+        case "sweep":
+            return sweep(path, overrides, dry_run=arguments.dry_run)
         case command:
             raise AssertionError(f"command {command!r} has no handler")
 
@@ -132,12 +144,35 @@ def analyze(path: Path | None, overrides: Sequence[str], arguments: argparse.Nam
     return 0
 
 
+def explain(path: Path | None, overrides: Sequence[str], arguments: argparse.Namespace) -> int:
+    """Show where the credit of solutions lies, without training."""
+    config = load_config(path, with_policy(overrides, arguments.policy))
+    from vineppo.explain import Wanted, explain
+
+    file, out = (None if word is None else Path(word) for word in (arguments.file, arguments.out))
+    wanted = Wanted(question=arguments.question, answer=arguments.answer, file=file, limit=arguments.limit)
+    explain(config, wanted, count=arguments.solutions, threshold=arguments.label_above, out=out)
+    return 0
+
+
 def compare(runs: Sequence[str], *, out: Path) -> int:
     """Put runs side by side."""
     from vineppo.compare import compare_runs
 
     compare_runs([Path(run) for run in runs], out)
     return 0
+
+
+def sweep(file: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:
+    """Make every run of a study and compare them, or say what would happen."""
+    if file is None:
+        raise UserError("no sweep is named; put its file first, e.g. vineppo sweep configs/sweeps/rollouts.yaml")
+    from vineppo.sweep import run_sweep, show_plan
+
+    if dry_run:
+        show_plan(file, overrides)
+        return 0
+    return 0 if run_sweep(file, overrides) else INTERRUPTED
 
 
 def show_config(
@@ -217,6 +252,30 @@ def add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def add_instruments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Commands that show and compare."""
+    explain = add_command(commands, "explain", "show which step of a solution earned its reward, without training")
+    explain.add_argument("--policy", metavar="DIR", help="whose solutions; short for policy.path=DIR")
+    explain.add_argument("--question", metavar="TEXT", help="none, and no FILE: the task's first test questions")
+    explain.add_argument("--answer", metavar="TEXT", help="the question's gold answer, without which nothing is judged")
+    explain.add_argument("--file", metavar="FILE", help="jsonl: question or prompt, answer, perhaps given solutions")
+    explain.add_argument("--limit", metavar="N", type=int, help="take only the first N questions")
+    explain.add_argument("--solutions", metavar="N", type=int, help="sample N for each question, whatever is given")
+    explain.add_argument(
+        "--label-above",
+        metavar="V",
+        type=float,
+        default=0.0,
+        help="a step is labelled good where the value after it exceeds V (%(default)s: where any rollout succeeds)",
+    )
+    explain.add_argument("--out", metavar="DIR", help="for page and labels; none: a new folder in runs")
+    sweep = add_words(
+        commands,
+        "sweep",
+        "make every run of a study, then compare them",
+        usage="SWEEP [key=value ...]",
+        metavar="SWEEP key=value",
+        meaning="a YAML file of axes and seeds, then settings of the sweep (seeds=[0]) or of all its runs",
+    )
+    sweep.add_argument("--dry-run", action="store_true", help="print the runs and their cost, then stop")
     compare = add_words(
         commands,
         "compare",

@@ -136,6 +136,7 @@ def _git_revision() -> str:
 
 
 def leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys of a tree to its values."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):

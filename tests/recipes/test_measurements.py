@@ -160,8 +160,11 @@ def test_a_record_by_hand():
                 "position": 0,
                 "tokens": 2,
                 "advantage": 0.5,
+                "advantage_interval": None,
                 "value": 0.25,
                 "standard_error": 0.1,
+                "interval": pytest.approx((0.054, 0.446), abs=1e-3),
+                "num_rollouts": 1,
                 "rollouts": [{"text": "+1", "reward": 1.0}],
             },
             {
@@ -169,9 +172,12 @@ def test_a_record_by_hand():
                 "position": 2,
                 "tokens": 2,
                 "advantage": -0.5,
+                "advantage_interval": None,
                 "value": 0.75,
                 "standard_error": None,
-                "rollouts": [{"text": "+1", "reward": 0.0}, {"text": "+2", "reward": 1.0}],
+                "interval": None,
+                "num_rollouts": 3,
+                "rollouts": [{"text": "+2", "reward": 1.0}, {"text": "+1", "reward": 0.0}],
             },
         ],
     }
@@ -179,7 +185,8 @@ def test_a_record_by_hand():
 
 def test_a_credit_without_values_leaves_them_open():
     (step,) = trajectory_record(scored("a", 2, CORRECT), Credit(advantages=(1.0, 1.0)), texts)["steps"]
-    assert (step["value"], step["standard_error"], step["rollouts"]) == (None, None, [])
+    assert (step["value"], step["standard_error"], step["interval"]) == (None, None, None)
+    assert (step["num_rollouts"], step["rollouts"]) == (0, [])
     assert step["advantage"] == 1.0
 
 

@@ -1,1 +1,1 @@
-"""Instruments: how good is credit? Pure numerics, and the sampling they rest on. Meanings: docs/instruments.md."""
+"""Instruments: how good is credit, how do runs compare? Pure numerics, and the sampling that they rest on."""

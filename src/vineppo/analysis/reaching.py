@@ -129,11 +129,9 @@ def crossing(accuracy: np.ndarray, cost: np.ndarray, target: np.ndarray) -> np.n
 def draw(experiment: Experiment, axis: Axis) -> Draws:
     """The mean curve, and those of seeds drawn with replacement."""
     seeds = _curves(experiment, axis)
-    every = np.arange(len(experiment.runs))[None]
-    if len(experiment.runs) == 1:
-        chosen = [every]
-    else:
-        chosen = [every, resamples(len(experiment.runs), experiment.name)]
+    chosen = [np.arange(len(experiment.runs))[None]]
+    if len(experiment.runs) > 1:
+        chosen.append(resamples(len(experiment.runs), experiment.name))
     return Draws(
         accuracy=np.concatenate([seeds.accuracy[rows].mean(axis=1) for rows in chosen]),
         cost=np.concatenate([seeds.cost[rows].mean(axis=1) for rows in chosen]),

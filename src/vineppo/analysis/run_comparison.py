@@ -144,7 +144,7 @@ def resamples(count: int, place: str) -> np.ndarray:
 
 
 def _mean_point(points: Sequence[Point]) -> MeanPoint:
-    axes = [axis for axis in AXES if all(axis in point.at for point in points)]
+    axes: list[Axis] = [axis for axis in AXES if all(axis in point.at for point in points)]
     return MeanPoint(
         iteration=points[0].iteration,
         accuracy=estimate([point.accuracy for point in points]),

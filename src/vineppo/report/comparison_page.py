@@ -12,7 +12,7 @@ from vineppo.report.page import Meter, make_meter, spent, wall_seconds, with_res
 from vineppo.report.panels import PHASES, TOKEN_KINDS
 from vineppo.report.plane import Curve, Side, plane_chart
 from vineppo.report.run_data import Run
-from vineppo.report.text import NOTHING, Unit, plural, quantity
+from vineppo.report.text import NOTHING, TIMES, Unit, plural, quantity
 
 INKS = 8
 """Colours and dashes that the style sheet has for experiments; more than so many share them."""
@@ -248,10 +248,10 @@ def _rounded(cost: float, axis: Axis) -> float:
 
 
 def times_text(times: Measure) -> str:
-    """2.1× less (1.4 to 3.0), 1.5× more."""
+    """2.1x less (1.4 to 3.0), 1.5x more."""
     less = times.value >= 1
     factor = times.value if less else 1 / times.value
-    text = f"{factor:.2g}× {'less' if less else 'more'}"
+    text = f"{factor:.2g}{TIMES} {'less' if less else 'more'}"
     if times.low is None or times.high is None:
         return text
     ends = (times.low, times.high) if less else (_inverse(times.high), _inverse(times.low))

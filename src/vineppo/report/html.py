@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from vineppo.report.comparison_page import Compared, make_comparison_page
+from vineppo.report.explanation_page import Explanation, make_explanation_page
 from vineppo.report.page import Page, make_page
 from vineppo.report.run_data import read_run
 
@@ -23,6 +24,11 @@ def write_report(run_dir: Path) -> Path:
 def write_comparison(compared: Compared, path: Path) -> Path:
     """Write the page of a comparison."""
     return write_page(render_page("comparison.html.jinja", make_comparison_page(compared)), path)
+
+
+def write_explanation(explanation: Explanation, path: Path) -> Path:
+    """Write the page of an explanation."""
+    return write_page(render_page("explanation.html.jinja", make_explanation_page(explanation)), path)
 
 
 def render(page: Page) -> str:
