@@ -193,6 +193,8 @@ def test_an_unknown_source(capsys: pytest.CaptureFixture[str], ppo_run: Path, wo
 def test_a_critic_that_is_not_there(capsys: pytest.CaptureFixture[str], ppo_run: Path):
     words = [*TRAINING[:2], "--source", "critic"]
     assert "analyze a checkpoint of a run with credit=ppo" in refused(capsys, *words)
+    # the config decides what the run's credit is
+    assert "credit is vine" in refused(capsys, str(ppo_run), "credit=vine", "--source", "critic")
     # a policy folder has left its critic behind, whatever the config says
     line = refused(capsys, "--policy", str(ppo_run / "policy"), "credit=ppo", *words)
     assert "value network" in line

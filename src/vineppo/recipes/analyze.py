@@ -20,7 +20,7 @@ from vineppo.analysis.summing_up import choice_records, source_record, state_rec
 from vineppo.analysis.truth import TruthMeter
 from vineppo.analysis.truth_store import TruthStore
 from vineppo.config.load import dump_config
-from vineppo.config.schema import Config, DatasetTask, VineCredit
+from vineppo.config.schema import Config, DatasetTask, PpoCredit, VineCredit
 from vineppo.environment import Environment
 from vineppo.errors import UserError
 from vineppo.learner.critic import Critic
@@ -44,7 +44,8 @@ STAGES = 5
 def analyze(target: Target, task: Task, store: TruthStore) -> Analysis:
     """Sample, measure, sum up. Raises UserError for what cannot work before anything is sampled."""
     config, settings = target.config, target.config.analysis
-    words = parse_sources(config, has_critic=target.critic is not None)
+    has_critic = target.critic is not None and isinstance(config.credit, PpoCredit)
+    words = parse_sources(config, has_critic=has_critic)
     analysed, others = pick_questions(config, task.questions(settings.split))
     policy = load_policy(config.policy.path, device=config.policy.device)
     gradients = build_gradients(config, policy) if settings.gradient_questions else None

@@ -23,7 +23,7 @@ class Word:
     """A source as it was asked for."""
 
     kind: str
-    rollouts: int | None
+    rollouts: int | None = None
     """K, for those that have one."""
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ def parse_sources(config: Config, *, has_critic: bool) -> list[Word]:
     words = usual_sources(config, has_critic=has_critic) if asked is None else [parse_word(text) for text in asked]
     if not words:
         raise UserError(f"analysis.sources is empty; name at least one of {KINDS}")
-    if any(word.kind == "critic" for word in words) and not has_critic:
+    if Word(kind="critic") in words and not has_critic:
         raise UserError(
             f"source critic is a PPO run's value network, but here is none (credit is {config.credit.name}); "
             "analyze a checkpoint of a run with credit=ppo, or leave this source out"
@@ -46,22 +46,28 @@ def parse_sources(config: Config, *, has_critic: bool) -> list[Word]:
 
 def parse_word(text: str) -> Word:
     """One source."""
-    kind, colon, number = text.partition(":")
+    kind, _, number = text.partition(":")
     match kind:
-        case "vine" if not colon or (number.isascii() and number.isdigit() and int(number) > 0):
-            return Word(kind=kind, rollouts=int(number) if colon else VineCredit().rollouts)
-        case "critic" | "group" | "constant" if not colon:
-            return Word(kind=kind, rollouts=None)
+        case "vine" if number.isascii() and number.isdigit() and int(number) > 0:
+            return Word(kind=kind, rollouts=int(number))
+        case "critic" | "group" | "constant" if kind == text:
+            return Word(kind=kind)
         case _:
             raise UserError(f"source {text!r} is unknown; name {KINDS}")
 
 
 def usual_sources(config: Config, *, has_critic: bool) -> list[Word]:
     """The run's own credit, vines with the paper's K, and what needs no values."""
-    own = {config.credit.rollouts} if isinstance(config.credit, VineCredit) else set[int]()
-    vines = [Word(kind="vine", rollouts=count) for count in sorted({*USUAL_ROLLOUTS, *own})]
-    critic = [Word(kind="critic", rollouts=None)] if has_critic else []
-    return [*critic, *vines, Word(kind="group", rollouts=None), Word(kind="constant", rollouts=None)]
+    words = {Word(kind="vine", rollouts=count) for count in USUAL_ROLLOUTS}
+    match config.credit:
+        case VineCredit(rollouts=count):
+            words.add(Word(kind="vine", rollouts=count))
+        case _ if has_critic:
+            words.add(Word(kind="critic"))
+        case _:
+            pass
+    measured = sorted(words, key=lambda word: (word.kind, word.rollouts or 0))
+    return [*measured, Word(kind="group"), Word(kind="constant")]
 
 
 def build_sources(
@@ -79,17 +85,18 @@ def _build(word: Word, config: Config, environment: Environment, critic: Critic 
         case Word(kind="vine", rollouts=int(count)):
             whole = assigner(VineCredit(rollouts=count))
             next_only = assigner(VineCredit(rollouts=count, max_states=NEXT_STATE_ONLY))
-            meaning = f"mean reward of {plural(count)} from the state"
-            return Source(name=str(word), meaning=meaning, assign=whole, foresee=next_only)
+            return _source(word, f"mean reward of {plural(count)} from the state", whole, next_only)
         case Word(kind="critic"):
             network = assigner(config.credit)
-            return Source(name=str(word), meaning="the value network of this PPO run", assign=network, foresee=network)
+            return _source(word, "the value network of this PPO run", network, network)
         case Word(kind="group"):
-            meaning = "mean reward of the question's trajectories"
-            return Source(name=str(word), meaning=meaning, assign=MeanReward(within_question=True), foresee=None)
+            return _source(word, "mean reward of the question's trajectories", MeanReward(within_question=True), None)
         case _:
-            meaning = "mean reward of all trajectories"
-            return Source(name=str(word), meaning=meaning, assign=MeanReward(within_question=False), foresee=None)
+            return _source(word, "mean reward of all trajectories", MeanReward(within_question=False), None)
+
+
+def _source(word: Word, meaning: str, assign: CreditAssigner, foresee: CreditAssigner | None) -> Source:
+    return Source(name=str(word), meaning=meaning, assign=assign, foresee=foresee)
 
 
 def plural(rollouts: int) -> str:
