@@ -126,7 +126,7 @@ def test_another_checkpoint_has_another_truth(ppo_run: Path, analysed: Path):
 
 
 def test_a_policy_folder_with_a_config(ppo_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    words = [*TRAINING[:2], *TINY, "credit.rollouts=2", "--output", str(tmp_path / "out")]
+    words = [*TRAINING[:2], *TINY, "analysis.states=4", "credit.rollouts=2", "--output", str(tmp_path / "out")]
     assert main(["analyze", "--policy", str(ppo_run / "policy"), *words]) == 0
     analysis = read(tmp_path / "out")
     assert [source.name for source in analysis.sources] == ["vine:1", "vine:2", "vine:3", "vine:9", "group", "constant"]
@@ -208,7 +208,7 @@ def test_a_critic_that_is_not_there(capsys: pytest.CaptureFixture[str], ppo_run:
         (["analysis.distinct=6"], "analysis.distinct is 6"),
         (["analysis.sources=[]"], "analysis.sources is empty"),
         (["analysis.truth_rollouts=1"], "analysis.truth_rollouts is 1"),
-        (["analysis.stats=3"], "did you mean analysis.states"),
+        (["analysis.stats=3"], "did you mean states"),
     ],
 )
 def test_settings_that_cannot_work(

@@ -189,7 +189,7 @@ def facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     subject = analysis.subject
     steps = sum(state.step > 0 for state in analysis.states)
     return (
-        ("Trajectories", f"{count(subject.trajectories)} of {plural(subject.questions, 'question')}"),
+        ("Trajectories", f"{count(subject.trajectories)}, of {plural(subject.questions, 'question')}"),
         ("Mean reward", f"{subject.mean_reward:.2f}"),
         ("States with a true value", f"{count(steps)} + {count(len(analysis.states) - steps)} roots"),
         ("Choices of next steps", count(len(analysis.choices))),
@@ -222,7 +222,7 @@ def findings(analysis: Analysis) -> tuple[str, ...]:
     pairs = {s.name: s.ranking.pairwise.share for s in analysis.sources if s.ranking and s.ranking.pairwise}
     if pairs:
         named = ", ".join(f"{name} in {_share(share)}" for name, share in pairs.items())
-        lines.append(f"Ranking: the better of two next steps is named by {named} of the cases; guessing gives 50 %.")
+        lines.append(f"Ranking: the better of two next steps is named by {named} of the cases; guessing gives half.")
     found = analysis.reliability
     if found.rollouts_needed is not None:
         lines.append(
