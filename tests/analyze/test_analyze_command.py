@@ -116,12 +116,15 @@ def test_the_same_again_takes_its_truth_from_the_disk(ppo_run: Path, analysed: P
 
 
 def test_another_checkpoint_has_another_truth(ppo_run: Path, analysed: Path):
-    words = [*TINY, "analysis.choices=0", "analysis.gradient_questions=0", "--source", "group"]
+    words = [*TINY, "analysis.choices=0", "analysis.gradient_questions=0", "steps=whole", "--source", "group"]
     assert main(["analyze", str(ppo_run), "--checkpoint", "1", *words]) == 0
     first, second = read(ppo_run / "analysis" / "000001"), read(analysed)
     assert first.subject.policy_digest != second.subject.policy_digest
     assert first.truth.states_from_cache == 0
     assert (first.choices, first.search, first.gradient) == ((), None, None)
+    # one step a response: there are roots, and no state where a later step begins
+    assert first.sources[0].steps is None
+    assert first.sources[0].roots is not None
     assert (ppo_run / "analysis" / "000001" / "analysis.html").exists()
 
 

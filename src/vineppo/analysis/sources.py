@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from vineppo.analysis.alternatives import Choice
@@ -61,7 +61,7 @@ def _flat_credit(scored: Scored, value: float, advantage: float) -> Credit:
 def assign_and_time(
     source: Source, trajectories: Sequence[Scored], *, seed: int, progress: Progress | None = None
 ) -> tuple[list[Credit], Cost]:
-    """A source's credits, and what they took."""
+    """A source's credits, and what they took. The rollouts themselves are let go: they would fill the memory."""
     started = time.monotonic()
     credits = source.assign(trajectories, seed=seed, progress=progress)
     seconds = time.monotonic() - started
@@ -74,7 +74,11 @@ def assign_and_time(
         tokens_per_trajectory=sum(lengths) / len(trajectories),
         seconds=seconds,
     )
-    return credits, cost
+    return [_without_rollouts(credit) for credit in credits], cost
+
+
+def _without_rollouts(credit: Credit) -> Credit:
+    return replace(credit, values=tuple(replace(value, rollouts=()) for value in credit.values))
 
 
 def foresee(
