@@ -24,6 +24,7 @@ examples:
   vineppo train my.yaml credit.rollouts=3 --dry-run    what would happen, and what it would cost
   vineppo config --keys                                all settings, with their meaning
   vineppo steps solutions.jsonl steps=math             how solutions would be cut into steps
+  vineppo analyze runs/arithmetic                      how good credit is: values, ranking, gradients
   vineppo explain task=gsm8k --policy DIR --question 'How many ...?' --answer 72
                                                        credit without training: which step of a solution earned it
   vineppo compare runs/vine-* runs/ppo-*               accuracy against updates, time, tokens and KL
@@ -66,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
 def look(arguments: argparse.Namespace, path: Path | None, overrides: Sequence[str]) -> int:
     """The instrument that was asked for."""
     match arguments.command:
+        case "analyze":
+            return analyze(path, overrides, arguments)
         case "explain":
             return explain(path, overrides, arguments)
         case "compare":
@@ -122,6 +125,22 @@ def steps(file: Path | None, words: Sequence[str], *, column: str | None, policy
     from vineppo.preview import preview
 
     preview(config, file, column=column, use_policy=policy is not None, limit=limit)
+    return 0
+
+
+def analyze(path: Path | None, overrides: Sequence[str], arguments: argparse.Namespace) -> int:
+    """Measure how good credit is."""
+    from vineppo.analyze import analyze_credit
+
+    sources = [f"analysis.sources={json.dumps(arguments.source)}"] if arguments.source else []
+    analyze_credit(
+        path,
+        [*overrides, *sources],
+        policy=arguments.policy,
+        checkpoint=arguments.checkpoint,
+        output=arguments.output,
+        truth=arguments.truth,
+    )
     return 0
 
 
@@ -211,11 +230,24 @@ def build_parser() -> argparse.ArgumentParser:
     steps.add_argument("--column", metavar="NAME", help="of a jsonl FILE: where the solutions are")
     steps.add_argument("--policy", metavar="DIR", help="cut by this policy's tokens, not by characters")
     steps.add_argument("--limit", metavar="N", type=int, help="take only the first N solutions, and show all of them")
+    add_analyze(commands)
     add_instruments(commands)
     config = add_command(commands, "config", "print the resolved config as YAML")
     config.add_argument("--keys", action="store_true", help="print all keys with type, default and meaning instead")
     config.add_argument("--sft", action="store_true", help="the config of `vineppo sft`, not of `vineppo train`")
     return parser
+
+
+def add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """`analyze` and its options."""
+    analyze = add_command(commands, "analyze", "measure how good credit is", before="RUN | ")
+    analyze.add_argument("--policy", metavar="DIR", help="analyse this policy, with the config's task and sampling law")
+    analyze.add_argument("--checkpoint", metavar="N", type=int, help="of RUN: its iteration; none: the newest")
+    analyze.add_argument(
+        "--source", metavar="NAME", action="append", help="vine:K, critic, group or constant; may come several times"
+    )
+    analyze.add_argument("--output", metavar="DIR", type=Path, help="where the results go; none: RUN/analysis/N")
+    analyze.add_argument("--truth", metavar="FILE", type=Path, help="the cache of true values; none: beside them")
 
 
 def add_instruments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
