@@ -19,7 +19,8 @@ check: .venv/installed  ## lint, format, types, layering
 	$(BIN)/python -m pytest -q tests/test_house.py
 
 bench: .venv/installed  ## speed of rollouts from shared prefixes, side by side with transformers and vLLM: some minutes
-	$(BIN)/python benchmarks/rollouts.py --workloads tiny:fixed arithmetic:stopping --trajectories 16 --repeats 2
+	$(BIN)/python benchmarks/rollouts.py --workloads tiny:fixed arithmetic:stopping \
+		--trajectories 16 --repeats 2 --threads $$(getconf _NPROCESSORS_ONLN)
 
 vllm-venv: .venv-vllm/installed  ## vLLM for the CPU, in a virtual environment of its own: 3 GB
 

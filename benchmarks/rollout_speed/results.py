@@ -31,6 +31,14 @@ class Roofs:
     device: str
     """The name of processor or GPU."""
 
+    def raised(self, other: "Roofs | None") -> "Roofs":
+        """The higher of each, where the same machine was measured before: a busy neighbour can only lower them."""
+        if other is None or other.device != self.device:
+            return self
+        return Roofs(
+            bandwidth=max(self.bandwidth, other.bandwidth), speed=max(self.speed, other.speed), device=self.device
+        )
+
     def seconds(self, work: Work) -> float:
         """The least that this work takes here."""
         return max(work.bytes / self.bandwidth, work.operations / self.speed)

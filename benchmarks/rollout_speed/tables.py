@@ -50,7 +50,7 @@ def speed_grid(table: Table) -> Grid:
         header=("", "setting", "tokens/s", "repeats", "ours is", "memory", "of the floor"),
         rows=rows,
         text_columns=2,
-        notes=[_roofs_note(table.roofs)] if table.roofs else [],
+        notes=[*([_roofs_note(table.roofs)] if table.roofs else []), *_tried_notes(table)],
     )
 
 
@@ -92,6 +92,15 @@ def _roofs_note(roofs: Roofs) -> str:
         f"Roofs measured on {roofs.device}: {roofs.bandwidth / 1e9:.1f} GB/s copied, "
         f"{roofs.speed / 1e9:,.0f} G operations/s in a matrix product."
     )
+
+
+def _tried_notes(table: Table) -> list[str]:
+    """What each contender tried: tokens per second on a few trajectories."""
+    return [
+        f"Tried by {contender.label}: " + "; ".join(f"{name} {rate:,.0f}" for name, rate in entry.tried.items()) + "."
+        for contender, entry in table.entries.items()
+        if entry.tried
+    ]
 
 
 def memory_grid(table: Table) -> Grid:

@@ -51,6 +51,13 @@ def test_the_best_repeat_counts():
     assert rows["vLLM, eager"][1] == "did not run: no such library"
 
 
+def test_roofs_of_several_parts_are_the_highest():
+    busy = Roofs(bandwidth=120.0, speed=900.0, device="two cores")
+    assert busy.raised(ROOFS) == Roofs(bandwidth=120.0, speed=1000.0, device="two cores")
+    assert busy.raised(None) == busy
+    assert busy.raised(Roofs(bandwidth=1e9, speed=1e9, device="another")) == busy
+
+
 def test_kept_and_read_again(tmp_path: Path):
     book = Book(tables={"one": table()})
     book.save(tmp_path / "deep" / "book.json")

@@ -1,8 +1,9 @@
 """transformers' continuous batching: paged keys and values, prefixes shared by page, requests that come and go.
 
-On a CPU it has no attention kernel for packed sequences, so all requests of a step attend to all pages under one mask:
-its cost grows with the square of the requests side by side, and few of them are best. It needs psutil there, to learn
-how much memory there is.
+On a CPU it has no attention kernel for packed sequences: all requests of a step attend to all pages under one mask, so
+its cost grows with the square of the requests side by side, and few of them are best. `paged|eager` is slower than sdpa
+there, and compiling recompiles for ever new shapes (0.8 k tokens/s in the second pass, 3.4 k without). It needs psutil
+on a CPU, to learn how much memory there is.
 """
 
 from collections.abc import Callable
