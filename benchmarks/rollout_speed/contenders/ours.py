@@ -13,7 +13,7 @@ from vineppo.types import Request, Sampling
 def make_engine(model: PreTrainedModel, *, end_ids: Sequence[int], rows: int) -> TorchEngine:
     """The one place that knows the engine's constructor."""
     context = model.config.get_text_config().max_position_embeddings
-    return TorchEngine(model, end_ids=end_ids, context=context, rows=rows, kept_bytes=0)
+    return TorchEngine(model, end_ids=end_ids, context=context, rows=rows)
 
 
 def sampler(model: PreTrainedModel, workload: Workload, *, rows: int) -> Callable[[Workload, int], list[int]]:
