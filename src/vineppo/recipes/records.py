@@ -42,6 +42,7 @@ def trajectory_record(scored: Scored, credit: Credit, token_texts: TokenTexts) -
                 "position": start,
                 "tokens": stop - start,
                 "advantage": fmean(credit.advantages[start:stop]),
+                "advantage_error": None if credit.standard_errors is None else credit.standard_errors[start],
                 **_state_record(by_position.get(start), pieces[:start]),
             }
             for start, stop in pairwise(scored.bounds)
