@@ -249,7 +249,10 @@ def test_bad_presets_are_refused_even_when_not_chosen(write, text, message):
 
 # --- complaints --------------------------------------------------------------------------------------------------
 
-SECTIONS = "task, policy, sampling, steps, credit, engine, learner, training, curriculum, evaluation, analysis, checkpoint, run"
+SECTIONS = (
+    "task, policy, sampling, steps, credit, engine, learner, training, curriculum, "
+    "evaluation, analysis, checkpoint, run"
+)
 
 
 @pytest.mark.parametrize(
