@@ -48,22 +48,20 @@ class CoupledAssigner:
         """Plan, leave, measure, credit."""
         indices = by_question(trajectories)
         groups = [[trajectories[index] for index in own] for own in indices]
-        plans, pilots = self._plan(groups, seed)
+        plans = self._plan(groups, seed, progress)
         place = derive_seed(seed, "rollouts")
         departures = [draw_exits(plan.tree, plan.rollouts, group_rng(plan.group, place)) for plan in plans]
         arrived = leave(self._environment, groups, departures, sampling=self._sampling, seed=place, progress=progress)
         credits: dict[int, Credit] = {}
-        for own, plan, pilot, drawn, rollouts in zip(indices, plans, pilots, departures, arrived, strict=True):
-            first, *others = credit_group(plan, by_fork(drawn, rollouts))
-            credits |= zip(own, [replace(first, pilot=pilot), *others], strict=True)
+        for own, plan, drawn, rollouts in zip(indices, plans, departures, arrived, strict=True):
+            credits |= zip(own, credit_group(plan, by_fork(drawn, rollouts)), strict=True)
         return [masked(credits[index], scored, self._mask_above) for index, scored in enumerate(trajectories)]
 
-    def _plan(self, groups: Sequence[Group], seed: int) -> tuple[list[Plan], list[tuple[Rollout, ...]]]:
-        """Per question, and the rollouts it was made from."""
+    def _plan(self, groups: Sequence[Group], seed: int, progress: Progress | None) -> list[Plan]:
+        """Per question."""
         budget = self._token_budget
         if self._segments is None:
-            plans = [fit(group, tuple(scored.bounds for scored in group), self._rollouts, budget) for group in groups]
-            return plans, [()] * len(groups)
+            return [fit(group, tuple(scored.bounds for scored in group), self._rollouts, budget) for group in groups]
         looks = look(
             self._environment,
             groups,
@@ -72,21 +70,22 @@ class CoupledAssigner:
             max_tokens=None if budget is None else PILOT * budget,
             sampling=self._sampling,
             seed=seed,
+            progress=progress,
         )
-        plans = [
-            fit(own.group, own.bounds, self._rollouts, None if budget is None else budget - own.tokens) for own in looks
-        ]
-        return plans, [own.rollouts for own in looks]
+        left = [None if budget is None else budget - own.tokens for own in looks]
+        plans = [fit(own.group, own.bounds, self._rollouts, rest) for own, rest in zip(looks, left, strict=True)]
+        return [replace(plan, pilot=own.rollouts) for plan, own in zip(plans, looks, strict=True)]
 
 
 def credit_group(plan: Plan, rollouts: Mapping[int, tuple[Rollout, ...]]) -> list[Credit]:
     """Credit of one question's trajectories from the rollouts that left at each fork."""
     rewards = {place: [rollout.reward for rollout in own] for place, own in rollouts.items()}
     estimates = coupled_values(plan.tree, plan.rollouts, rewards)
-    return [
+    first, *others = [
         coupled_credit(scored, bounds, [estimates[at] for at in route], [rollouts.get(at, ()) for at in route])
         for scored, bounds, route in zip(plan.group, plan.bounds, plan.tree.routes, strict=True)
     ]
+    return [replace(first, pilot=plan.pilot), *others]
 
 
 def by_question(trajectories: Sequence[Scored]) -> list[list[int]]:

@@ -16,6 +16,7 @@ from vineppo.credit.segments import cut_where_it_moves, segment_bounds
 from vineppo.credit.tree import Fork, Tree, grow
 from vineppo.environment import Environment
 from vineppo.rng import derive_seed
+from vineppo.seams import Progress
 from vineppo.types import Rollout, Sampling, Scored
 
 
@@ -68,6 +69,7 @@ def look(
     max_tokens: float | None,
     sampling: Sampling,
     seed: int,
+    progress: Progress | None = None,
 ) -> list[Look]:
     """Per question, where to measure. Once it took `max_tokens` per trajectory, a question is cut no further."""
     looks = [Look(group, segments) for group in groups]
@@ -79,7 +81,9 @@ def look(
             draw_exits(tree, rollouts, group_rng(own.group, place), [len(own.left(fork)) for fork in tree.forks])
             for own, tree in zip(going, trees, strict=True)
         ]
-        arrived = leave(environment, [own.group for own in going], departures, sampling=sampling, seed=place)
+        arrived = leave(
+            environment, [own.group for own in going], departures, sampling=sampling, seed=place, progress=progress
+        )
         for own, tree, drawn, new in zip(going, trees, departures, arrived, strict=True):
             for (_, exit, _), sampled in zip(drawn, new, strict=True):
                 own.add(exit.prefix, sampled)

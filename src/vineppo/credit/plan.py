@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from vineppo.credit.leaving import affordable
 from vineppo.credit.segments import segment_bounds
 from vineppo.credit.tree import Tree, grow
-from vineppo.types import Scored
+from vineppo.types import Rollout, Scored
 
 Bounds = tuple[tuple[int, ...], ...]
 """Of each trajectory of a question: the states to measure."""
@@ -21,6 +21,8 @@ class Plan:
     tree: Tree
     rollouts: float
     """K"""
+    pilot: tuple[Rollout, ...] = ()
+    """What the bounds were decided by, if not by the steps."""
 
 
 def fit(group: Sequence[Scored], bounds: Bounds, rollouts: float, token_budget: float | None) -> Plan:
