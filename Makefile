@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/arithmetic.yaml
 
-.PHONY: train test check bench vllm-venv policy clean
+.PHONY: train test check bench vllm-venv policy instruments clean
 
 train: .venv/installed  ## VinePPO on the embedded default; again: continues, or tells that it is done
 	$(BIN)/vineppo train $(CONFIG) --resume
@@ -28,6 +28,19 @@ policy: .venv/installed  ## rebuild the bundled starting policy (about 8 minutes
 	rm -rf build/policy
 	$(BIN)/vineppo sft configs/sft_arithmetic_facts.yaml output=build/policy/facts
 	$(BIN)/vineppo sft configs/sft_arithmetic_habits.yaml policy.path=build/policy/facts output=build/policy/habits
+
+RUN := build/instruments/ppo
+CAREFUL := analysis.questions=128 analysis.draws=64
+
+instruments: .venv/installed  ## the report card of docs/instruments.md and its figures (about 20 minutes on 2 cores)
+	$(BIN)/vineppo train configs/arithmetic.yaml credit=ppo checkpoint.keep_every=10 run.dir=$(RUN) --resume
+	$(BIN)/vineppo analyze $(RUN) --checkpoint 10 $(CAREFUL)
+	$(BIN)/vineppo analyze $(RUN) --checkpoint 70 $(CAREFUL)
+	$(BIN)/vineppo train configs/arithmetic.yaml credit=ppo policy.path=$(RUN)/checkpoints/000010/policy training.seed=7 \
+	  credit.critic_warmup_iterations=300 training.iterations=300 evaluation.every=0 evaluation.questions=20 \
+	  run.trajectories_logged=0 run.dir=build/instruments/critic --resume
+	$(BIN)/vineppo analyze build/instruments/critic $(CAREFUL) --source critic --truth $(RUN)/analysis/truth.sqlite3
+	cp $(RUN)/analysis/000010/figures/*.svg docs/figures
 
 clean:
 	rm -rf .venv .venv-vllm build runs

@@ -18,7 +18,8 @@ FLOORS = (
     ("steps", "tasks", "credit", "engines", "learner"),
     ("curriculum", "analysis"),
     ("recipes", "report"),
-    ("trainer", "preview"),
+    ("trainer", "preview", "compare", "explain", "analyze"),
+    ("sweep",),
     ("cli",),
     ("__main__", "__init__"),
 )

@@ -24,6 +24,11 @@ examples:
   vineppo train my.yaml credit.rollouts=3 --dry-run    what would happen, and what it would cost
   vineppo config --keys                                all settings, with their meaning
   vineppo steps solutions.jsonl steps=math             how solutions would be cut into steps
+  vineppo analyze runs/arithmetic                      how good credit is: values, ranking, gradients
+  vineppo explain task=gsm8k --policy DIR --question 'How many ...?' --answer 72
+                                                       credit without training: which step of a solution earned it
+  vineppo compare runs/vine-* runs/ppo-*               accuracy against updates, time, tokens and KL
+  vineppo sweep configs/sweeps/rollouts.yaml           a study: every run in turn, then their comparison
 """
 
 
@@ -55,6 +60,21 @@ def run(arguments: argparse.Namespace) -> int:
             return steps(path, overrides, column=column, policy=policy, limit=limit)
         case "config":
             return show_config(path, overrides, model=SftConfig if arguments.sft else Config, keys=arguments.keys)
+        case _:
+            return look(arguments, path, overrides)
+
+
+def look(arguments: argparse.Namespace, path: Path | None, overrides: Sequence[str]) -> int:
+    """The instrument that was asked for."""
+    match arguments.command:
+        case "analyze":
+            return analyze(path, overrides, arguments)
+        case "explain":
+            return explain(path, overrides, arguments)
+        case "compare":
+            return compare(arguments.words, out=Path(arguments.out))
+        case "sweep":
+            return sweep(path, overrides, dry_run=arguments.dry_run)
         case command:
             raise AssertionError(f"command {command!r} has no handler")
 
@@ -106,6 +126,53 @@ def steps(file: Path | None, words: Sequence[str], *, column: str | None, policy
 
     preview(config, file, column=column, use_policy=policy is not None, limit=limit)
     return 0
+
+
+def analyze(path: Path | None, overrides: Sequence[str], arguments: argparse.Namespace) -> int:
+    """Measure how good credit is."""
+    from vineppo.analyze import analyze_credit
+
+    sources = [f"analysis.sources={json.dumps(arguments.source)}"] if arguments.source else []
+    analyze_credit(
+        path,
+        [*overrides, *sources],
+        policy=arguments.policy,
+        checkpoint=arguments.checkpoint,
+        output=arguments.output,
+        truth=arguments.truth,
+    )
+    return 0
+
+
+def explain(path: Path | None, overrides: Sequence[str], arguments: argparse.Namespace) -> int:
+    """Show where the credit of solutions lies, without training."""
+    config = load_config(path, with_policy(overrides, arguments.policy))
+    from vineppo.explain import Wanted, explain
+
+    file, out = (None if word is None else Path(word) for word in (arguments.file, arguments.out))
+    wanted = Wanted(question=arguments.question, answer=arguments.answer, file=file, limit=arguments.limit)
+    explain(config, wanted, count=arguments.solutions, threshold=arguments.label_above, out=out)
+    return 0
+
+
+def compare(runs: Sequence[str], *, out: Path) -> int:
+    """Put runs side by side."""
+    from vineppo.compare import compare_runs
+
+    compare_runs([Path(run) for run in runs], out)
+    return 0
+
+
+def sweep(file: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:
+    """Make every run of a study and compare them, or say what would happen."""
+    if file is None:
+        raise UserError("no sweep is named; put its file first, e.g. vineppo sweep configs/sweeps/rollouts.yaml")
+    from vineppo.sweep import run_sweep, show_plan
+
+    if dry_run:
+        show_plan(file, overrides)
+        return 0
+    return 0 if run_sweep(file, overrides) else INTERRUPTED
 
 
 def show_config(
@@ -163,24 +230,85 @@ def build_parser() -> argparse.ArgumentParser:
     steps.add_argument("--column", metavar="NAME", help="of a jsonl FILE: where the solutions are")
     steps.add_argument("--policy", metavar="DIR", help="cut by this policy's tokens, not by characters")
     steps.add_argument("--limit", metavar="N", type=int, help="take only the first N solutions, and show all of them")
+    add_analyze(commands)
+    add_instruments(commands)
     config = add_command(commands, "config", "print the resolved config as YAML")
     config.add_argument("--keys", action="store_true", help="print all keys with type, default and meaning instead")
     config.add_argument("--sft", action="store_true", help="the config of `vineppo sft`, not of `vineppo train`")
     return parser
 
 
+def add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """`analyze` and its options."""
+    analyze = add_command(commands, "analyze", "measure how good credit is", before="RUN | ")
+    analyze.add_argument("--policy", metavar="DIR", help="analyse this policy, with the config's task and sampling law")
+    analyze.add_argument("--checkpoint", metavar="N", type=int, help="of RUN: its iteration; none: the newest")
+    analyze.add_argument(
+        "--source", metavar="NAME", action="append", help="vine:K, critic, group or constant; may come several times"
+    )
+    analyze.add_argument("--output", metavar="DIR", type=Path, help="where the results go; none: RUN/analysis/N")
+    analyze.add_argument("--truth", metavar="FILE", type=Path, help="the cache of true values; none: beside them")
+
+
+def add_instruments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Commands that show and compare."""
+    explain = add_command(commands, "explain", "show which step of a solution earned its reward, without training")
+    explain.add_argument("--policy", metavar="DIR", help="whose solutions; short for policy.path=DIR")
+    explain.add_argument("--question", metavar="TEXT", help="none, and no FILE: the task's first test questions")
+    explain.add_argument("--answer", metavar="TEXT", help="the question's gold answer, without which nothing is judged")
+    explain.add_argument("--file", metavar="FILE", help="jsonl: question or prompt, answer, perhaps given solutions")
+    explain.add_argument("--limit", metavar="N", type=int, help="take only the first N questions")
+    explain.add_argument("--solutions", metavar="N", type=int, help="sample N for each question, whatever is given")
+    explain.add_argument(
+        "--label-above",
+        metavar="V",
+        type=float,
+        default=0.0,
+        help="a step is labelled good where the value after it exceeds V (%(default)s: where any rollout succeeds)",
+    )
+    explain.add_argument("--out", metavar="DIR", help="for page and labels; none: a new folder in runs")
+    sweep = add_words(
+        commands,
+        "sweep",
+        "make every run of a study, then compare them",
+        usage="SWEEP [key=value ...]",
+        metavar="SWEEP key=value",
+        meaning="a YAML file of axes and seeds, then settings of the sweep (seeds=[0]) or of all its runs",
+    )
+    sweep.add_argument("--dry-run", action="store_true", help="print the runs and their cost, then stop")
+    compare = add_words(
+        commands,
+        "compare",
+        "put runs side by side",
+        usage="RUN ...",
+        metavar="RUN",
+        meaning="run directories, finished or not; those that differ only in their seed are taken together",
+    )
+    compare.add_argument("--out", metavar="DIR", default="runs/comparison", help="for page and tables (%(default)s)")
+
+
 def add_command(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, *, before: str = ""
 ) -> argparse.ArgumentParser:
     """A command that takes a config file and overrides, and perhaps something before them."""
-    usage = f"vineppo {name} [options] {before}[CONFIG] [key=value ...]"
+    meaning = "a YAML file (none: the defaults), then settings that override it, e.g. credit.rollouts=3 credit=ppo"
+    usage = f"{before}[CONFIG] [key=value ...]"
+    return add_words(commands, name, summary, usage=usage, metavar=f"{before}CONFIG key=value", meaning=meaning)
+
+
+def add_words(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    summary: str,
+    *,
+    usage: str,
+    metavar: str,
+    meaning: str,
+) -> argparse.ArgumentParser:
+    """A command that takes options and words."""
+    usage = f"vineppo {name} [options] {usage}"
     command = commands.add_parser(name, help=summary, description=summary, usage=usage, allow_abbrev=False)
-    command.add_argument(
-        "words",
-        nargs="*",
-        metavar=f"{before}CONFIG key=value",
-        help="a YAML file (none: the defaults), then settings that override it, e.g. credit.rollouts=3 credit=ppo",
-    )
+    command.add_argument("words", nargs="*", metavar=metavar, help=meaning)
     return command
 
 

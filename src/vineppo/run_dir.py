@@ -26,7 +26,7 @@ from vineppo.config.schema import Config
 from vineppo.errors import UserError
 from vineppo.metrics import Metrics, check_names
 
-FREE_TO_CHANGE = ("run", "checkpoint", "engine", "policy.device")
+FREE_TO_CHANGE = ("run", "checkpoint", "engine", "analysis", "policy.device")
 """Settings that a resumed run may change: they do not decide what is learned."""
 
 
@@ -100,8 +100,8 @@ class RunDir:
             ) from error
 
     def _check_same(self, config: Config) -> None:
-        before = _leaves(load_config(self.config_file, []).model_dump())
-        now = _leaves(config.model_dump())
+        before = leaves(load_config(self.config_file, []).model_dump())
+        now = leaves(config.model_dump())
         changed = [
             f"{key} was {before.get(key)!r} and is now {now.get(key)!r}"
             for key in sorted(before.keys() | now.keys())
@@ -135,11 +135,12 @@ def _git_revision() -> str:
         return ""
 
 
-def _leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys of a tree to its values."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
-            flat |= _leaves(value, f"{prefix}{key}.")
+            flat |= leaves(value, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value
     return flat

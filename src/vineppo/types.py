@@ -181,12 +181,16 @@ class Credit:
 
     advantages: tuple[float, ...]
     """[T]"""
+    standard_errors: tuple[float, ...] | None = None
+    """[T] of the advantages; None where the method cannot say."""
     values: tuple[StateValue, ...] = ()
     """States in order of position; empty for methods without state values (GRPO, RLOO)."""
     returns: tuple[float, ...] | None = None
     """[T] regression targets for a value network; None where the method has none."""
     mask: tuple[bool, ...] | None = None
     """[T] whether the policy learns from each advantage; None: from all."""
+    pilot: tuple[Rollout, ...] = ()
+    """Rollouts that only decided where to measure. Those for a group are held by its first trajectory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,6 +19,7 @@ from vineppo.learner.learner import Learner
 from vineppo.metrics import Metrics
 from vineppo.progress import Display
 from vineppo.recipes.measurements import credit_metrics, trajectory_metrics
+from vineppo.recipes.scoring import judge_and_cut
 from vineppo.rng import derive_seed
 from vineppo.seams import CreditAssigner, Engine, Segmenter
 from vineppo.steps import TokenTexts
@@ -98,11 +99,7 @@ class PolicyIteration:
 
     def score(self, trajectories: Sequence[Trajectory]) -> list[Scored]:
         """Judge and cut."""
-        judgements = self.environment.judge_trajectories(trajectories)
-        return [
-            Scored(trajectory=t, judgement=j, bounds=self.segment(t, self.token_texts(t.response_ids)))
-            for t, j in zip(trajectories, judgements, strict=True)
-        ]
+        return judge_and_cut(self.environment, self.segment, self.token_texts, trajectories)
 
     @property
     def engine(self) -> Engine:

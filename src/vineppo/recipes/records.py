@@ -5,12 +5,10 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
+from vineppo.analysis.intervals import Interval, advantage_interval, value_interval
 from vineppo.recipes.policy_iteration import Experience
 from vineppo.steps import TokenTexts
-from vineppo.types import Credit, Scored, StateValue, prompt_text
-
-EXAMPLES = 2
-"""Rollouts shown per state."""
+from vineppo.types import Credit, Rollout, Scored, StateValue, prompt_text
 
 
 def trajectory_records(experience: Experience, token_texts: TokenTexts, *, count: int) -> list[dict[str, Any]]:
@@ -42,6 +40,10 @@ def trajectory_record(scored: Scored, credit: Credit, token_texts: TokenTexts) -
                 "position": start,
                 "tokens": stop - start,
                 "advantage": fmean(credit.advantages[start:stop]),
+                "advantage_error": _advantage_error(credit, start),
+                "advantage_interval": _advantage_interval(
+                    by_position.get(start), by_position.get(stop), _advantage_error(credit, start)
+                ),
                 **_state_record(by_position.get(start), pieces[:start]),
             }
             for start, stop in pairwise(scored.bounds)
@@ -49,12 +51,33 @@ def trajectory_record(scored: Scored, credit: Credit, token_texts: TokenTexts) -
     }
 
 
+def _advantage_error(credit: Credit, start: int) -> float | None:
+    return None if credit.standard_errors is None else credit.standard_errors[start]
+
+
+def _advantage_interval(
+    before: StateValue | None, after: StateValue | None, standard_error: float | None
+) -> Interval | None:
+    return None if before is None or after is None else advantage_interval(before, after, standard_error)
+
+
 def _state_record(value: StateValue | None, before: Sequence[str]) -> dict[str, Any]:
     if value is None:
-        return {"value": None, "standard_error": None, "rollouts": []}
+        return {"value": None, "standard_error": None, "interval": None, "num_rollouts": 0, "rollouts": []}
     written = len("".join(before))
     return {
         "value": value.value,
         "standard_error": value.standard_error,
-        "rollouts": [{"text": r.text[written:], "reward": r.reward} for r in value.rollouts[:EXAMPLES]],
+        "interval": value_interval(value),
+        "num_rollouts": len(value.rollouts),
+        "rollouts": [{"text": r.text[written:], "reward": r.reward} for r in contrasting(value.rollouts)],
     }
+
+
+def contrasting(rollouts: Sequence[Rollout]) -> list[Rollout]:
+    """The best- and the worst-rewarded, the earliest of each: where some succeed and some fail, one of both."""
+    if len(rollouts) <= 2:
+        return list(rollouts)
+    best = max(rollouts, key=lambda rollout: rollout.reward)
+    others = [rollout for rollout in rollouts if rollout is not best]
+    return [best, min(others, key=lambda rollout: rollout.reward)]

@@ -14,6 +14,9 @@ from vineppo.checkpoint import checkpoints, verify_checkpoint, write_checkpoint
 from vineppo.policy import Policy, load_policy
 from vineppo.recipes.policy_iteration import PolicyIteration
 
+CRITIC = "critic.safetensors"
+"""The value network's weights in a checkpoint."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position:
@@ -35,7 +38,7 @@ def save(root: Path, loop: PolicyIteration, policy: Policy, position: Position) 
         policy.save(folder / "policy")
         optimizers = {"learner": loop.learner.state_dict()}
         if loop.critic is not None:
-            save_file(loop.critic.network.state_dict(), folder / "critic.safetensors")
+            save_file(loop.critic.network.state_dict(), folder / CRITIC)
             optimizers["critic"] = loop.critic.state_dict()
         torch.save(optimizers, folder / "optimizers.pt")
         torch.save(_random_states(), folder / "random.pt")
@@ -64,7 +67,7 @@ def restore(folder: Path, loop: PolicyIteration, policy: Policy) -> Position:
     optimizers = torch.load(folder / "optimizers.pt", map_location="cpu", weights_only=True)
     loop.learner.load_state_dict(optimizers["learner"])
     if loop.critic is not None:
-        loop.critic.network.load_state_dict(load_file(folder / "critic.safetensors"))
+        loop.critic.network.load_state_dict(load_file(folder / CRITIC))
         loop.critic.load_state_dict(optimizers["critic"])
     _restore_random_states(torch.load(folder / "random.pt", weights_only=False))
     position = Position(**json.loads((folder / "position.json").read_text()))

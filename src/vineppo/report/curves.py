@@ -73,7 +73,12 @@ class Chart:
     y_ticks: tuple[Tick, ...] = ()
     readings: tuple[Reading, ...] = ()
     data: str = "{}"
-    """JSON for the page's pointer: iterations `x`, their places `at`, and `text[layer][i]`."""
+    """JSON for the page's pointer: places `x` on the axis, `at` in percent of its length, and `text[layer][i]`.
+
+    `when` says where that is in words (absent: `iteration x`); charts of one `axis` are read together. `{}`: none.
+    """
+    x_label: str = ""
+    """What the horizontal axis counts; empty: iterations, which the page says once for all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs nothing else, neither network nor server."""
+"""Reports as HTML: one file each that needs nothing else, neither network nor server."""
 
 import base64
 import hashlib
@@ -8,6 +8,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from vineppo.report.comparison_page import Compared, make_comparison_page
+from vineppo.report.explanation_page import Explanation, make_explanation_page
 from vineppo.report.page import Page, make_page
 from vineppo.report.run_data import read_run
 
@@ -15,17 +17,27 @@ FILE_NAME = "report.html"
 
 
 def write_report(run_dir: Path) -> Path:
-    """Read a run directory, finished or not, and write its report into it. The old one stays until the new is whole."""
-    html = render(make_page(read_run(run_dir)))
-    path = run_dir / FILE_NAME
-    unfinished = run_dir / f".{FILE_NAME}.{os.getpid()}.tmp"
-    unfinished.write_text(html, encoding="utf-8")
-    os.replace(unfinished, path)
-    return path
+    """Read a run directory, finished or not, and write its report into it."""
+    return write_page(render(make_page(read_run(run_dir))), run_dir / FILE_NAME)
+
+
+def write_comparison(compared: Compared, path: Path) -> Path:
+    """Write the page of a comparison."""
+    return write_page(render_page("comparison.html.jinja", make_comparison_page(compared)), path)
+
+
+def write_explanation(explanation: Explanation, path: Path) -> Path:
+    """Write the page of an explanation."""
+    return write_page(render_page("explanation.html.jinja", make_explanation_page(explanation)), path)
 
 
 def render(page: Page) -> str:
-    """The page as HTML. Every value is escaped; only our own style sheet and script are not."""
+    """A run's page as HTML."""
+    return render_page("run.html.jinja", page)
+
+
+def render_page(template: str, page: object) -> str:
+    """A page as HTML. The template sees `page`; every value is escaped, only our own style sheet and script are not."""
     environment = Environment(
         loader=PackageLoader("vineppo", "report"),
         autoescape=True,
@@ -34,12 +46,20 @@ def render(page: Page) -> str:
         lstrip_blocks=True,
     )
     script = environment.get_template("run.js.jinja").render()
-    return environment.get_template("run.html.jinja").render(
+    return environment.get_template(template).render(
         page=page,
         style=Markup(environment.get_template("run.css.jinja").render()),
         script=Markup(script),
         script_hash=content_hash(script),
     )
+
+
+def write_page(html: str, path: Path) -> Path:
+    """Write the file in one step: the old one stays until the new one is whole."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    unfinished.write_text(html, encoding="utf-8")
+    os.replace(unfinished, path)
+    return path
 
 
 def content_hash(script: str) -> str:

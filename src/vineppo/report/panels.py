@@ -8,7 +8,7 @@ from vineppo.report.text import Unit
 
 TOKEN_KINDS = ("trajectories", "rollouts", "evaluation")
 PHASES = ("sample", "judge", "credit", "update", "evaluate")
-INKS = {"trajectories": "sample", "rollouts": "credit", "evaluation": "evaluate"}
+INKS = {"trajectories": "sample", "solutions": "sample", "rollouts": "credit", "evaluation": "evaluate"}
 """Tokens wear the colour of the phase that decodes them; phases are colours of the style sheet."""
 
 INSTRUMENTS: tuple[tuple[str, str, Unit, str], ...] = (

@@ -38,9 +38,16 @@ class LoggedStep(Logged):
     position: int
     tokens: int
     advantage: float
+    advantage_interval: tuple[float, float] | None = None
+    """95 % interval of the change of value."""
     value: float | None = None
     standard_error: float | None = None
+    interval: tuple[float, float] | None = None
+    """95 % interval of the value."""
+    num_rollouts: int | None = None
+    """Sampled for the value; None in older logs."""
     rollouts: tuple[LoggedRollout, ...] = ()
+    """Some of them."""
 
 
 class LoggedTrajectory(Logged):

@@ -8,6 +8,7 @@ NOT_MEASURED = "not measured"
 NOTHING = "\N{EN DASH}"
 """NOT_MEASURED where there is no room for words."""
 MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 THIN = "\N{NARROW NO-BREAK SPACE}"
 
 Unit = Literal["share", "number", "count", "seconds"]
@@ -64,7 +65,9 @@ def count(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """42.1 s, 12 min 30 s, 3 h 05 min."""
+    """3 ms, 42.1 s, 12 min 30 s, 3 h 05 min."""
+    if 0 < seconds < 0.0995:
+        return f"{1000 * seconds:.2g}{THIN}ms"
     if seconds < 59.95:
         return f"{seconds:.3g}{THIN}s" if seconds < 10 else f"{seconds:.1f}{THIN}s"
     whole = round(seconds)

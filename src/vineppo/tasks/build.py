@@ -14,6 +14,7 @@ from vineppo.config.schema import (
 )
 from vineppo.errors import UserError
 from vineppo.seams import Task
+from vineppo.tasks import arithmetic, gsm8k
 from vineppo.tasks.arithmetic import Arithmetic
 from vineppo.tasks.dataset import Dataset
 from vineppo.tasks.gsm8k import Gsm8k
@@ -54,6 +55,27 @@ def build_task(config: TaskConfig) -> Task:
             )
 
 
+def build_verdicts(config: TaskConfig) -> Verdicts:
+    """What judges questions that come from outside the task."""
+    match config:
+        case ArithmeticTask():
+            return lambda questions, responses: [
+                arithmetic.judge_one(q.answer, r) for q, r in zip(questions, responses, strict=True)
+            ]
+        case Gsm8kTask(answer_marker=marker):
+            return lambda questions, responses: [
+                gsm8k.judge_one(q.answer, r, marker) for q, r in zip(questions, responses, strict=True)
+            ]
+        case MathTask():
+            return build_answer_verdicts(config.judge, None)
+        case DatasetTask():
+            return build_dataset_verdicts(config)
+        case ReasoningGymTask() | CustomTask():
+            raise UserError(
+                f"task {config.name} judges only questions of its own; set task to arithmetic, gsm8k, math or dataset"
+            )
+
+
 def build_math(config: MathTask) -> Math:
     """Both splits from one place, or from two."""
     test_path = config.path if config.test_path is None else config.test_path
@@ -67,10 +89,6 @@ def build_math(config: MathTask) -> Math:
 
 def build_dataset(config: DatasetTask) -> Dataset:
     """Rows, and what judges them."""
-    rewards = [(load_reward(reward.function), reward.weight) for reward in config.rewards]
-    verdicts: Verdicts = (
-        WeightedRewards(rewards) if rewards else build_answer_verdicts(config.judge, config.answer_marker)
-    )
     rows = partial(read_rows, config.path, subset=config.subset)
     return Dataset(
         train=rows("train", file=config.train_file, hub_split=config.train_split),
@@ -79,9 +97,15 @@ def build_dataset(config: DatasetTask) -> Dataset:
         answer_column=config.answer_column,
         answer_marker=config.answer_marker,
         template=config.template,
-        rewarded=bool(rewards),
-        verdicts=verdicts,
+        rewarded=bool(config.rewards),
+        verdicts=build_dataset_verdicts(config),
     )
+
+
+def build_dataset_verdicts(config: DatasetTask) -> Verdicts:
+    """Reward functions where there are any, else the mathematics judge."""
+    rewards = [(load_reward(reward.function), reward.weight) for reward in config.rewards]
+    return WeightedRewards(rewards) if rewards else build_answer_verdicts(config.judge, config.answer_marker)
 
 
 def build_reasoning_gym(config: ReasoningGymTask) -> ReasoningGym:

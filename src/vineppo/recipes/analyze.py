@@ -1,0 +1,182 @@
+"""One analysis, from a config and a policy to a record: the instruments of `vineppo.analysis`, put together."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+from safetensors.torch import load_file
+
+from vineppo.analysis.fingerprint import policy_digest
+from vineppo.analysis.gradient_study import score_gradients
+from vineppo.analysis.gradients import PolicyGradients
+from vineppo.analysis.records import Analysis, Search, Subject
+from vineppo.analysis.reliability import reliability
+from vineppo.analysis.stages import Stages
+from vineppo.analysis.study import Findings, Study
+from vineppo.analysis.summing_up import choice_records, source_record, state_records, true_steps, truth_cost
+from vineppo.analysis.truth import TruthMeter
+from vineppo.analysis.truth_store import TruthStore
+from vineppo.config.load import dump_config
+from vineppo.config.schema import Config, DatasetTask, PpoCredit, VineCredit
+from vineppo.environment import Environment
+from vineppo.errors import UserError
+from vineppo.learner.critic import Critic
+from vineppo.learner.logprobs import TokenLogprobs, check_head
+from vineppo.policy import Policy, load_policy
+from vineppo.progress import Display
+from vineppo.recipes.build import build_critic, build_environment, build_sampling, check_prompts
+from vineppo.recipes.scoring import judge_and_cut
+from vineppo.recipes.sources import build_sources, parse_sources
+from vineppo.recipes.target import Target
+from vineppo.rng import derive_seed
+from vineppo.run_dir import provenance
+from vineppo.seams import Task
+from vineppo.steps import Pieces, build_segmenter
+from vineppo.types import Question
+
+STAGES = 5
+"""Besides the sources: trajectories, next steps, truth, large sample, gradients."""
+
+
+def analyze(target: Target, task: Task, store: TruthStore) -> Analysis:
+    """Sample, measure, sum up. Raises UserError for what cannot work before anything is sampled."""
+    config, settings = target.config, target.config.analysis
+    has_critic = target.critic is not None and isinstance(config.credit, PpoCredit)
+    words = parse_sources(config, has_critic=has_critic)
+    analysed, others = pick_questions(config, task.questions(settings.split))
+    policy = load_policy(config.policy.path, device=config.policy.device)
+    gradients = build_gradients(config, policy) if settings.gradient_questions else None
+    environment = build_environment(policy, task, config.engine)
+    check_prompts(environment, [*analysed, *others], policy.context)
+    token_texts = Pieces(policy.decode)
+    study = Study(
+        environment=environment,
+        score=partial(judge_and_cut, environment, build_segmenter(config.steps), token_texts),
+        truth=build_truth(config, policy, environment, store),
+        sampling=build_sampling(config.sampling),
+        sources=build_sources(words, config, environment, load_critic(target, policy)),
+        questions=analysed,
+        trajectories=settings.trajectories,
+        states=settings.states,
+        choices=settings.choices,
+        draws=settings.draws,
+        alternatives=settings.alternatives,
+        distinct=settings.distinct,
+        seed=derive_seed(settings.seed, "analysis"),
+    )
+    with Display(len(words) + STAGES, unit="stage") as display:
+        stages = Stages(display)
+        findings = study.collect(stages)
+        setting, scores = (
+            score_gradients(study, findings, gradients, others, stages) if gradients is not None else (None, {})
+        )
+    return Analysis(
+        subject=describe(target, findings, study.truth.policy),
+        states=state_records(findings),
+        search=search_record(config, findings),
+        choices=choice_records(findings, token_texts),
+        sources=tuple(source_record(e, findings, scores.get(e.source.name)) for e in findings.examined),
+        gradient=setting,
+        reliability=reliability(true_steps(findings), configured=configured_rollouts(config)),
+        truth=truth_cost(findings, settings.truth_rollouts),
+        config=dump_config(config),
+        provenance=provenance(),
+    )
+
+
+# --- parts -------------------------------------------------------------------------------------------------------
+
+
+def pick_questions(config: Config, questions: Sequence[Question]) -> tuple[list[Question], list[Question]]:
+    """The analysed ones, and those of the large-sample gradient: others, or where all are analysed the same again."""
+    settings = config.analysis
+    if len(questions) < settings.questions:
+        raise UserError(
+            f"analysis.questions is {settings.questions}, but the task's {settings.split} split has only "
+            f"{len(questions)}; set analysis.questions to at most {len(questions)}"
+        )
+    order = np.random.default_rng(derive_seed(settings.seed, "analysed questions")).permutation(len(questions))
+    shuffled = [questions[i] for i in order]
+    analysed, rest = shuffled[: settings.questions], shuffled[settings.questions :]
+    return analysed, (rest if len(rest) > 1 else analysed)[: settings.gradient_questions]
+
+
+def build_gradients(config: Config, policy: Policy) -> PolicyGradients:
+    """By the learner's own log-probs."""
+    try:
+        check_head(policy.model)
+    except UserError as error:
+        raise UserError(f"{error}; or leave gradients out with analysis.gradient_questions=0") from error
+    scorer = TokenLogprobs(policy.model, temperature=config.sampling.temperature, chunk=config.learner.logprob_chunk)
+    return PolicyGradients(scorer, micro_batch=config.learner.micro_batch)
+
+
+def build_truth(config: Config, policy: Policy, environment: Environment, store: TruthStore) -> TruthMeter:
+    """The truth of this policy on this task."""
+    stops = f"end {policy.end_ids} context {policy.context}"
+    return TruthMeter(
+        environment=environment,
+        sampling=build_sampling(config.sampling),
+        rollouts=config.analysis.truth_rollouts,
+        store=store,
+        policy=f"{policy_digest(policy.model)} {stops}",
+        task=task_identity(config),
+    )
+
+
+def task_identity(config: Config) -> str:
+    """What decides rewards: the task's settings and the reward functions' source."""
+    task = config.task
+    files = sorted({r.function.rpartition(":")[0] for r in task.rewards}) if isinstance(task, DatasetTask) else []
+    return json.dumps([task.model_dump(), [Path(file).read_text(encoding="utf-8") for file in files]], sort_keys=True)
+
+
+def load_critic(target: Target, policy: Policy) -> Critic | None:
+    """The run's value network as the checkpoint has it."""
+    critic = build_critic(target.config, policy, updates=1)
+    if critic is None or target.critic is None:
+        return None
+    critic.network.load_state_dict(load_file(target.critic))
+    return critic
+
+
+# --- records -----------------------------------------------------------------------------------------------------
+
+
+def describe(target: Target, findings: Findings, digest: str) -> Subject:
+    """What was analysed."""
+    config, sampled = target.config, findings.trajectories
+    return Subject(
+        name=target.name,
+        policy=config.policy.path,
+        policy_digest=digest.partition(" ")[0],
+        iteration=target.iteration,
+        task=config.task.name,
+        split=config.analysis.split,
+        credit=config.credit.name,
+        questions=config.analysis.questions,
+        trajectories=len(sampled),
+        mean_length=fmean(len(scored.trajectory.response_ids) for scored in sampled),
+        mean_reward=fmean(scored.reward for scored in sampled),
+    )
+
+
+def search_record(config: Config, findings: Findings) -> Search | None:
+    """How the choices were found."""
+    if not config.analysis.choices:
+        return None
+    return Search(
+        examined=findings.places_examined,
+        kept=len(findings.choices),
+        draws=config.analysis.draws,
+        alternatives=config.analysis.alternatives,
+        distinct=config.analysis.distinct,
+    )
+
+
+def configured_rollouts(config: Config) -> int | None:
+    """The run's own K."""
+    return config.credit.rollouts if isinstance(config.credit, VineCredit) else None

@@ -1,0 +1,104 @@
+"""From words such as vine:9 to the values they name. The words are checked before anything is loaded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vineppo.analysis.sources import MeanReward, Source
+from vineppo.config.schema import Config, CreditConfig, VineCredit
+from vineppo.environment import Environment
+from vineppo.errors import UserError
+from vineppo.learner.critic import Critic
+from vineppo.recipes.build import build_assigner
+from vineppo.seams import CreditAssigner
+
+KINDS = "vine:K (K rollouts per state), critic (a PPO run's value network), group, constant"
+USUAL_ROLLOUTS = (1, 3, 9)
+"""K in the paper's ablation."""
+NEXT_STATE_ONLY = 2
+"""States of an alternative that vines measure: the root, which is shared, and the one asked about."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Word:
+    """A source as it was asked for."""
+
+    kind: str
+    rollouts: int | None = None
+    """K, for those that have one."""
+
+    def __str__(self) -> str:
+        return self.kind if self.rollouts is None else f"{self.kind}:{self.rollouts}"
+
+
+def parse_sources(config: Config, *, has_critic: bool) -> list[Word]:
+    """The sources that `analysis.sources` names, or the usual ones. Raises UserError for what cannot be had."""
+    asked = config.analysis.sources
+    words = usual_sources(config, has_critic=has_critic) if asked is None else [parse_word(text) for text in asked]
+    if not words:
+        raise UserError(f"analysis.sources is empty; name at least one of {KINDS}")
+    if Word(kind="critic") in words and not has_critic:
+        raise UserError(
+            f"source critic is a PPO run's value network, but here is none (credit is {config.credit.name}); "
+            "analyze a checkpoint of a run with credit=ppo, or leave this source out"
+        )
+    return list(dict.fromkeys(words))
+
+
+def parse_word(text: str) -> Word:
+    """One source."""
+    kind, _, number = text.partition(":")
+    match kind:
+        case "vine" if number.isascii() and number.isdigit() and int(number) > 0:
+            return Word(kind=kind, rollouts=int(number))
+        case "critic" | "group" | "constant" if kind == text:
+            return Word(kind=kind)
+        case _:
+            raise UserError(f"source {text!r} is unknown; name {KINDS}")
+
+
+def usual_sources(config: Config, *, has_critic: bool) -> list[Word]:
+    """The run's own credit, vines with the paper's K, and what needs no values."""
+    words = {Word(kind="vine", rollouts=count) for count in USUAL_ROLLOUTS}
+    match config.credit:
+        case VineCredit(rollouts=count):
+            words.add(Word(kind="vine", rollouts=count))
+        case _ if has_critic:
+            words.add(Word(kind="critic"))
+        case _:
+            pass
+    measured = sorted(words, key=lambda word: (word.kind, word.rollouts or 0))
+    return [*measured, Word(kind="group"), Word(kind="constant")]
+
+
+def build_sources(
+    words: Sequence[Word], config: Config, environment: Environment, critic: Critic | None
+) -> list[Source]:
+    """What the words name, each with the sampling law of the config."""
+    return [_build(word, config, environment, critic) for word in words]
+
+
+def _build(word: Word, config: Config, environment: Environment, critic: Critic | None) -> Source:
+    def assigner(credit: CreditConfig) -> CreditAssigner:
+        return build_assigner(config.model_copy(update={"credit": credit}), environment, critic)
+
+    match word:
+        case Word(kind="vine", rollouts=int(count)):
+            whole = assigner(VineCredit(rollouts=count))
+            next_only = assigner(VineCredit(rollouts=count, max_states=NEXT_STATE_ONLY))
+            return _source(word, f"mean reward of {plural(count)} from the state", whole, next_only)
+        case Word(kind="critic"):
+            network = assigner(config.credit)
+            return _source(word, "the value network of this PPO run", network, network)
+        case Word(kind="group"):
+            return _source(word, "mean reward of the question's trajectories", MeanReward(within_question=True), None)
+        case _:
+            return _source(word, "mean reward of all trajectories", MeanReward(within_question=False), None)
+
+
+def _source(word: Word, meaning: str, assign: CreditAssigner, foresee: CreditAssigner | None) -> Source:
+    return Source(name=str(word), meaning=meaning, assign=assign, foresee=foresee)
+
+
+def plural(rollouts: int) -> str:
+    """1 rollout, 9 rollouts."""
+    return "1 rollout" if rollouts == 1 else f"{rollouts} rollouts"
