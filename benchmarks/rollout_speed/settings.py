@@ -9,8 +9,8 @@ TRIAL_TRAJECTORIES = 6
 """Settings are compared on so many: 540 rollouts of the default workload."""
 
 OUR_ROWS = {"cpu": (64, 256, 1024), "cuda": (1024, 4096)}
-GENERATE_ROWS = {"cpu": (32, 64, 192), "cuda": (128, 512, 2048)}
-CONTINUOUS_ROWS = {"cpu": (9, 18, 36), "cuda": (256, 1024)}
+GENERATE_ROWS = {"cpu": (64, 192, 512), "cuda": (128, 512, 2048)}
+CONTINUOUS_ROWS = {"cpu": (18, 36, 72), "cuda": (256, 1024)}
 VLLM_ROWS = {"cpu": (256,), "cuda": (1024,)}
 
 
