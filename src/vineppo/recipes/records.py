@@ -5,7 +5,7 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
-from vineppo.recipes.policy_iteration import Experience
+from vineppo.recipes.algorithm import Experience
 from vineppo.steps import TokenTexts
 from vineppo.types import Credit, Scored, StateValue, prompt_text
 
