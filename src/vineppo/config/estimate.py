@@ -14,22 +14,18 @@ they were all different, so the truth can only be lower.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vineppo.config.estimate_counts import attempts, tryings, updates, uses_vines, validation_responses
 from vineppo.config.schema import (
     ArithmeticTask,
     Config,
     CreditConfig,
     CustomTask,
     DatasetTask,
-    DpoPositiveRecipe,
     Gsm8kTask,
-    LearnabilityBufferCurriculum,
-    LearnabilityCurriculum,
     LinesSteps,
     MathTask,
     PolicyIterationRecipe,
-    PpoCredit,
     ReasoningGymTask,
-    RestEmRecipe,
     SftConfig,
     StepsConfig,
     TokensSteps,
@@ -217,52 +213,6 @@ def rollout_tokens(credit: CreditConfig | None, shape: Shape) -> int:
             return 0
 
 
-def attempts(config: Config) -> int:
-    """Responses sampled each time the curriculum tries questions, beyond those that serve as trajectories."""
-    match config.curriculum:
-        case LearnabilityCurriculum(candidates_per_question=factor, attempts=each, reuse=reuse):
-            reused = min(each, config.training.trajectories) if reuse else 0
-            return config.training.questions * (factor * each - reused)
-        case LearnabilityBufferCurriculum(candidates=candidates, attempts=each):
-            return candidates * each
-        case _:
-            return 0
-
-
-def tryings(config: Config) -> int:
-    """How often it does."""
-    iterations = config.training.iterations
-    match config.curriculum:
-        case LearnabilityBufferCurriculum(every=every):
-            return -(-iterations // every)
-        case _:
-            return iterations
-
-
-def validation_responses(config: Config) -> int:
-    """Of one iteration, over all epochs."""
-    match config.recipe:
-        case RestEmRecipe(validation_questions=questions, epochs=epochs):
-            return questions * epochs * config.evaluation.samples
-        case _:
-            return 0
-
-
-def updates(config: Config) -> int:
-    """Over the run. Of RestEM and DPO-Positive, as if everything were accepted, or as much as makes most pairs."""
-    training, minibatch = config.training, config.learner.minibatch
-    match config.recipe:
-        case RestEmRecipe(kept=kept, epochs=epochs):
-            items = training.questions * min(kept, training.trajectories)
-        case DpoPositiveRecipe(pairs=pairs, epochs=epochs):
-            accepted = training.trajectories // 2
-            items = training.questions * min(pairs, accepted * (training.trajectories - accepted))
-        case _:
-            warmup = config.credit.critic_warmup_iterations if isinstance(config.credit, PpoCredit) else 0
-            return config.updates_per_iteration * max(training.iterations - warmup, 0)
-    return training.iterations * epochs * -(-items // minibatch)
-
-
 def evaluations(iterations: int, every: int) -> int:
     """One at the start, one every so often, one at the end."""
     return 2 if every == 0 else 1 + -(-iterations // every)
@@ -305,11 +255,6 @@ def assumptions(config: Config, shape: Shape) -> list[str]:
     if uses_vines(config) and not isinstance(config.steps, WholeSteps | TokensSteps):
         bound += " and every token starts a step; credit.max_states caps it"
     return [*lines, f"At most: {bound}."]
-
-
-def uses_vines(config: Config) -> bool:
-    """Whether rollouts measure the values of states."""
-    return isinstance(config.recipe, PolicyIterationRecipe) and isinstance(config.credit, VineCredit)
 
 
 def shape_reason(config: Config) -> str:
