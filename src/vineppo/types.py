@@ -87,8 +87,8 @@ class Request:
     """Continuation i of this request depends on (seed, i) alone, not on what else is in the batch."""
     max_new_tokens: int | None = None
     """Tighter than the sampling law's limit, for a prefix that already spent part of it."""
-    forbidden_first: int | None = None
-    """A token removed from the law at the first position, the rest renormalised: "leave the trajectory here"."""
+    forbidden_first: tuple[int, ...] = ()
+    """Tokens removed from the law at the first position, the rest renormalised: "leave what is known here"."""
     branches: bool = False
     """Rollouts will start inside these continuations, so an engine that can should keep their keys and values."""
 

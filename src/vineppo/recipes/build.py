@@ -209,7 +209,7 @@ def build_engine(policy: Policy, engine: EngineConfig) -> Engine:
         end_ids=policy.end_ids,
         context=policy.context,
         rows=engine.rows,
-        kept_bytes=int(engine.kept_gib * 2**30),
+        memory_bytes=None if engine.memory_gib is None else int(engine.memory_gib * 2**30),
     )
 
 
