@@ -51,23 +51,23 @@ def score_pairs(policy: TokenLogprobs, pairs: Sequence[Pair], *, micro_batch: in
 def accumulate_preference(
     policy: TokenLogprobs,
     scored: ScoredPairs,
-    chosen: Sequence[int],
+    indices: Sequence[int],
     *,
     beta: float,
     penalty: float,
     micro_batch: int,
 ) -> Metrics:
-    """Add the gradient of the chosen pairs' mean loss; return the loss and how far the pairs are apart."""
+    """Add the gradient of these pairs' mean loss; return the loss and how far the pairs are apart."""
+    pairs = [scored.pairs[index] for index in indices]
+    chosen, rejected = scored.chosen[list(indices)], scored.rejected[list(indices)]
     sums: dict[str, float] = {}
     # A micro-batch holds both responses of each of its pairs.
-    for micro in micro_batches([pair.chosen for pair in scored.pairs], chosen, size=max(1, micro_batch // 2)):
-        winners, losers = (
-            sequence_logprobs(policy, [scored.pairs[i].chosen for i in micro]) - scored.chosen[micro],
-            sequence_logprobs(policy, [scored.pairs[i].rejected for i in micro]) - scored.rejected[micro],
-        )
-        loss = dpo_positive_loss(winners, losers, beta=beta, penalty=penalty).sum() / len(chosen)
+    for micro in micro_batches([pair.chosen for pair in pairs], range(len(pairs)), size=max(1, micro_batch // 2)):
+        winners = sequence_logprobs(policy, [pairs[i].chosen for i in micro]) - chosen[micro]
+        losers = sequence_logprobs(policy, [pairs[i].rejected for i in micro]) - rejected[micro]
+        loss = dpo_positive_loss(winners, losers, beta=beta, penalty=penalty).sum() / len(pairs)
         loss.backward()
-        measured = {"loss/preference": loss.item(), **_rewards(winners.detach(), losers.detach(), beta, len(chosen))}
+        measured = {"loss/preference": loss.item(), **_rewards(winners.detach(), losers.detach(), beta, len(pairs))}
         sums = {name: sums.get(name, 0.0) + value for name, value in measured.items()}
     return sums
 
