@@ -18,7 +18,15 @@ def write_files(analysis: Analysis, folder: Path) -> None:
 
 def value_rows(analysis: Analysis) -> list[list[object]]:
     """A header, then one row a state, one column a source."""
-    head = ["question", "step", "position", "relative", "truth", "truth_error", *(s.name for s in analysis.sources)]
+    head: list[object] = [
+        "question",
+        "step",
+        "position",
+        "relative",
+        "truth",
+        "truth_error",
+        *(s.name for s in analysis.sources),
+    ]
     rows = [
         [state.question, state.step, state.position, state.relative, state.truth, state.truth_error]
         + [source.values[index] for source in analysis.sources]
@@ -29,7 +37,15 @@ def value_rows(analysis: Analysis) -> list[list[object]]:
 
 def next_step_rows(analysis: Analysis) -> list[list[object]]:
     """A header, then one row a next step; the column of a source that has one value for all is empty."""
-    head = ["choice", "question", "position", "step", "truth", "truth_error", *(s.name for s in analysis.sources)]
+    head: list[object] = [
+        "choice",
+        "question",
+        "position",
+        "step",
+        "truth",
+        "truth_error",
+        *(s.name for s in analysis.sources),
+    ]
     rows: list[list[object]] = [
         [number, choice.question, choice.position, choice.steps[k], choice.truths[k], choice.truth_errors[k]]
         + [source.next_values[number][k] if source.next_values else "" for source in analysis.sources]
