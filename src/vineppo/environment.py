@@ -30,6 +30,8 @@ class State:
     question: Question
     prompt_ids: tuple[int, ...]
     response_ids: tuple[int, ...]
+    avoid: tuple[int, ...] = ()
+    """Tokens that rollouts must not begin with; the law of the first token is renormalised without them."""
 
     @property
     def prefix(self) -> tuple[int, ...]:
@@ -74,20 +76,25 @@ class Environment:
         self,
         states: Sequence[State],
         *,
-        count: int,
+        count: int | Sequence[int],
         sampling: Sampling,
         seed: int,
         progress: Progress | None = None,
     ) -> list[tuple[Rollout, ...]]:
-        """`count` judged rollouts from each state. Their seeds depend on the state, not on its place in the list."""
+        """`count` judged rollouts from each state, or as many as it says of each.
+
+        Their seeds depend on the state, not on its place in the list.
+        """
+        counts = [count] * len(states) if isinstance(count, int) else count
         requests = [
             Request(
                 prefix=state.prefix,
-                count=count,
+                count=own,
                 seed=derive_seed(seed, state.question.id, state.prefix),
                 max_new_tokens=sampling.max_new_tokens - len(state.response_ids),
+                forbidden_first=state.avoid,
             )
-            for state in states
+            for state, own in zip(states, counts, strict=True)
         ]
         groups = self.engine.sample(requests, sampling, progress=progress)
         pairs = [(state, completion) for state, group in zip(states, groups, strict=True) for completion in group]

@@ -25,6 +25,7 @@ CATALOGUE: dict[str, str] = {
     "credit/rollouts": "rollouts sampled",
     "credit/rollouts_truncated": "share of rollouts cut off by the length limit",
     "credit/advantage_std": "standard deviation of the advantages over tokens, before whitening",
+    "credit/significant": "share of steps whose advantage is more than two standard errors from 0",
     "credit/tokens_learning": "share of response tokens that credit.mask_above leaves to learn",
     "loss/policy": "PPO-clip loss, mean over the tokens that learn",
     "kl": "k3 estimate of KL(policy || starting policy), summed over tokens, mean over trajectories",

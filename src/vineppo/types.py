@@ -87,8 +87,8 @@ class Request:
     """Continuation i of this request depends on (seed, i) alone, not on what else is in the batch."""
     max_new_tokens: int | None = None
     """Tighter than the sampling law's limit, for a prefix that already spent part of it."""
-    forbidden_first: int | None = None
-    """A token removed from the law at the first position, the rest renormalised: "leave the trajectory here"."""
+    forbidden_first: tuple[int, ...] = ()
+    """Tokens removed from the law at the first position, the rest renormalised: "leave what is known here"."""
     branches: bool = False
     """Rollouts will start inside these continuations, so an engine that can should keep their keys and values."""
 
@@ -181,12 +181,16 @@ class Credit:
 
     advantages: tuple[float, ...]
     """[T]"""
+    standard_errors: tuple[float, ...] | None = None
+    """[T] of the advantages; None where the method cannot say."""
     values: tuple[StateValue, ...] = ()
     """States in order of position; empty for methods without state values (GRPO, RLOO)."""
     returns: tuple[float, ...] | None = None
     """[T] regression targets for a value network; None where the method has none."""
     mask: tuple[bool, ...] | None = None
     """[T] whether the policy learns from each advantage; None: from all."""
+    pilot: tuple[Rollout, ...] = ()
+    """Rollouts that only decided where to measure. Those for a group are held by its first trajectory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

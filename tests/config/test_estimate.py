@@ -71,6 +71,25 @@ def test_max_states_limits_rollouts_and_their_upper_bound():
     assert (rollouts.sequences, rollouts.tokens, rollouts.at_most) == (24, 8 * 3 * 15, 8 * 3 * 20)
 
 
+def test_coupled_vines_are_assumed_to_leave_every_other_step():
+    rollouts = estimate(small("credit=coupled", "credit.rollouts=3")).rollouts
+    assert (rollouts.sequences, rollouts.tokens) == (8 * 3, 8 * 3 * (15 + 9) // 2)
+    assert rollouts.at_most == 8 * 4 * 210  # every step left, every number rounded up
+    assert "leave its trajectory in a step with probability 0.5" in render(estimate(small("credit=coupled")))
+
+
+def test_a_token_budget_holds_for_each_trajectory():
+    rollouts = estimate(small("credit=coupled", "credit.rollouts=3", "credit.token_budget=18")).rollouts
+    assert (rollouts.sequences, rollouts.tokens) == (8 * 2, 8 * 18)
+
+
+def test_a_first_look_at_segments_may_double_the_upper_bound():
+    plain, looking = (
+        estimate(small("credit=coupled", f"credit.segments={segments}")).rollouts for segments in ("null", "2")
+    )
+    assert looking.at_most == 2 * plain.at_most
+
+
 @pytest.mark.parametrize("name", ["ppo", "grpo", "rloo"])
 def test_only_vines_need_rollouts(name):
     rollouts = estimate(small(f"credit={name}")).rollouts

@@ -162,7 +162,7 @@ def test_a_preset_wins_over_a_key_kept_from_the_other_variant(write):
 def test_an_override_of_a_key_that_the_chosen_variant_lacks_is_refused_wherever_it_stands(write):
     expected = (
         "key credit.rollouts (given 3) is unknown; allowed here: name, gae_lambda, critic_learning_rate, "
-        "value_clip, critic_warmup_iterations; it belongs to credit=vine"
+        "value_clip, critic_warmup_iterations; it belongs to credit=vine or coupled"
     )
     assert complaint(None, "credit=ppo", "credit.rollouts=3") == expected
     assert complaint(None, "credit.rollouts=3", "credit=ppo") == expected
@@ -220,7 +220,8 @@ def test_presets_work_for_the_sft_config_too(write):
         ),
         (
             "variants: {credit: {pppo: {}}}",
-            "key variants.credit.pppo (given {}) is unknown; allowed here: vine, ppo, grpo, rloo; did you mean ppo?",
+            "key variants.credit.pppo (given {}) is unknown; allowed here: vine, coupled, ppo, grpo, rloo; "
+            "did you mean ppo?",
         ),
         (
             "variants: {credit: {grpo: {scales: true}}}",
@@ -237,7 +238,7 @@ def test_presets_work_for_the_sft_config_too(write):
         ("variants: {credit: {grpo: 3}}", "variants.credit.grpo is 3, but must be a mapping of any of scale"),
         (
             "variants: {credit: vine}",
-            'variants.credit is "vine", but must be a mapping of any of vine, ppo, grpo, rloo',
+            'variants.credit is "vine", but must be a mapping of any of vine, coupled, ppo, grpo, rloo',
         ),
         ("variants:", "variants is null, but must be a mapping of any of task, steps, credit, engine, curriculum"),
     ],
@@ -248,7 +249,10 @@ def test_bad_presets_are_refused_even_when_not_chosen(write, text, message):
 
 # --- complaints --------------------------------------------------------------------------------------------------
 
-SECTIONS = "task, policy, sampling, steps, credit, engine, learner, training, curriculum, evaluation, checkpoint, run"
+SECTIONS = (
+    "task, policy, sampling, steps, credit, engine, learner, training, curriculum, "
+    "evaluation, analysis, checkpoint, run"
+)
 
 
 @pytest.mark.parametrize(
@@ -265,9 +269,12 @@ SECTIONS = "task, policy, sampling, steps, credit, engine, learner, training, cu
         ),
         ("clip=1", f"key clip (given 1) is unknown; allowed here: {SECTIONS}; did you mean learner.clip?"),
         ("zzz=1", f"key zzz (given 1) is unknown; allowed here: {SECTIONS}"),
-        ("credit=pppo", 'credit.name is "pppo", but must be one of vine, ppo, grpo, rloo; did you mean ppo?'),
-        ("credit=5", "credit.name is 5, but must be one of vine, ppo, grpo, rloo"),
-        ("credit={name: [ppo]}", 'credit.name is ["ppo"], but must be one of vine, ppo, grpo, rloo; did you mean ppo?'),
+        ("credit=pppo", 'credit.name is "pppo", but must be one of vine, coupled, ppo, grpo, rloo; did you mean ppo?'),
+        ("credit=5", "credit.name is 5, but must be one of vine, coupled, ppo, grpo, rloo"),
+        (
+            "credit={name: [ppo]}",
+            'credit.name is ["ppo"], but must be one of vine, coupled, ppo, grpo, rloo; did you mean ppo?',
+        ),
         ("credit=null", "credit is null, but must be a section of settings"),
         ("curriculum=epoc", 'curriculum.name is "epoc", but must be one of uniform, epoch; did you mean epoch?'),
         ("engine=vlm", 'engine.name is "vlm", but must be torch'),
@@ -456,7 +463,7 @@ def test_keys_are_described_with_type_default_and_meaning():
     assert rows(Config, "learner.epochs") == [
         ("", "a whole number >= 1", "2", "Passes over each iteration's trajectories.")
     ]
-    assert rows(Config, "credit.rollouts") == [("vine", "a whole number >= 1", "9", "K, rollouts per distinct state.")]
+    assert rows(Config, "credit.rollouts")[0] == ("vine", "a whole number >= 1", "9", "K, rollouts per distinct state.")
 
 
 def test_keys_of_all_variants_are_described():
@@ -468,7 +475,7 @@ def test_keys_of_all_variants_are_described():
 
 def test_a_union_s_name_is_described_once_with_all_its_choices():
     [(variant, kind, default, meaning)] = rows(Config, "credit.name")
-    assert (variant, kind, default) == ("", "one of vine, ppo, grpo, rloo", '"vine"')
+    assert (variant, kind, default) == ("", "one of vine, coupled, ppo, grpo, rloo", '"vine"')
     assert "ppo: PPO: a value network guesses, GAE mixes." in meaning
 
 

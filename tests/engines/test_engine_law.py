@@ -40,20 +40,22 @@ def test_temperature_zero_is_greedy():
     assert law(temperature=0) == [1, 0, 0, 0]
 
 
-def test_a_forbidden_token_is_removed_and_the_rest_renormalised():
-    both = sampling_logprobs(LOGITS.repeat(2, 1), Sampling(), torch.tensor([0, -1])).exp()
-    assert both[0].tolist() == pytest.approx([0, 0.6, 0.3, 0.1])
-    assert both[1].tolist() == pytest.approx([0.5, 0.3, 0.15, 0.05])
+def test_forbidden_tokens_are_removed_and_the_rest_renormalised():
+    rows = sampling_logprobs(LOGITS.repeat(3, 1), Sampling(), torch.tensor([[0, 0], [2, 1], [2, 3]])).exp()
+    assert rows[0].tolist() == pytest.approx([0, 0.6, 0.3, 0.1])
+    assert rows[1].tolist() == pytest.approx([0.5, 0.3, 0.15, 0.05])
+    assert rows[2].tolist() == pytest.approx([0.5 / 0.65, 0, 0.15 / 0.65, 0])
 
 
 def test_forbidding_is_applied_to_the_truncated_law_not_before_it():
-    after = sampling_logprobs(LOGITS, Sampling(top_p=0.75), torch.tensor([0])).exp()[0].tolist()
+    after = sampling_logprobs(LOGITS, Sampling(top_p=0.75), torch.tensor([[0, 0]])).exp()[0].tolist()
     assert after == pytest.approx([0, 1, 0, 0])
 
 
-def test_forbidding_the_only_possible_token_is_an_error():
-    with pytest.raises(ValueError, match="probability is 1"):
-        sampling_logprobs(LOGITS, Sampling(top_k=1), torch.tensor([0]))
+@pytest.mark.parametrize("settings", [{"top_k": 1}, {"top_p": 0.4}, {"temperature": 0}])
+def test_forbidding_all_that_a_truncated_law_leaves_gives_the_likeliest_other_token(settings: dict[str, float]):
+    rows = sampling_logprobs(LOGITS.repeat(2, 1), Sampling(**settings), torch.tensor([[0, 0]])).exp()  # pyright: ignore
+    assert rows.tolist() == [[0, 1, 0, 0], [1, 0, 0, 0]]
 
 
 @given(st.floats(0, 1, exclude_max=True))

@@ -50,14 +50,14 @@ def test_later_tokens_follow_the_law_of_their_own_prefix():
 
 
 def test_a_forbidden_token_never_comes_first_and_the_rest_is_renormalised():
-    (drawn,) = engine().sample([request(DRAWS, forbidden_first=1)], SAMPLING)
+    (drawn,) = engine().sample([request(DRAWS, forbidden_first=(1,))], SAMPLING)
     counts = Counter(completion.token_ids[0] for completion in drawn)
     assert chi_square(counts, {0: 0.4, 2: 0.6}) < LIMIT_1
 
 
 def test_a_token_is_forbidden_at_the_first_position_only():
     free = FakeEngine(lambda prefix: FIRST, end_ids=(END,))
-    (drawn,) = free.sample([request(DRAWS, forbidden_first=2)], SAMPLING)
+    (drawn,) = free.sample([request(DRAWS, forbidden_first=(2,))], SAMPLING)
     seconds = Counter(completion.token_ids[1] for completion in drawn if len(completion.token_ids) > 1)
     assert chi_square(seconds, {0: 0.2, 1: 0.5, 2: 0.3}) < LIMIT_2
 
@@ -65,13 +65,13 @@ def test_a_token_is_forbidden_at_the_first_position_only():
 def test_forbidding_the_only_possible_token_is_an_error():
     certain = FakeEngine(lambda prefix: [0.0, 1.0], end_ids=(END,))
     with pytest.raises(ValueError, match="probability is 1"):
-        certain.sample([request(1, forbidden_first=1)], SAMPLING)
+        certain.sample([request(1, forbidden_first=(1,))], SAMPLING)
 
 
 def test_logprobs_are_those_of_the_law_that_was_sampled():
     after_forbidding = {0: 0.4, 2: 0.6}
     tables = {1: dict(enumerate(AFTER_1)), 2: dict(enumerate(AFTER_2))}
-    (drawn,) = engine().sample([request(50, forbidden_first=1)], SAMPLING)
+    (drawn,) = engine().sample([request(50, forbidden_first=(1,))], SAMPLING)
     for completion in drawn:
         chances = [after_forbidding, *(tables[token] for token in completion.token_ids[:-1])]
         expected = [table[token] for table, token in zip(chances, completion.token_ids, strict=True)]

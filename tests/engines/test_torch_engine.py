@@ -5,9 +5,9 @@ from itertools import product
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, MambaConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, GptOssConfig, MambaConfig, PreTrainedModel
 
-from tiny_models import CONFIGS, tiny_model
+from tiny_models import CONFIGS, SHAPE, tiny_model
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.engines.torch.law import sampling_logprobs
 from vineppo.errors import UserError
@@ -18,7 +18,7 @@ PROMPTS = ((2, 5, 7), (2, 9), (2, 3, 4, 5, 6, 7, 8, 9, 10, 11), (12,))
 
 
 def engine_of(model: PreTrainedModel, **settings: int) -> TorchEngine:
-    return TorchEngine(model, end_ids=(END,), context=64, **{"rows": 32, "kept_bytes": 1 << 30, **settings})
+    return TorchEngine(model, end_ids=(END,), context=64, **{"rows": 32, "memory_bytes": 1 << 30, **settings})
 
 
 @torch.no_grad()
@@ -64,23 +64,24 @@ def test_greedy_equals_generate(name: str):
 
 
 @pytest.mark.parametrize(
-    ("sampling", "forbidden"),
+    ("sampling", "num_forbidden"),
     [
-        (Sampling(max_new_tokens=2), None),
-        (Sampling(temperature=0.6, max_new_tokens=2), None),
-        (Sampling(top_p=0.9, max_new_tokens=2), 4),
-        (Sampling(temperature=0.6, top_p=0.9, max_new_tokens=2), None),
-        (Sampling(top_k=4, max_new_tokens=2), None),
-        (Sampling(max_new_tokens=2), 4),
+        (Sampling(max_new_tokens=2), 0),
+        (Sampling(temperature=0.6, max_new_tokens=2), 0),
+        (Sampling(top_p=0.9, max_new_tokens=2), 1),
+        (Sampling(temperature=0.6, top_p=0.9, max_new_tokens=2), 0),
+        (Sampling(top_k=4, max_new_tokens=2), 0),
+        (Sampling(max_new_tokens=2), 1),
+        (Sampling(max_new_tokens=2), 3),
     ],
 )
-def test_two_sampled_tokens_follow_the_exact_law(sampling: Sampling, forbidden: int | None):
+@torch.no_grad()
+def test_two_sampled_tokens_follow_the_exact_law(sampling: Sampling, num_forbidden: int):
     model = tiny_model("llama", sharpness=1.5)
     prompt, draws = (2, 5, 7), 20_000
-    if forbidden is not None:
-        first = sampling_logprobs(model(torch.tensor([prompt])).logits[0, -1:], sampling)[0].exp()
-        forbidden = int(first.argmax())
-        assert first[forbidden] < 0.99, "the law must leave something else"
+    first = sampling_logprobs(model(torch.tensor([prompt])).logits[0, -1:], sampling)[0].exp()
+    forbidden = tuple(first.topk(num_forbidden).indices.tolist())
+    assert first[list(forbidden)].sum() < 0.99, "the law must leave something else"
     (group,) = engine_of(model, rows=4096).sample(
         [Request(prefix=prompt, count=draws, seed=3, forbidden_first=forbidden)], sampling
     )
@@ -102,10 +103,10 @@ def test_two_sampled_tokens_follow_the_exact_law(sampling: Sampling, forbidden: 
 
 @torch.no_grad()
 def exact_law(
-    model: PreTrainedModel, prompt: tuple[int, ...], sampling: Sampling, forbidden: int | None
+    model: PreTrainedModel, prompt: tuple[int, ...], sampling: Sampling, forbidden: tuple[int, ...]
 ) -> dict[tuple[int, ...], float]:
     """Probability of each possible completion of up to two tokens."""
-    banned = None if forbidden is None else torch.tensor([forbidden])
+    banned = torch.tensor([[0, token] for token in forbidden]) if forbidden else None
     first = sampling_logprobs(model(torch.tensor([prompt])).logits[0, -1:], sampling, banned)[0].exp()
     law: dict[tuple[int, ...], float] = {}
     for a in range(13):
@@ -140,13 +141,73 @@ def test_rollouts_reuse_the_keys_and_values_of_their_trajectory():
 
 def test_without_room_to_keep_them_trunks_are_prefilled_once():
     model, sampling = tiny_model("llama"), Sampling(max_new_tokens=12)
-    kept, poor = engine_of(model), engine_of(model, kept_bytes=0)
+    kept, poor = engine_of(model), engine_of(model, memory_bytes=0)
     first = [e.sample([Request(prefix=(2, 5), count=1, seed=0, branches=True)], sampling) for e in (kept, poor)]
     assert first[0] == first[1]
     whole = (2, 5, *first[0][0][0].token_ids)
     requests = [Request(prefix=whole[:cut], count=2, seed=cut) for cut in range(2, len(whole))]
     a, b = kept.sample(requests, sampling), poor.sample(requests, sampling)
     assert [[c.token_ids for c in g] for g in a] == [[c.token_ids for c in g] for g in b]
+
+
+@pytest.mark.parametrize("name", ["llama-gqa", "mistral-sliding"])
+@pytest.mark.parametrize("settings", [{"memory_bytes": 40_000}, {"memory_bytes": 1}, {"rows": 3}])
+def test_rows_that_wait_join_late_or_are_given_back_do_not_change_what_they_become(name: str, settings: dict[str, int]):
+    model, sampling = tiny_model(name), Sampling(max_new_tokens=40)
+    requests = [Request(prefix=(2, 3 + i, 4, 5), count=3, seed=i) for i in range(4)]
+    plenty = engine_of(model).sample(requests, sampling)
+    scarce = engine_of(model, **settings).sample(requests, sampling)
+    assert [[c.token_ids for c in g] for g in plenty] == [[c.token_ids for c in g] for g in scarce]
+    for request, group in zip(requests, scarce, strict=True):
+        for completion in group:
+            expected = full_forward_logprobs(model, request.prefix, completion.token_ids, sampling)
+            torch.testing.assert_close(torch.tensor(completion.logprobs).float(), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_all_rollouts_of_a_state_share_the_forward_pass_of_their_first_token():
+    model = tiny_model("llama")
+    engine, fed = engine_of(model), []
+    model.register_forward_pre_hook(lambda module, args, kwargs: fed.append(len(kwargs["input_ids"])), with_kwargs=True)
+    engine.sample([Request(prefix=(2, 5), count=20, seed=0), Request(prefix=(2, 6), count=20, seed=1)], Sampling())
+    assert fed[0] == 2
+    assert fed[1] > 20
+
+
+def test_bfloat16_stays_near_float32():
+    model = tiny_model("llama-gqa").to(torch.bfloat16)
+    request = Request(prefix=(2, 5, 7), count=4, seed=0)
+    (group,) = engine_of(model).sample([request], Sampling(max_new_tokens=12))
+    for completion in group:
+        expected = full_forward_logprobs(model, request.prefix, completion.token_ids, Sampling())
+        torch.testing.assert_close(torch.tensor(completion.logprobs).float(), expected, atol=0.5, rtol=0.1)
+
+
+def test_an_architecture_with_attention_sinks_is_refused():
+    config = GptOssConfig(**SHAPE, num_key_value_heads=2, head_dim=8, num_local_experts=2, num_experts_per_tok=1)
+    with pytest.raises(UserError, match="attention sinks"):
+        engine_of(AutoModelForCausalLM.from_config(config))
+
+
+def test_a_model_that_attends_otherwise_is_refused():
+    model = tiny_model("llama")
+    model.model.layers[1].self_attn.scaling *= 1.5  # pyright: ignore
+    engine_of(model)  # the module says so itself: fine
+    keep = model.model.layers[1].self_attn.forward  # pyright: ignore
+
+    def only_plain_attention_is_scaled(*args: torch.Tensor, **kwargs: object):
+        out, weights = keep(*args, **kwargs)
+        return (out if "branching" in kwargs else 2 * out), weights
+
+    model.model.layers[1].self_attn.forward = only_plain_attention_is_scaled  # pyright: ignore
+    with pytest.raises(UserError, match="attends in a way"):
+        engine_of(model)
+
+
+def test_the_model_attends_as_before_after_sampling():
+    model = tiny_model("llama")
+    before = model.config._attn_implementation
+    engine_of(model).sample([Request(prefix=(2, 5), count=2, seed=0)], Sampling(max_new_tokens=3))
+    assert model.config._attn_implementation == before
 
 
 def test_new_weights_drop_what_the_old_ones_cached():
@@ -197,7 +258,7 @@ def test_progress_ends_at_the_total():
     engine_of(tiny_model("llama"), rows=2).sample(
         [Request(prefix=(2, 5), count=5, seed=0)], Sampling(max_new_tokens=2), progress=lambda *c: calls.append(c)
     )
-    assert calls == [(2, 5), (4, 5), (5, 5)]
+    assert calls == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
 
 
 def test_an_architecture_without_keys_and_values_is_refused():

@@ -113,6 +113,22 @@ def test_rollouts_of_a_shared_state_are_counted_once():
     check_names(metrics)
 
 
+def test_rollouts_that_only_decided_where_to_measure_are_counted_too():
+    credit = Credit(advantages=(0.0,), pilot=(rollout(3, 1.0), rollout(4, 1.0)))
+    metrics = credit_metrics([credit, Credit(advantages=(0.0,))])
+    assert (metrics["credit/states"], metrics["credit/rollouts"], metrics["tokens/rollouts"]) == (0, 2, 7)
+
+
+def test_a_step_is_significant_beyond_two_standard_errors():
+    ends = tuple(StateValue(position=at, value=0.0) for at in (0, 1, 3, 4))
+    credit = Credit(
+        advantages=(0.5, -0.5, -0.5, 1e-17), standard_errors=(0.26, 0.24, 0.24, 0.0), values=ends
+    )  # 1.9 errors, 2.1 errors, an error of 0 but nothing beyond rounding
+    silent = Credit(advantages=(0.5,), values=(StateValue(position=0, value=0.0),))
+    assert credit_metrics([credit, silent])["credit/significant"] == pytest.approx(1 / 3)
+    assert "credit/significant" not in credit_metrics([silent])
+
+
 def test_rollouts_that_came_out_alike_are_still_counted_each():
     alike = [(rollout(2, 1.0),) for _ in range(2)]
     credits = [Credit(advantages=(0.0,), values=(StateValue(position=0, value=1.0, rollouts=own),)) for own in alike]
@@ -137,6 +153,7 @@ def test_a_record_by_hand():
     item = scored("a", 4, WRONG, (0, 2, 4))
     credit = Credit(
         advantages=(0.5, 0.5, -0.75, -0.25),
+        standard_errors=(0.2, 0.2, 0.3, 0.3),
         values=(
             StateValue(position=0, value=0.25, standard_error=0.1, rollouts=(rollout(1, 1.0),)),
             StateValue(
@@ -160,7 +177,8 @@ def test_a_record_by_hand():
                 "position": 0,
                 "tokens": 2,
                 "advantage": 0.5,
-                "advantage_interval": None,
+                "advantage_error": 0.2,
+                "advantage_interval": pytest.approx((0.108, 0.892), abs=1e-3),
                 "value": 0.25,
                 "standard_error": 0.1,
                 "interval": pytest.approx((0.054, 0.446), abs=1e-3),
@@ -172,7 +190,8 @@ def test_a_record_by_hand():
                 "position": 2,
                 "tokens": 2,
                 "advantage": -0.5,
-                "advantage_interval": None,
+                "advantage_error": 0.3,
+                "advantage_interval": pytest.approx((-1.338, -0.162), abs=1e-3),
                 "value": 0.75,
                 "standard_error": None,
                 "interval": None,

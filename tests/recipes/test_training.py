@@ -19,7 +19,7 @@ from vineppo.progress import Display
 from vineppo.recipes.policy_iteration import Experience, PolicyIteration
 
 ROOT = Path(__file__).resolve().parents[2]
-METHODS = ("vine", "ppo", "grpo", "rloo")
+METHODS = ("vine", "coupled", "ppo", "grpo", "rloo")
 
 
 def train(run: Path, *overrides: str) -> list[dict[str, float]]:

@@ -256,9 +256,26 @@ def test_methods_without_values_show_none(run_dir: Path) -> None:
     steps = [step("5*7=35\n35+4=39\n####39", 0, None, 1.5, ())]
     write_lines(run_dir / "trajectories/000002.jsonl", [trajectory(2, "train-5", steps)])
     page = Page(write_report(run_dir))
-    assert "value before not measured standard error not measured value after 1.00 advantage +1.50" in page.words
+    assert "value before not measured standard error not measured value after 1.00 exactly" in page.words
+    assert "advantage +1.50" in page.words
     assert any("valueless" in (a.get("class") or "") for _, a in page.elements)
     assert "(first)" not in page.words, "there is only one logged iteration"
+
+
+def test_intervals_are_shown_and_what_may_be_noise_is_marked(run_dir: Path) -> None:
+    shutil.rmtree(run_dir / "trajectories")
+    clear = step("5*7=35\n", 0, 0.25, 0.5, (1.0, 0.0)) | {"interval": (0.1, 0.5), "advantage_interval": (0.2, 0.7)}
+    noise = step("35+4=39\n", 7, 0.75, 0.25, ()) | {"interval": (0.6, 0.9), "advantage_interval": (-0.1, 0.4)}
+    clear |= {"num_rollouts": 8}
+    write_lines(run_dir / "trajectories/000002.jsonl", [trajectory(2, "train-5", [clear, noise])])
+    page = Page(write_report(run_dir))
+    assert "value before 0.25 0.10 to 0.50" in page.words
+    assert "value after 0.75 0.60 to 0.90 advantage +0.50 +0.20 to +0.70" in page.words
+    assert "value after 1.00 exactly" in page.words
+    assert "The best and the worst of 8 rollouts from the state before this step:" in page.words
+    assert "Bold: the 95 % interval of the change of value excludes 0" in page.words
+    steps = [a["class"] for tag, a in page.elements if tag == "details" and (a.get("class") or "").startswith("step ")]
+    assert steps == ["step plus clear", "step plus noise"]
 
 
 def test_rewards_outside_0_to_1_are_no_percentages(run_dir: Path) -> None:

@@ -33,7 +33,7 @@ def show(compared: Compared, page: Path) -> None:
 
 def accuracies(said: ComparisonPage) -> Table:
     """One line an experiment."""
-    table = Table(title=f"{said.title}{f' on {said.task}' if said.task else ''}", title_justify="left", box=None)
+    table = Table(title=Text(f"{said.title}{f' on {said.task}' if said.task else ''}"), title_justify="left", box=None)
     table.pad_edge = False
     table.add_column("test accuracy")
     for name in ("seeds", "start", "final", "95 % interval", "peak", "at", "final KL"):

@@ -19,6 +19,20 @@ class VineCredit(Strict):
     """SPO's mask: a token this probable or more under the sampling law learns nothing; none: all tokens learn."""
 
 
+class CoupledCredit(Strict):
+    """Coupled vines: rollouts measure only what happens once the policy leaves the known trajectories."""
+
+    name: Literal["coupled"] = "coupled"
+    rollouts: int = Field(default=9, ge=1)
+    """K; a state that the policy leaves its trajectory from with probability q gets K q rollouts on average."""
+    token_budget: int | None = Field(default=None, ge=1)
+    """Tokens of rollouts to expect per trajectory; K shrinks to keep to it, then the states measured. None: any."""
+    segments: int | None = Field(default=None, ge=1)
+    """Long responses: measure so many segments of a trajectory, cut on where the value moves. None: every step."""
+    mask_above: float | None = Field(default=None, gt=0, le=1)
+    """SPO's mask: a token this probable or more under the sampling law learns nothing; none: all tokens learn."""
+
+
 class PpoCredit(Strict):
     """PPO: a value network guesses, GAE mixes."""
 
@@ -47,4 +61,4 @@ class RlooCredit(Strict):
     name: Literal["rloo"] = "rloo"
 
 
-CreditConfig = Annotated[VineCredit | PpoCredit | GrpoCredit | RlooCredit, Field(discriminator="name")]
+CreditConfig = Annotated[VineCredit | CoupledCredit | PpoCredit | GrpoCredit | RlooCredit, Field(discriminator="name")]

@@ -12,7 +12,8 @@ class EngineConfig(Strict):
 
     name: Literal["torch"] = "torch"
     """torch: transformers in this process."""
-    rows: int = Field(default=256, ge=1)
-    """Sequences decoded side by side."""
-    kept_gib: float = Field(default=4.0, ge=0)
-    """Keys and values of trajectories kept for their rollouts; what does not fit is prefilled again."""
+    rows: int = Field(default=1024, ge=1)
+    """Most sequences decoded side by side."""
+    memory_gib: float | None = Field(default=None, gt=0)
+    """For the keys and values of trajectories and rollouts; null takes a share of what is free on the policy's device.
+    Trajectories that do not fit into half of it are prefilled again for their rollouts."""

@@ -1,20 +1,23 @@
 """What a run will cost in decoded tokens, before anything is loaded. Torch-free.
 
     trajectories   batch * L                        L: tokens of a response
-    rollouts       batch * K * sum_k (L - p_k)      p_k: where state k = 0..N-1 is; vine only, nothing otherwise
+    rollouts       batch * K * sum_k (L - p_k)      p_k: where state k = 0..N-1 is; vine; nothing for ppo, grpo, rloo
+                   batch * K / 2 * sum_k (L - p_k)  coupled, within its token budget
     evaluation     questions * samples * L
 
-L and the p_k are assumptions, see `expected_shape`. The upper bound needs none: there every response has
-L = sampling.max_new_tokens and every token starts a step. Identical states are measured once, but counted here as if
-they were all different, so the truth can only be lower.
+L and the p_k are assumptions, see `expected_shape`; so is that every other step is left (coupled). The upper bound
+needs none: there every response has L = sampling.max_new_tokens, every token starts a step and every step is left.
+Identical states are measured once, but counted here as if they were all different: the truth can only be lower.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from vineppo.config.schema import (
     ArithmeticTask,
     Config,
+    CoupledCredit,
     CreditConfig,
     CustomTask,
     DatasetTask,
@@ -37,6 +40,8 @@ ANSWER_TOKENS = 3
 """Arithmetic: ####, number, end."""
 GSM8K_TOKENS, GSM8K_STEPS, GSM8K_TEST_QUESTIONS = 150, 4, 1319
 MATH_TOKENS, MATH_STEPS, MATH_TEST_QUESTIONS = 250, 8, 5000
+LEFT = 0.5
+"""Coupled vines: how probably the policy leaves its trajectory within a step. Before training; later it is less."""
 CUSTOM_STEPS, CUSTOM_TEST_QUESTIONS = 8, 1000
 
 
@@ -101,7 +106,7 @@ def estimate(config: Config) -> CostEstimate:
         rollouts=Decoding(
             sequences=rollouts,
             tokens=batch * rollout_tokens(config.credit, expected),
-            at_most=batch * rollout_tokens(config.credit, longest),
+            at_most=batch * most_rollout_tokens(config.credit, longest),
             times=iterations,
         ),
         evaluation=Decoding(
@@ -174,10 +179,13 @@ def even_shape(length: int, steps: int) -> Shape:
 
 
 def rollouts_of(credit: CreditConfig, shape: Shape) -> int:
-    """Rollouts for one trajectory: K from each measured state."""
+    """Rollouts for one trajectory: K from each measured state, or K times the probability of leaving it."""
     match credit:
         case VineCredit(rollouts=count, max_states=max_states):
             return count * len(shape.states[:max_states])
+        case CoupledCredit(rollouts=count):
+            every, tokens = LEFT * count * len(shape.states), _coupled_tokens(count, shape)
+            return ceil(every * min(1, rollout_tokens(credit, shape) / tokens))
         case _:
             return 0
 
@@ -187,8 +195,25 @@ def rollout_tokens(credit: CreditConfig, shape: Shape) -> int:
     match credit:
         case VineCredit(rollouts=count, max_states=max_states):
             return count * sum(shape.length - at for at in shape.states[:max_states])
+        case CoupledCredit(rollouts=count, token_budget=budget):
+            tokens = ceil(_coupled_tokens(count, shape))
+            return tokens if budget is None else min(tokens, budget)
         case _:
             return 0
+
+
+def most_rollout_tokens(credit: CreditConfig, shape: Shape) -> int:
+    """The same if every rollout runs to the limit and, for coupled vines, every step is left and nothing is saved."""
+    match credit:
+        case CoupledCredit(rollouts=count, segments=segments):
+            rounded_up = count + 1  # a first look takes no more than the measurement
+            return (1 if segments is None else 2) * rounded_up * sum(shape.length - at for at in shape.states)
+        case _:
+            return rollout_tokens(credit, shape)
+
+
+def _coupled_tokens(rollouts: int, shape: Shape) -> float:
+    return LEFT * rollouts * sum(shape.length - at for at in shape.states)
 
 
 def evaluations(iterations: int, every: int) -> int:
@@ -220,7 +245,9 @@ def assumptions(config: Config, shape: Shape) -> list[str]:
         f"Assumed of a response: tokens {shape.length}, steps {len(shape.states)} "
         f"({shape_reason(config)}; within sampling.max_new_tokens)."
     ]
-    if isinstance(config.credit, VineCredit):
+    if isinstance(config.credit, CoupledCredit):
+        lines.append(f"The policy is assumed to leave its trajectory in a step with probability {LEFT}; trained, less.")
+    if isinstance(config.credit, VineCredit | CoupledCredit):
         lines += [
             "A rollout is assumed to be as long as what is left of its trajectory.",
             "Identical states are measured once but counted here each time, which only lowers the true figure.",
@@ -228,6 +255,8 @@ def assumptions(config: Config, shape: Shape) -> list[str]:
     if isinstance(config.task, Gsm8kTask | MathTask | DatasetTask | CustomTask) and config.evaluation.questions is None:
         lines.append(f"The test split is assumed to have {evaluation_questions(config):,} questions.")
     bound = f"every response and rollout runs to sampling.max_new_tokens = {limit}"
+    if isinstance(config.credit, CoupledCredit):
+        bound += ", every token starts a step and every step is left"
     if isinstance(config.credit, VineCredit) and not isinstance(config.steps, WholeSteps | TokensSteps):
         bound += " and every token starts a step; credit.max_states caps it"
     return [*lines, f"At most: {bound}."]

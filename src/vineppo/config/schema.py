@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from vineppo.config.analysis_schema import AnalysisConfig as AnalysisConfig
+from vineppo.config.credit_schema import CoupledCredit as CoupledCredit
 from vineppo.config.credit_schema import CreditConfig as CreditConfig
 from vineppo.config.credit_schema import GrpoCredit as GrpoCredit
 from vineppo.config.credit_schema import PpoCredit as PpoCredit

@@ -9,9 +9,19 @@ would be shifted by the learner's whitening and counted by its mean.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import exp
+
+from vineppo.types import Credit, Scored
 
 
 def probability_mask(logprobs: Sequence[float], mask_above: float) -> tuple[bool, ...]:
     """[T] whether each token learns."""
     return tuple(exp(logprob) < mask_above for logprob in logprobs)
+
+
+def masked(credit: Credit, scored: Scored, mask_above: float | None) -> Credit:
+    """The credit with its mask; None: without one."""
+    if mask_above is None:
+        return credit
+    return replace(credit, mask=probability_mask(scored.trajectory.logprobs, mask_above))

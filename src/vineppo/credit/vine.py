@@ -13,12 +13,11 @@ batch, not per process; a response cut off by the length limit is kept, with rew
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
-from math import sqrt
+from math import hypot, sqrt
 from statistics import fmean, variance
 
-from vineppo.credit.mask import probability_mask
+from vineppo.credit.mask import masked
 from vineppo.credit.spread import spread
 from vineppo.environment import Environment, State
 from vineppo.rng import derive_seed
@@ -43,6 +42,12 @@ def step_advantages(values: Sequence[float]) -> list[float]:
     return [after - before for before, after in pairwise(values)]
 
 
+def step_errors(errors: Sequence[float | None]) -> list[float] | None:
+    """[N] standard errors of the advantages from those [N + 1] of the values, which are independent; None: unknown."""
+    known = [error for error in errors if error is not None]
+    return [hypot(*pair) for pair in pairwise(known)] if len(known) == len(errors) else None
+
+
 def vine_credit(scored: Scored, measured: Sequence[StateValue]) -> Credit:
     """Advantages from the measured states, in order; states past them take the trajectory's own reward."""
     known = [
@@ -52,8 +57,12 @@ def vine_credit(scored: Scored, measured: Sequence[StateValue]) -> Credit:
         for position in scored.bounds[len(measured) :]
     ]
     values = (*measured, *known)
-    advantages = step_advantages([state.value for state in values])
-    return Credit(advantages=spread(advantages, scored.bounds), values=values)
+    errors = step_errors([state.standard_error for state in values])
+    return Credit(
+        advantages=spread(step_advantages([state.value for state in values]), scored.bounds),
+        standard_errors=None if errors is None else spread(errors, scored.bounds),
+        values=values,
+    )
 
 
 class VineAssigner:
@@ -87,16 +96,13 @@ class VineAssigner:
         )
         by_state = dict(zip(distinct, rollouts, strict=True))
         return [
-            self._masked(
-                vine_credit(scored, [monte_carlo_value(at, by_state[state]) for at, state in own.items()]), scored
+            masked(
+                vine_credit(scored, [monte_carlo_value(at, by_state[state]) for at, state in own.items()]),
+                scored,
+                self._mask_above,
             )
             for scored, own in zip(trajectories, states, strict=True)
         ]
-
-    def _masked(self, credit: Credit, scored: Scored) -> Credit:
-        if self._mask_above is None:
-            return credit
-        return replace(credit, mask=probability_mask(scored.trajectory.logprobs, self._mask_above))
 
     def _states(self, scored: Scored) -> dict[int, State]:
         own = scored.trajectory

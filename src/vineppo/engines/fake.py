@@ -47,10 +47,10 @@ class FakeEngine:
         logprobs: list[float] = []
         while len(tokens) < limit and not (tokens and tokens[-1] in self._end_ids):
             law = list(self._law(request.prefix + tuple(tokens)))
-            if not tokens and request.forbidden_first is not None:
-                law[request.forbidden_first] = 0.0
+            if not tokens:
+                law = [0.0 if token in request.forbidden_first else chance for token, chance in enumerate(law)]
             if not sum(law):
-                raise ValueError("the forbidden token is the only one the law allows here: its probability is 1")
+                raise ValueError("the forbidden tokens are the only ones the law allows here: their probability is 1")
             token = rng.choices(range(len(law)), weights=law)[0]
             tokens.append(token)
             logprobs.append(log(law[token] / sum(law)))

@@ -60,6 +60,7 @@ def explain(
             for part in parts
             for record in part.records[:ON_PAGE]
         )[:ON_PAGE],
+        questions=len(items),
         solutions=sum(len(part.records) for part in parts),
         correct=sum(record["outcome"] == "correct" for part in parts for record in part.records),
         threshold=threshold,

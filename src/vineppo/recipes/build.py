@@ -7,6 +7,7 @@ from functools import partial
 
 from vineppo.config.schema import (
     Config,
+    CoupledCredit,
     EngineConfig,
     GrpoCredit,
     PpoCredit,
@@ -14,6 +15,7 @@ from vineppo.config.schema import (
     SamplingConfig,
     VineCredit,
 )
+from vineppo.credit.coupled_assigner import CoupledAssigner
 from vineppo.credit.gae import GaeAssigner
 from vineppo.credit.group import GroupAssigner, grpo, rloo
 from vineppo.credit.vine import VineAssigner
@@ -68,7 +70,7 @@ def build_engine(policy: Policy, engine: EngineConfig) -> Engine:
         end_ids=policy.end_ids,
         context=policy.context,
         rows=engine.rows,
-        kept_bytes=int(engine.kept_gib * 2**30),
+        memory_bytes=None if engine.memory_gib is None else int(engine.memory_gib * 2**30),
     )
 
 
@@ -81,6 +83,15 @@ def build_assigner(config: Config, environment: Environment, critic: Critic | No
                 rollouts=vine.rollouts,
                 max_states=vine.max_states,
                 mask_above=vine.mask_above,
+                sampling=build_sampling(config.sampling),
+            )
+        case CoupledCredit() as coupled:
+            return CoupledAssigner(
+                environment,
+                rollouts=coupled.rollouts,
+                token_budget=coupled.token_budget,
+                segments=coupled.segments,
+                mask_above=coupled.mask_above,
                 sampling=build_sampling(config.sampling),
             )
         case PpoCredit() as ppo:

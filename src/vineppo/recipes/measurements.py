@@ -7,6 +7,11 @@ from statistics import fmean, pstdev
 from vineppo.metrics import Metrics
 from vineppo.types import Credit, Finish, Outcome, Rollout, Scored
 
+SIGNIFICANT = 2.0
+"""Standard errors."""
+ROUNDING = 1e-9
+"""An advantage this small is 0."""
+
 
 def trajectory_metrics(scored: Sequence[Scored]) -> Metrics:
     """Rewards, outcomes, lengths."""
@@ -32,7 +37,10 @@ def credit_metrics(credits: Sequence[Credit]) -> Metrics:
     """What was measured for credit. A state shared by several trajectories holds the same rollouts: counted once."""
     measured = {id(value.rollouts): value.rollouts for credit in credits for value in credit.values if value.rollouts}
     rollouts: list[Rollout] = [rollout for state in measured.values() for rollout in state]
+    rollouts += [rollout for credit in credits for rollout in credit.pilot]
     metrics: Metrics = {"credit/advantage_std": pstdev(a for credit in credits for a in credit.advantages)}
+    if (significant := _significant(credits)) is not None:
+        metrics["credit/significant"] = significant
     if masks := [credit.mask for credit in credits if credit.mask is not None]:
         metrics["credit/tokens_learning"] = fmean(learns for mask in masks for learns in mask)
     if rollouts:
@@ -43,3 +51,14 @@ def credit_metrics(credits: Sequence[Credit]) -> Metrics:
             "tokens/rollouts": float(sum(len(r.completion.token_ids) for r in rollouts)),
         }
     return metrics
+
+
+def _significant(credits: Sequence[Credit]) -> float | None:
+    """Share of the steps between measured states; None where no method says how sure it is."""
+    steps = [
+        abs(credit.advantages[state.position]) > SIGNIFICANT * credit.standard_errors[state.position] + ROUNDING
+        for credit in credits
+        if credit.standard_errors is not None
+        for state in credit.values[:-1]
+    ]
+    return fmean(steps) if steps else None

@@ -40,7 +40,10 @@ def trajectory_record(scored: Scored, credit: Credit, token_texts: TokenTexts) -
                 "position": start,
                 "tokens": stop - start,
                 "advantage": fmean(credit.advantages[start:stop]),
-                "advantage_interval": _advantage_interval(by_position.get(start), by_position.get(stop)),
+                "advantage_error": _advantage_error(credit, start),
+                "advantage_interval": _advantage_interval(
+                    by_position.get(start), by_position.get(stop), _advantage_error(credit, start)
+                ),
                 **_state_record(by_position.get(start), pieces[:start]),
             }
             for start, stop in pairwise(scored.bounds)
@@ -48,8 +51,14 @@ def trajectory_record(scored: Scored, credit: Credit, token_texts: TokenTexts) -
     }
 
 
-def _advantage_interval(before: StateValue | None, after: StateValue | None) -> Interval | None:
-    return None if before is None or after is None else advantage_interval(before, after, None)
+def _advantage_error(credit: Credit, start: int) -> float | None:
+    return None if credit.standard_errors is None else credit.standard_errors[start]
+
+
+def _advantage_interval(
+    before: StateValue | None, after: StateValue | None, standard_error: float | None
+) -> Interval | None:
+    return None if before is None or after is None else advantage_interval(before, after, standard_error)
 
 
 def _state_record(value: StateValue | None, before: Sequence[str]) -> dict[str, Any]:

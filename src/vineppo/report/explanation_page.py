@@ -24,8 +24,9 @@ class Explanation:
     provenance: Mapping[str, str]
     trajectories: tuple[LoggedTrajectory, ...]
     """To be shown, those of one question together; at least one."""
+    questions: int
     solutions: int
-    """All that were measured."""
+    """All that were measured, as are the questions."""
     correct: int
     threshold: float
     """A step whose value after exceeds it is labelled true."""
@@ -75,7 +76,6 @@ def make_explanation_page(explanation: Explanation) -> ExplanationPage:
     name = str(settings.get("name", ""))
     method, sentence = METHODS.get(name, (name, ""))
     task = explanation.config.get("task")
-    questions = len({trajectory.question for trajectory in explanation.trajectories})
     tokens = sum(explanation.tokens.values())
     seconds = with_rest(explanation.seconds, explanation.total_seconds)
     shown = len(explanation.trajectories)
@@ -85,7 +85,7 @@ def make_explanation_page(explanation: Explanation) -> ExplanationPage:
         sentence=sentence.format(rollouts=settings.get("rollouts", "K")),
         policy=visible(explanation.policy),
         task=str(task.get("name", "")) if isinstance(task, Mapping) else "",
-        counts=f"{plural(questions, 'question')}, {plural(explanation.solutions, 'solution')}{more}",
+        counts=f"{plural(explanation.questions, 'question')}, {plural(explanation.solutions, 'solution')}{more}",
         correct=f"{explanation.correct} of {explanation.solutions}",
         tokens=quantity(tokens, "count"),
         time=duration(explanation.total_seconds),

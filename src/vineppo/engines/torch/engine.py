@@ -1,39 +1,58 @@
 """The embedded engine: any Hugging Face decoder-only model, on the CPU or one GPU, in this process.
 
-Three ideas. (1) A *trunk* is prefilled or decoded once; all rollouts from its prefixes branch off its keys and values.
-(2) Rows that decode side by side share one preallocated cache; finished rows leave it. (3) A continuation's random
-numbers depend on its seed alone, so the batch around it does not matter.
+Four ideas. (1) A *trunk* is prefilled or decoded once; all rollouts from its prefixes branch off its keys and values,
+which are held once. (2) The rows that decode side by side meet their trunk in one matrix product (`attention`).
+(3) Rows that finish leave at once for rows that wait (`decode`, `schedule`). (4) A continuation's random numbers depend
+on its seed alone, so the batch around it does not matter.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from vineppo.engines.torch.cache import TokenIds, Trunks, check_cacheable, maximal, prefill
-from vineppo.engines.torch.decode import Decoded, Row, decode
+from vineppo.engines.torch.batch import Batch, Decoded
+from vineppo.engines.torch.check import check_branching
+from vineppo.engines.torch.decode import decode
+from vineppo.engines.torch.memory import default_memory, token_bytes
+from vineppo.engines.torch.schedule import Budget, Row, in_order
+from vineppo.engines.torch.trunks import Trunks, find_trunks
 from vineppo.errors import UserError
 from vineppo.rng import derive_seed
 from vineppo.seams import Progress
 from vineppo.types import Completion, Request, Sampling
 
+KEPT_SHARE = 0.5
+"""Of the memory, for trajectories whose rollouts will follow. What they do not take is free for decoding."""
+
 
 class TorchEngine:
-    """Samples from a model that it may share with the learner.
-
-    rows: sequences decoded side by side. kept_bytes: keys and values of trajectories held for their rollouts.
-    """
+    """Samples from a model that it may share with the learner."""
 
     def __init__(
-        self, model: PreTrainedModel, *, end_ids: Sequence[int], context: int, rows: int = 256, kept_bytes: int = 0
+        self,
+        model: PreTrainedModel,
+        *,
+        end_ids: Sequence[int],
+        context: int,
+        rows: int = 1024,
+        memory_bytes: int | None = None,
     ):
-        check_cacheable(model)
+        """end_ids: tokens that end a response. context: the most tokens, prompt and response together.
+
+        rows: the most sequences decoded side by side. memory_bytes: for keys and values; None takes a share of what is
+        free on the model's device. Raises UserError for an architecture that cannot branch.
+        """
+        check_branching(model)
         self._model = model
         self._end_ids = list(end_ids)
         self._context = context
         self._rows = rows
-        self._kept = Trunks(max_bytes=kept_bytes)
+        memory = default_memory(model.device) if memory_bytes is None else memory_bytes
+        self._tokens = memory // token_bytes(model)
+        self._kept = Trunks(max_tokens=int(KEPT_SHARE * self._tokens))
         self._policy_version = 0
 
     @property
@@ -55,57 +74,42 @@ class TorchEngine:
         self, requests: Sequence[Request], sampling: Sampling, *, progress: Progress | None = None
     ) -> list[tuple[Completion, ...]]:
         """Sample all requests. Raises UserError for a prefix that leaves no room in the model's context."""
-        work = [(index, draw) for index, request in enumerate(requests) for draw in range(request.count)]
-        limits = [self._limit(request, sampling) for request in requests]
-        # Long prefixes together: little padding, and neighbours share their trunk.
-        work.sort(key=lambda item: (-len(requests[item[0]].prefix), requests[item[0]].prefix, item))
-        done: dict[tuple[int, int], Completion] = {}
-        for start in range(0, len(work), self._rows):
-            batch = work[start : start + self._rows]
-            for item, decoded in zip(batch, self._decode(batch, requests, limits, sampling), strict=True):
-                done[item] = self._completion(decoded)
+        waiting = in_order(self._rows_of(requests, sampling))
+        total = len(waiting)
+        done: list[dict[int, Completion]] = [{} for _ in requests]
+        finished = 0
+
+        def on_finish(row: Row, decoded: Decoded, keys_values: Callable[[], Float[Tensor, "S H T D"]]) -> None:
+            nonlocal finished
+            finished += 1
+            done[row.request][row.draw] = self._completion(decoded)
+            if row.keep:
+                self._kept.add(row.prefix + decoded.token_ids[:-1], keys_values)
             if progress is not None:
-                progress(len(done), len(work))
-        return [tuple(done[index, draw] for draw in range(request.count)) for index, request in enumerate(requests)]
+                progress(finished, total)
 
-    def _decode(
-        self,
-        batch: Sequence[tuple[int, int]],
-        requests: Sequence[Request],
-        limits: Sequence[int],
-        sampling: Sampling,
-    ) -> list[Decoded]:
-        trunks = self._trunks([requests[index].prefix for index, _ in batch])
-        rows = [
+        batch = Batch(self._model, sampling, self._end_ids, on_finish)
+        budget = Budget(rows=self._rows, tokens=self._tokens - self._kept.tokens)
+        decode(self._model, batch, waiting, budget)
+        return [tuple(draws[draw] for draw in range(len(draws))) for draws in done]
+
+    def _rows_of(self, requests: Sequence[Request], sampling: Sampling) -> list[Row]:
+        limits = [self._limit(request, sampling) for request in requests]
+        trunks = find_trunks([request.prefix for request in requests], self._kept)
+        return [
             Row(
-                prefix=requests[index].prefix,
-                trunk=trunk,
-                seed=derive_seed(requests[index].seed, draw),
-                limit=limits[index],
-                forbidden=requests[index].forbidden_first,
+                request=index,
+                draw=draw,
+                prefix=request.prefix,
+                trunk=trunks[request.prefix],
+                seed=derive_seed(request.seed, draw),
+                limit=limit,
+                forbidden_first=request.forbidden_first,
+                keep=request.branches,
             )
-            for (index, draw), trunk in zip(batch, trunks, strict=True)
+            for index, (request, limit) in enumerate(zip(requests, limits, strict=True))
+            for draw in range(request.count)
         ]
-        branches = [requests[index].branches for index, _ in batch]
-
-        def keep(row: int, tokens: TokenIds, keys_values: Tensor) -> None:
-            if branches[row]:
-                self._kept.add(tokens, keys_values)
-
-        return decode(
-            self._model, rows, sampling=sampling, end_ids=self._end_ids, on_finish=keep if any(branches) else None
-        )
-
-    def _trunks(self, prefixes: Sequence[TokenIds]) -> list[Tensor]:
-        """Keys and values of all but the last token of each prefix: from a kept trajectory, else prefilled once."""
-        kept = {prefix: self._kept.covering(prefix[:-1]) for prefix in prefixes}
-        missing = maximal([prefix for prefix, trunk in kept.items() if trunk is None])
-        fresh = Trunks()
-        if missing:
-            for tokens, keys_values in zip(missing, prefill(self._model, missing), strict=True):
-                fresh.add(tokens, keys_values)
-        trunks = {prefix: fresh.covering(prefix[:-1]) if trunk is None else trunk for prefix, trunk in kept.items()}
-        return [_present(trunks[prefix]) for prefix in prefixes]
 
     def _limit(self, request: Request, sampling: Sampling) -> int:
         """New tokens for a request: what it asks for, within the model's context."""
@@ -127,8 +131,3 @@ class TorchEngine:
             finish=decoded.finish,
             policy_version=self._policy_version,
         )
-
-
-def _present(trunk: Tensor | None) -> Tensor:
-    assert trunk is not None, "every prefix is covered: what was missing has just been prefilled"
-    return trunk

@@ -1,5 +1,7 @@
 """The sampling law: which token comes next, and with which probability. Pure functions of logits."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -9,28 +11,30 @@ from vineppo.types import Sampling
 
 
 def sampling_logprobs(
-    logits: Float[Tensor, "B V"], sampling: Sampling, forbidden: Int[Tensor, " B"] | None = None
+    logits: Float[Tensor, "B V"], sampling: Sampling, forbidden: Int[Tensor, "F 2"] | None = None
 ) -> Float[Tensor, "B V"]:
     """Normalised log-probs after temperature, top-k and top-p (in this order); -inf where a token cannot come.
 
-    `forbidden` removes one token a row (-1: none) from that law and renormalises the rest, so it is the law given that
-    the forbidden token does not come. Temperature 0 puts all mass on the likeliest token.
-    Raises ValueError where the forbidden token was the only one possible.
+    `forbidden` holds (row, token) pairs to remove from that law; the rest is renormalised, so it is the law given that
+    no forbidden token comes. Temperature 0 puts all mass on the likeliest token.
+
+    Where top-k and top-p leave forbidden tokens only, the likeliest other one comes. A caller that knows the law asks
+    for this only by rounding: a sum that reached top_p here fell just short of it when the trajectory was sampled.
     """
     logits = logits.float()
     if sampling.temperature == 0:
-        logits = _without(logits, forbidden)
-        best = torch.full_like(logits, -torch.inf).scatter(-1, logits.argmax(-1, keepdim=True), 0.0)
-        return best
+        return _likeliest(_without(logits, forbidden))
+    whole = logits
     logits = logits / sampling.temperature
     if 0 < sampling.top_k < logits.shape[-1]:
         smallest_kept = logits.topk(sampling.top_k).values[:, -1:]
         logits = logits.masked_fill(logits < smallest_kept, -torch.inf)
     if sampling.top_p < 1:
         logits = _nucleus(logits, sampling.top_p)
-    logits = _without(logits, forbidden)
-    if forbidden is not None and bool((logits.amax(-1) == -torch.inf).any()):
-        raise ValueError("the forbidden token is the only one the sampling law allows here: its probability is 1")
+    if forbidden is not None:
+        logits = _without(logits, forbidden)
+        emptied = logits.amax(-1, keepdim=True) == -torch.inf
+        logits = torch.where(emptied, _likeliest(_without(whole, forbidden)), logits)
     return logits.log_softmax(-1)
 
 
@@ -43,11 +47,15 @@ def _nucleus(logits: Float[Tensor, "B V"], top_p: float) -> Float[Tensor, "B V"]
     return logits.masked_fill(dropped, -torch.inf)
 
 
-def _without(logits: Float[Tensor, "B V"], forbidden: Int[Tensor, " B"] | None) -> Float[Tensor, "B V"]:
+def _without(logits: Float[Tensor, "B V"], forbidden: Int[Tensor, "F 2"] | None) -> Float[Tensor, "B V"]:
     if forbidden is None:
         return logits
-    rows = (forbidden >= 0).nonzero().squeeze(-1)
-    return logits.index_put((rows, forbidden[rows]), logits.new_tensor(-torch.inf))
+    return logits.index_put((forbidden[:, 0], forbidden[:, 1]), logits.new_tensor(-torch.inf))
+
+
+def _likeliest(logits: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
+    """All mass on one token."""
+    return torch.full_like(logits, -torch.inf).scatter(-1, logits.argmax(-1, keepdim=True), 0.0)
 
 
 def draw(logprobs: Float[Tensor, "B V"], uniforms: Float[Tensor, " B"]) -> Int[Tensor, " B"]:
@@ -55,6 +63,48 @@ def draw(logprobs: Float[Tensor, "B V"], uniforms: Float[Tensor, " B"]) -> Int[T
     cumulative = logprobs.double().exp().cumsum(-1)
     tokens = torch.searchsorted(cumulative, uniforms.double()[:, None] * cumulative[:, -1:], right=True)
     return tokens.squeeze(-1)
+
+
+CHUNK = 2**25
+"""Most entries of the law computed at once: with a large vocabulary, its copies in float64 would dwarf the model."""
+
+
+def draw_tokens(
+    logits: Float[Tensor, "N V"],
+    sampling: Sampling,
+    *,
+    seeds: np.ndarray,
+    positions: np.ndarray,
+    of: np.ndarray | None = None,
+    forbidden: Sequence[tuple[int, ...]] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One token for each of B draws, and its log-prob under the sampling law.
+
+    seeds, positions: [B] decide the draws. of: [B] the row of `logits` each draw is from; None: row by row.
+    forbidden: [B] tokens that each draw must not take.
+    """
+    device = logits.device
+    rows = np.arange(len(seeds)) if of is None else of
+    uniforms = counter_uniforms(seeds, positions)
+    tokens, logprobs = np.empty(len(seeds), dtype=np.int64), np.empty(len(seeds))
+    several = max(1, CHUNK // logits.shape[-1])
+    for start in range(0, len(seeds), several):
+        part = slice(start, start + several)
+        law = sampling_logprobs(
+            logits[part] if of is None else logits[torch.from_numpy(rows[part]).to(device)],
+            sampling,
+            None if forbidden is None else _pairs(forbidden[part], device),
+        )
+        drawn = draw(law, torch.from_numpy(uniforms[part]).to(device))
+        tokens[part] = drawn.cpu().numpy()
+        logprobs[part] = law.gather(-1, drawn[:, None]).squeeze(-1).cpu().numpy()
+    return tokens, logprobs
+
+
+def _pairs(forbidden: Sequence[tuple[int, ...]], device: torch.device) -> Int[Tensor, "F 2"] | None:
+    """(row, token) for each forbidden token."""
+    pairs = [(row, token) for row, tokens in enumerate(forbidden) for token in tokens]
+    return torch.tensor(pairs, device=device) if pairs else None
 
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)

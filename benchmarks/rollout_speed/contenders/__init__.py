@@ -1,0 +1,1 @@
+"""Whatever can sample the workload, one file each. All take and give the same, so that none is favoured."""

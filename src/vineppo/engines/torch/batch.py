@@ -1,0 +1,181 @@
+"""Rows that decode side by side, each a branch of a trunk."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from vineppo.engines.torch.attention import Branching, branching_in
+from vineppo.engines.torch.branches import BranchCache
+from vineppo.engines.torch.forest import Forest, replanted
+from vineppo.engines.torch.law import draw_tokens
+from vineppo.engines.torch.schedule import Row
+from vineppo.engines.torch.trunks import TokenIds, present
+from vineppo.types import Finish, Sampling
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decoded:
+    """What became of a row."""
+
+    token_ids: TokenIds
+    logprobs: tuple[float, ...]
+    finish: Finish
+
+
+OnFinish = Callable[[Row, Decoded, Callable[[], Float[Tensor, "S H T D"]]], None]
+"""Called with a finished row, its tokens, and a function that copies the keys and values of all tokens but the last."""
+
+
+class Batch:
+    """The rows, what they have written, and the keys and values they need for more.
+
+    All rows end at the same column. Row b's tokens stand in the columns first[b].. of `tokens`; the last of them is fed
+    next, and its keys and values go to the same column of the branches.
+    """
+
+    def __init__(self, model: PreTrainedModel, sampling: Sampling, end_ids: Sequence[int], on_finish: OnFinish):
+        self._model, self._sampling, self._end_ids, self._on_finish = model, sampling, list(end_ids), on_finish
+        self.rows: list[Row] = []
+        """The oldest first."""
+        self._over = np.zeros(0, dtype=bool)
+        self._first = np.zeros(0, dtype=np.int64)
+        self._tokens = np.zeros((0, 0), dtype=np.int64)
+        self._logprobs = np.zeros((0, 0))
+        self._forest: Forest | None = None
+        self._branches: BranchCache | None = None
+
+    @property
+    def going(self) -> list[Row]:
+        """The rows that still decode, the oldest first."""
+        return [row for row, over in zip(self.rows, self._over, strict=True) if not over]
+
+    @property
+    def share_going(self) -> float:
+        """How much of the work is not wasted on rows that are over; 0 for an empty batch."""
+        return 1 - float(self._over.mean()) if self.rows else 0.0
+
+    @property
+    def columns(self) -> int:
+        """Columns of the branches that are still needed."""
+        going = self._first[~self._over]
+        return self._written - int(going.min()) if len(going) else 0
+
+    @property
+    def is_full(self) -> bool:
+        """No further token fits."""
+        return self._branches is not None and self._branches.is_full
+
+    @property
+    def _written(self) -> int:
+        return 0 if self._branches is None else self._branches.columns
+
+    def lay_out(self, newcomers: Sequence[Row], *, room: int) -> None:
+        """Drop what is over, let newcomers in, draw their first tokens, and have `room` free columns."""
+        going, columns = np.flatnonzero(~self._over), self.columns
+        skip = self._written - columns
+        self.rows = [*self.going, *newcomers]
+        self._over = np.zeros(len(self.rows), dtype=bool)
+        if not self.rows:
+            self._branches = self._forest = None
+            return
+        self._first = np.concatenate([self._first[going] - skip, np.full(len(newcomers), columns)])
+        self._starts = np.array([len(row.prefix) for row in self.rows])
+        self._limits = np.array([row.limit for row in self.rows])
+        self._seeds = np.array([row.seed for row in self.rows], dtype=np.uint64)
+        self._forest = forest = replanted(self._forest, [row.trunk for row in self.rows])
+        self._layout = forest.layout([row.trunk for row in self.rows], self._starts)
+
+        branches = BranchCache.empty(forest.planes) if self._branches is None else self._branches
+        self._branches = branches.relaid(going, skip=skip, newcomers=len(newcomers), room=room)
+        shape = (len(self.rows), columns + room + 1)
+        self._tokens = _enlarged(self._tokens[going, skip:], shape)
+        self._logprobs = _enlarged(self._logprobs[going, skip:], shape)
+        if newcomers:
+            self._begin(newcomers, forest)
+
+    def give_back(self, count: int) -> list[Row]:
+        """Stop the youngest `count` rows. Drawn again, they become what they would have become."""
+        going = np.flatnonzero(~self._over)
+        youngest = going[len(going) - count :]
+        self._over[youngest] = True
+        return [self.rows[i] for i in youngest]
+
+    def step(self) -> None:
+        """One token for every row."""
+        assert self._branches is not None, "lay_out made them"
+        column = self._written
+        # Rows that are over stay for a while; their positions must not run past the model's context.
+        fed = np.minimum(column - self._first, self._limits - 1)
+        branching = self._layout.branching(positions=self._starts + fed, first=self._first, column=column)
+        logits = self._next_logits(self._tokens[:, column], self._branches, branching)
+        tokens, logprobs = draw_tokens(logits, self._sampling, seeds=self._seeds, positions=fed + 1)
+        self._write(slice(None), column + 1, tokens, logprobs)
+
+    def _begin(self, newcomers: Sequence[Row], forest: Forest) -> None:
+        """Draw the newcomers' first tokens: one forward row for each state, however many rows leave it.
+
+        The state's last token is in the trunk already; it is fed again for its logits, as a branch of one token.
+        """
+        states = {(row.trunk, len(row.prefix)): row for row in newcomers}
+        place = {state: i for i, state in enumerate(states)}
+        last = np.array([length - 1 for _, length in states])
+        layout = forest.layout([trunk for trunk, _ in states], last)
+        logits = self._next_logits(
+            np.array([row.prefix[-1] for row in states.values()]),
+            BranchCache.empty(forest.planes).relaid(np.zeros(0, np.int64), newcomers=len(states), room=1),
+            layout.branching(positions=last, first=np.zeros_like(last), column=0),
+        )
+        new = slice(len(self.rows) - len(newcomers), None)
+        tokens, logprobs = draw_tokens(
+            logits,
+            self._sampling,
+            seeds=self._seeds[new],
+            positions=np.zeros(len(newcomers), dtype=np.int64),
+            of=np.array([place[row.trunk, len(row.prefix)] for row in newcomers]),
+            forbidden=[row.forbidden_first for row in newcomers],
+        )
+        self._write(new, self._written, tokens, logprobs)
+
+    def _next_logits(self, tokens: np.ndarray, branches: BranchCache, branching: Branching) -> Float[Tensor, "B V"]:
+        with branching_in(self._model):
+            return self._model(
+                input_ids=torch.from_numpy(tokens).to(self._model.device)[:, None],
+                position_ids=branching.positions[:, None],
+                past_key_values=branches,
+                use_cache=True,
+                branching=branching,
+            ).logits[:, -1]
+
+    def _write(self, rows: slice, column: int, tokens: np.ndarray, logprobs: np.ndarray) -> None:
+        """Take down the tokens drawn and report the rows that end with them."""
+        self._tokens[rows, column], self._logprobs[rows, column] = tokens, logprobs
+        ended = np.isin(self._tokens[:, column], self._end_ids)
+        for i in np.flatnonzero(~self._over & (ended | (column + 1 - self._first >= self._limits))):
+            self._over[i] = True
+            own = slice(int(self._first[i]), column + 1)
+            decoded = Decoded(
+                token_ids=tuple(self._tokens[i, own].tolist()),
+                logprobs=tuple(self._logprobs[i, own].tolist()),
+                finish=Finish.TERMINATED if ended[i] else Finish.TRUNCATED,
+            )
+            self._on_finish(self.rows[i], decoded, partial(self._keys_values, int(i), own))
+
+    def _keys_values(self, row: int, own: slice) -> Float[Tensor, "S H T D"]:
+        """Of the row's whole sequence but its last token, which was never fed."""
+        assert self._branches is not None, "lay_out made them"
+        trunk = present(self.rows[row].trunk)[:, :, : self._starts[row]]
+        return torch.cat([trunk, self._branches.planes[:, row, :, own.start : own.stop - 1]], dim=2)
+
+
+def _enlarged(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The array in the corner of zeros, cut to the shape where it is wider."""
+    enlarged = np.zeros(shape, dtype=array.dtype)
+    width = min(array.shape[1], shape[1])
+    enlarged[: array.shape[0], :width] = array[:, :width]
+    return enlarged

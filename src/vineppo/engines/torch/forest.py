@@ -1,0 +1,76 @@
+"""The trunks of the rows that decode side by side, laid out for one matrix product."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vineppo.engines.torch.attention import Branching
+from vineppo.engines.torch.trunks import Trunk, present
+
+
+class Forest:
+    """G trunks side by side, at least one. Every one has its keys and values."""
+
+    def __init__(self, trunks: Sequence[Trunk]):
+        self.trunks = list(trunks)
+        self.planes = _side_by_side([present(trunk) for trunk in self.trunks])
+
+    def layout(self, row_trunks: Sequence[Trunk], starts: np.ndarray) -> "Layout":
+        """Row b of B leaves row_trunks[b] after its first starts[b] tokens."""
+        place = {trunk: group for group, trunk in enumerate(self.trunks)}
+        slots, places = _slots(np.array([place[trunk] for trunk in row_trunks]), len(self.trunks))
+        hidden = np.arange(self.planes.shape[3]) >= starts[slots][:, None, :, None, None]
+        bias = np.where(hidden, -np.inf, 0.0).astype(np.float32)
+        device = self.planes.device
+        return Layout(self.planes, *(torch.from_numpy(array).to(device) for array in (slots, places, bias)))
+
+
+class Layout:
+    """Where rows leave their trunks: all of a `Branching` that stays the same from step to step."""
+
+    def __init__(self, planes: Float[Tensor, "S G H T D"], slots: Tensor, places: Tensor, trunk_bias: Tensor):
+        self._planes, self._slots, self._places, self._trunk_bias = planes, slots, places, trunk_bias
+
+    def branching(self, *, positions: np.ndarray, first: np.ndarray, column: int) -> Branching:
+        """For one step: [B] positions of the tokens fed, [B] first columns of the branches, and where they go."""
+        device = self._planes.device
+        return Branching(
+            trunks=self._planes,
+            slots=self._slots,
+            places=self._places,
+            trunk_bias=self._trunk_bias,
+            positions=torch.from_numpy(positions).to(device),
+            first=torch.from_numpy(first).to(device),
+            column=column,
+        )
+
+
+def replanted(forest: Forest | None, row_trunks: Iterable[Trunk]) -> Forest:
+    """The forest of these rows: the given one where its trunks are the same."""
+    trunks = list(dict.fromkeys(row_trunks))
+    return forest if forest is not None and forest.trunks == trunks else Forest(trunks)
+
+
+def _side_by_side(trunks: Sequence[Float[Tensor, "S H _ D"]]) -> Float[Tensor, "S G H T D"]:
+    """Copies, right-padded to the longest."""
+    planes, heads, _, size = trunks[0].shape
+    together = trunks[0].new_zeros(planes, len(trunks), heads, max(t.shape[2] for t in trunks), size)
+    for group, trunk in enumerate(trunks):
+        together[:, group, :, : trunk.shape[2]] = trunk
+    return together
+
+
+def _slots(groups: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """From the [B] trunks of the rows: the [G, R] rows of each trunk (row 0 where it has fewer than R), and the [B]
+    places of the rows in that table, flattened."""
+    sizes = np.bincount(groups, minlength=count)
+    order = np.argsort(groups, kind="stable")
+    within = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    slots = np.zeros((count, sizes.max()), dtype=np.int64)
+    slots[groups[order], within] = order
+    places = np.empty(len(groups), dtype=np.int64)
+    places[order] = groups[order] * slots.shape[1] + within
+    return slots, places

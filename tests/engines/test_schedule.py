@@ -1,0 +1,92 @@
+"""Which rows decode when: order, budget, and what a too small budget gives back."""
+
+from collections import deque
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vineppo.engines.torch.forest import _slots
+from vineppo.engines.torch.schedule import Budget, Row, in_order
+from vineppo.engines.torch.trunks import Trunk, Trunks, find_trunks, maximal
+
+
+def row(trunk: Trunk, cut: int, *, limit: int = 100, draw: int = 0) -> Row:
+    return Row(
+        request=cut,
+        draw=draw,
+        prefix=trunk.tokens[:cut],
+        trunk=trunk,
+        seed=0,
+        limit=limit,
+        forbidden_first=(),
+        keep=False,
+    )
+
+
+def test_a_rollout_is_expected_to_be_as_long_as_the_rest_of_its_trajectory():
+    trunk = Trunk((1, 2, 3, 4, 5))
+    assert row(trunk, 2).expected == 4  # three kept tokens follow, and the last one, which is never kept
+    assert row(trunk, 2, limit=3).expected == 3
+    assert row(trunk, 5).expected == 100, "a trunk that ends here says nothing"
+
+
+def test_long_work_first_and_trunk_after_trunk():
+    short, long = Trunk((1, 2, 3)), Trunk((4, 5, 6, 7, 8))
+    rows = [row(short, 1), row(long, 4), row(short, 2), row(long, 1)]
+    assert [(r.trunk, len(r.prefix)) for r in in_order(rows)] == [(long, 1), (long, 4), (short, 1), (short, 2)]
+
+
+def test_the_budget_counts_padded_trunks_and_branches():
+    trunks = [Trunk(tuple(range(10 * i, 10 * i + 10))) for i in range(3)]
+    waiting = deque(row(trunk, 5) for trunk in trunks for _ in range(4))  # 6 tokens expected each
+    taken = Budget(rows=100, tokens=10 + 4 * 6 + 5).take(waiting, [], 0)
+    assert len(taken) == 4, "the second trunk needs 10 more, and there are 5"
+    assert len(waiting) == 8
+    assert len(Budget(rows=3, tokens=10**6).take(waiting, taken[:1], 0)) == 2, "three rows side by side, one is there"
+    assert len(Budget(rows=100, tokens=1).take(waiting, [], 0)) == 1, "one row may always decode"
+
+
+def test_outgrown_rows_are_given_back():
+    trunk = Trunk(tuple(range(10)))
+    rows = [row(trunk, 5) for _ in range(4)]
+    assert Budget(rows=9, tokens=10 + 4 * 16).fitting(rows, 16) == 4
+    assert Budget(rows=9, tokens=10 + 4 * 16 - 1).fitting(rows, 16) == 3
+    assert Budget(rows=9, tokens=0).fitting(rows, 16) == 1
+
+
+prefixes = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=5).map(tuple), min_size=1, max_size=12)
+
+
+@given(prefixes)
+def test_every_prefix_finds_a_trunk_that_continues_it(some: list[tuple[int, ...]]):
+    found = find_trunks(some, Trunks(max_tokens=0))
+    assert all(trunk.tokens[: len(prefix)] == prefix for prefix, trunk in found.items())
+    assert {trunk.tokens for trunk in found.values()} == set(maximal(some))
+
+
+def test_kept_trajectories_are_found_and_have_a_limit():
+    kept = Trunks(max_tokens=7)
+    copies: list[str] = []
+
+    def copy(name: str):
+        copies.append(name)
+        return pytest.importorskip("torch").zeros(2, 1, 1, 1)
+
+    kept.add((1, 2, 3), lambda: copy("first"))
+    kept.add((1, 2, 3), lambda: copy("again"))
+    kept.add((4,) * 5, lambda: copy("too much"))
+    kept.add((1, 3, 3, 3), lambda: copy("second"))
+    assert copies == ["first", "second"]
+    assert kept.covering((1, 2)) is kept.covering((1, 2, 3))
+    assert kept.covering((1, 2, 4)) is None
+    assert kept.covering((4,)) is None
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=20))
+def test_slots_and_places_are_inverse(groups: list[int]):
+    slots, places = _slots(np.array(groups), 4)
+    assert [int(slots.flatten()[place]) for place in places] == list(range(len(groups)))
+    assert [int(place) // slots.shape[1] for place in places] == groups
+    assert slots.shape == (4, max(groups.count(g) for g in range(4)))
