@@ -32,14 +32,9 @@ policy: .venv/installed  ## rebuild the bundled starting policy (about 8 minutes
 RUN := build/instruments/ppo
 CAREFUL := analysis.questions=128 analysis.draws=64
 
-instruments: .venv/installed  ## the report card of docs/instruments.md and its figures (about 20 minutes on 2 cores)
+instruments: .venv/installed  ## the report card of docs/instruments.md and its figures (about 15 minutes on 2 cores)
 	$(BIN)/vineppo train configs/arithmetic.yaml credit=ppo checkpoint.keep_every=10 run.dir=$(RUN) --resume
 	$(BIN)/vineppo analyze $(RUN) --checkpoint 10 $(CAREFUL)
-	$(BIN)/vineppo analyze $(RUN) --checkpoint 70 $(CAREFUL)
-	$(BIN)/vineppo train configs/arithmetic.yaml credit=ppo policy.path=$(RUN)/checkpoints/000010/policy training.seed=7 \
-	  credit.critic_warmup_iterations=300 training.iterations=300 evaluation.every=0 evaluation.questions=20 \
-	  run.trajectories_logged=0 run.dir=build/instruments/critic --resume
-	$(BIN)/vineppo analyze build/instruments/critic $(CAREFUL) --source critic --truth $(RUN)/analysis/truth.sqlite3
 	cp $(RUN)/analysis/000010/figures/*.svg docs/figures
 
 clean:

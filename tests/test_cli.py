@@ -142,7 +142,7 @@ def test_keys_are_listed_one_a_line(capsys):
     assert main(["config", "--keys"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["key", "where", "name", "is", "type", "default", "meaning"]
-    [rollouts] = [line for line in lines if line.startswith("credit.rollouts ")]
+    rollouts, _ = [line for line in lines if line.startswith("credit.rollouts ")]
     assert " ".join(rollouts.split()) == "credit.rollouts vine a whole number >= 1 9 K, rollouts per distinct state."
 
 
@@ -177,7 +177,7 @@ def test_version_is_that_of_the_package(capsys):
 
 def test_wrong_input_is_one_line_and_code_2(capsys):
     assert error_of(capsys, "train", "credit=pppo") == (
-        'vineppo: error: credit.name is "pppo", but must be one of vine, ppo, grpo, rloo; did you mean ppo?'
+        'vineppo: error: credit.name is "pppo", but must be one of vine, coupled, ppo, grpo, rloo; did you mean ppo?'
     )
     assert error_of(capsys, "train", "credit=ppo", "rollouts").startswith("vineppo: error: 'rollouts' is no override;")
     assert error_of(capsys, "sft", "batch=0") == "vineppo: error: batch is 0, but must be a whole number >= 1"

@@ -11,7 +11,7 @@ class AnalysisConfig(Strict):
     """The instruments."""
 
     sources: list[str] | None = None
-    """Values to examine: vine:K, critic, group, constant; none: the run's own and the usual ones to compare with."""
+    """Values to examine: vine:K, coupled:K, critic, group, constant; none: the run's own and the usual ones."""
     split: Literal["train", "test"] = "train"
     """Whose questions; credit works on those of train."""
     questions: int = Field(default=64, ge=3)

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vineppo.analysis.sources import MeanReward, Source
-from vineppo.config.schema import Config, CreditConfig, VineCredit
+from vineppo.config.schema import Config, CoupledCredit, CreditConfig, VineCredit
 from vineppo.environment import Environment
 from vineppo.errors import UserError
 from vineppo.learner.critic import Critic
 from vineppo.recipes.build import build_assigner
 from vineppo.seams import CreditAssigner
 
-KINDS = "vine:K (K rollouts per state), critic (a PPO run's value network), group, constant"
+KINDS = "vine:K or coupled:K (K rollouts per state), critic (a PPO run's value network), group, constant"
 USUAL_ROLLOUTS = (1, 3, 9)
 """K in the paper's ablation."""
 NEXT_STATE_ONLY = 2
@@ -48,7 +48,7 @@ def parse_word(text: str) -> Word:
     """One source."""
     kind, _, number = text.partition(":")
     match kind:
-        case "vine" if number.isascii() and number.isdigit() and int(number) > 0:
+        case "vine" | "coupled" if number.isascii() and number.isdigit() and int(number) > 0:
             return Word(kind=kind, rollouts=int(number))
         case "critic" | "group" | "constant" if kind == text:
             return Word(kind=kind)
@@ -60,8 +60,8 @@ def usual_sources(config: Config, *, has_critic: bool) -> list[Word]:
     """The run's own credit, vines with the paper's K, and what needs no values."""
     words = {Word(kind="vine", rollouts=count) for count in USUAL_ROLLOUTS}
     match config.credit:
-        case VineCredit(rollouts=count):
-            words.add(Word(kind="vine", rollouts=count))
+        case VineCredit(rollouts=count) | CoupledCredit(rollouts=count):
+            words.add(Word(kind=config.credit.name, rollouts=count))
         case _ if has_critic:
             words.add(Word(kind="critic"))
         case _:
@@ -86,6 +86,9 @@ def _build(word: Word, config: Config, environment: Environment, critic: Critic 
             whole = assigner(VineCredit(rollouts=count))
             next_only = assigner(VineCredit(rollouts=count, max_states=NEXT_STATE_ONLY))
             return _source(word, f"mean reward of {plural(count)} from the state", whole, next_only)
+        case Word(kind="coupled", rollouts=int(count)):
+            coupled = assigner(CoupledCredit(rollouts=count))
+            return _source(word, f"coupled vines, K = {count}", coupled, coupled)
         case Word(kind="critic"):
             network = assigner(config.credit)
             return _source(word, "the value network of this PPO run", network, network)
