@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/arithmetic.yaml
 
-.PHONY: train test check bench vllm-venv policy instruments clean
+.PHONY: train test check bench vllm-venv policy policy_mixed instruments clean
 
 train: .venv/installed  ## VinePPO on the embedded default; again: continues, or tells that it is done
 	$(BIN)/vineppo train $(CONFIG) --resume
@@ -29,6 +29,10 @@ policy: .venv/installed  ## rebuild the bundled starting policy (about 8 minutes
 	$(BIN)/vineppo sft configs/sft_arithmetic_facts.yaml output=build/policy/facts
 	$(BIN)/vineppo sft configs/sft_arithmetic_habits.yaml policy.path=build/policy/facts output=build/policy/habits
 
+policy_mixed: .venv/installed  ## rebuild the other one, for chains of mixed difficulty (about 15 minutes on 2 cores)
+	rm -rf build/policy_mixed
+	$(BIN)/vineppo sft configs/sft_arithmetic_mixed_facts.yaml output=build/policy_mixed/facts
+	$(BIN)/vineppo sft configs/sft_arithmetic_mixed_habits.yaml policy.path=build/policy_mixed/facts output=build/policy_mixed/habits
 RUN := build/instruments/ppo
 CAREFUL := analysis.questions=128 analysis.draws=64
 

@@ -138,8 +138,14 @@ def test_a_device_that_is_not_there_is_refused(device: str):
 
 
 def test_an_unknown_bundled_policy_is_refused_with_the_name_of_the_known_one():
-    with pytest.raises(UserError, match=r"'bundled:poetry'.*bundled:arithmetic"):
+    with pytest.raises(UserError, match=r"'bundled:poetry'.*bundled:arithmetic and bundled:arithmetic_mixed"):
         load_policy("bundled:poetry")
+
+
+def test_both_bundled_policies_speak_the_same_tokens():
+    one, other = (load_policy(f"bundled:{name}", device="cpu") for name in ("arithmetic", "arithmetic_mixed"))
+    assert one.tokenizer.get_vocab() == other.tokenizer.get_vocab()
+    assert one.model.config.num_hidden_layers == other.model.config.num_hidden_layers
 
 
 @pytest.mark.parametrize("content", ["nothing", "an empty folder", "no weights", "no tokenizer", "broken config"])

@@ -9,7 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from vineppo.config.estimate import estimate, render, render_sft
-from vineppo.config.load import describe_keys, dump_config, load_config
+from vineppo.config.keys import describe_keys
+from vineppo.config.load import dump_config, load_config
 from vineppo.config.schema import Config, SftConfig
 from vineppo.errors import UserError
 

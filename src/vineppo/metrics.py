@@ -4,11 +4,15 @@ Names follow TRL where it has one. One line of metrics.jsonl is one iteration. L
 starting policy. A metric is absent where it was not measured, never a made-up 0.
 """
 
+from collections.abc import Sequence
+from statistics import fmean
+
 Metrics = dict[str, float]
 
 CATALOGUE: dict[str, str] = {
     "iteration": "iterations finished",
-    "updates": "optimizer steps so far",
+    "updates": "optimizer steps so far, those whose result was thrown away (RestEM's later epochs) included",
+    "updates_made": "optimizer steps of this iteration, the skipped ones included",
     "reward": "mean reward of this iteration's trajectories",
     "reward_std": "mean over questions of the reward's standard deviation within the group",
     "frac_reward_zero_std": "share of questions whose trajectories all got the same reward: they teach GRPO nothing",
@@ -27,6 +31,28 @@ CATALOGUE: dict[str, str] = {
     "credit/advantage_std": "standard deviation of the advantages over tokens, before whitening",
     "credit/significant": "share of steps whose advantage is more than two standard errors from 0",
     "credit/tokens_learning": "share of response tokens that credit.mask_above leaves to learn",
+    "curriculum/candidates": "questions tried, to see what they can teach; absent where none were in this iteration",
+    "curriculum/success_0": "share of candidates that no attempt solved",
+    "curriculum/success_0_25": "share solved by more than none and less than a quarter of the attempts",
+    "curriculum/success_25_50": "share solved by a quarter or more and less than half",
+    "curriculum/success_50_75": "share solved by half or more and less than three quarters",
+    "curriculum/success_75_100": "share solved by three quarters or more and less than all",
+    "curriculum/success_100": "share that every attempt solved",
+    "curriculum/teaches_nothing": "share of candidates whose attempts all got the same reward (p is 0 or 1)",
+    "curriculum/learnability": "mean variance p (1 - p) of the candidates chosen, at most 0.25",
+    "curriculum/buffer": "learnable questions in the buffer",
+    "curriculum/from_buffer": "share of this iteration's questions that came from the buffer",
+    "rest_em/kept": "responses finetuned on: accepted, distinct, at most recipe.kept a question",
+    "rest_em/questions_kept": "share of questions with such a response",
+    "dpo/pairs": "pairs of an accepted and a rejected response to one question",
+    "dpo/questions_paired": "share of questions with such a pair",
+    "loss/likelihood": "negative log-likelihood, mean over tokens, over the iteration's updates",
+    "loss/preference": "DPO-Positive's loss, mean over pairs, over the iteration's updates",
+    "rewards/chosen": "mean over pairs of beta times the accepted response's log-ratio to the policy that sampled",
+    "rewards/rejected": "the same for the rejected response",
+    "rewards/margins": "their difference",
+    "rewards/accuracies": "share of pairs whose accepted response gained more",
+    "rewards/penalised": "share of pairs whose accepted response became less probable",
     "loss/policy": "PPO-clip loss, mean over the tokens that learn",
     "kl": "k3 estimate of KL(policy || starting policy), summed over tokens, mean over trajectories",
     "entropy": "mean entropy of the policy at the sampled tokens, nats",
@@ -43,15 +69,22 @@ CATALOGUE: dict[str, str] = {
     "critic/updates_nonfinite": "critic updates of this iteration skipped because the gradient was not finite",
     "tokens/trajectories": "tokens decoded for trajectories in this iteration",
     "tokens/rollouts": "tokens decoded for rollouts in this iteration",
+    "tokens/curriculum": "tokens decoded for attempts that were not trained on; those that were are trajectories",
+    "tokens/validation": "tokens decoded for validation in this iteration",
     "tokens/evaluation": "tokens decoded for evaluation in this iteration",
     "num_tokens": "tokens decoded so far, for anything",
+    "time/curriculum": "seconds trying questions, judging included",
     "time/sample": "seconds sampling trajectories",
     "time/judge": "seconds judging and cutting trajectories",
     "time/credit": "seconds assigning credit, rollouts included",
     "time/update": "seconds updating",
+    "time/validate": "seconds validating, to choose RestEM's epoch",
     "time/evaluate": "seconds evaluating",
     "time/iteration": "seconds for the whole iteration",
     "time/total": "seconds so far, over all resumes",
+    "validation/accuracy": "mean reward on the held-out training questions, of the epoch taken",
+    "validation/best_epoch": "the epoch taken",
+    "validation/epochs": "epochs made before stopping",
     "eval/accuracy": "mean reward on the test questions",
     "eval/standard_error": "of eval/accuracy, over questions",
     "eval/clipped_ratio": "share of evaluation responses cut off by the length limit",
@@ -64,3 +97,9 @@ def check_names(metrics: Metrics) -> Metrics:
     if unknown:
         raise KeyError(f"metrics {unknown} are not in vineppo.metrics.CATALOGUE; add them with their meaning")
     return metrics
+
+
+def mean_metrics(results: Sequence[Metrics]) -> Metrics:
+    """Each metric's mean over the results that have it."""
+    names = dict.fromkeys(name for result in results for name in result)
+    return {name: fmean(r[name] for r in results if name in r) for name in names}

@@ -95,10 +95,11 @@ def resolve_path(path: str) -> str:
     if not path.startswith(BUNDLED):
         return path
     name = path.removeprefix(BUNDLED)
-    folder = resources.files("vineppo") / "assets" / name
-    if not name.isidentifier() or not folder.is_dir():
-        raise UserError(f"policy.path is {path!r}, but only bundled:arithmetic comes with the package")
-    return str(folder)
+    folders = {folder.name: folder for folder in (resources.files("vineppo") / "assets").iterdir()}
+    if name not in folders:
+        known = " and ".join(f"{BUNDLED}{name}" for name in sorted(folders))
+        raise UserError(f"policy.path is {path!r}, but only {known} come with the package")
+    return str(folders[name])
 
 
 def load_policy(path: str, *, device: str = "auto") -> Policy:

@@ -13,6 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from vineppo.metrics import Metrics
 from vineppo.seams import Progress as Report
 
+DECODING = ("curriculum", "sample", "credit", "validate", "evaluate")
+"""Phases in which tokens are decoded."""
+
 
 class Display:
     """One bar for the iterations, one for the phase within; a line for each finished iteration.
@@ -93,7 +96,7 @@ def describe(metrics: Metrics) -> str:
         parts.append(f"kl {metrics['kl']:.3f}")
     if "time/iteration" in metrics:
         tokens = sum(value for name, value in metrics.items() if name.startswith("tokens/"))
-        decoding = sum(metrics.get(f"time/{phase}", 0.0) for phase in ("sample", "credit", "evaluate"))
+        decoding = sum(metrics.get(f"time/{phase}", 0.0) for phase in DECODING)
         parts.append(f"{tokens / max(decoding, 1e-9) / 1000:.1f}k tok/s")
         parts.append(f"{metrics['time/iteration']:.1f}s")
     return "  ".join(parts)

@@ -161,6 +161,55 @@ def test_evaluations_are_at_the_start_every_so_often_and_at_the_end(iterations, 
     assert evaluations(iterations, every) == times
 
 
+# --- curricula and recipes: 8 trajectories of 15 tokens an iteration, 5 iterations ----------------------------------
+
+
+def test_attempts_that_serve_as_trajectories_are_not_counted_twice():
+    cost = estimate(small("curriculum={name: learnability, candidates_per_question: 3, attempts: 6}"))
+    assert (cost.curriculum.sequences, cost.curriculum.times) == (2 * (3 * 6 - 4), 5)
+    assert estimate(small("curriculum={name: learnability, reuse: false}")).curriculum.sequences == 2 * 4 * 8
+    assert cost.tokens - estimate(small()).tokens == 5 * 28 * 15
+
+
+def test_a_buffer_is_filled_every_so_often():
+    cost = estimate(small("curriculum={name: learnability_buffer, candidates: 10, attempts: 6, every: 2}"))
+    assert (cost.curriculum.sequences, cost.curriculum.times, cost.curriculum.tokens) == (60, 3, 900)
+
+
+def test_rest_em_validates_every_epoch_and_needs_no_rollouts():
+    cost = estimate(small("recipe={name: rest_em, epochs: 4, validation_questions: 7}"))
+    assert (cost.validation.sequences, cost.validation.times) == (4 * 7 * 2, 5)
+    assert cost.rollouts.tokens == 0
+    assert cost.updates == 5 * 4 * 2  # 8 responses in minibatches of 4
+    kept = estimate(small("recipe={name: rest_em, epochs: 4, kept: 1}"))
+    assert kept.updates == 5 * 4 * 1
+
+
+def test_dpo_positive_makes_most_pairs_where_half_is_accepted():
+    assert estimate(small("recipe=dpo_positive")).updates == 5 * 3 * 2  # 2 x 2 pairs of each of 2 questions
+    assert estimate(small("recipe={name: dpo_positive, pairs: 1}")).updates == 5 * 3 * 1
+
+
+def test_the_table_shows_attempts_and_validation_where_there_are_any():
+    assert "validation" not in render(estimate(small())).replace("evaluation", "")
+    text = render(estimate(small("recipe=rest_em", "curriculum=learnability")))
+    assert [line.split()[0] for line in text.splitlines()[1:7]] == [
+        "trajectories",
+        "rollouts",
+        "curriculum",
+        "validation",
+        "evaluation",
+        "total",
+    ]
+    assert "Updates and validation: at most, as if every response counted" in text
+    assert "A rollout is assumed" not in text
+
+
+def test_chains_of_mixed_length_are_assumed_to_be_of_the_mean_length():
+    shape = expected_shape(small("task.operations=4", "task.fewest_operations=1", "sampling.max_new_tokens=90"))
+    assert shape.length == 3 * 6 + 3
+
+
 @pytest.mark.parametrize(("answer_prefix", "answer_is_step"), [("####", False), ("", True)])
 def test_the_arithmetic_shape_is_that_of_a_real_demonstration(answer_prefix, answer_is_step):
     chain = Chain(start=7, links=(("+", 9), ("*", 3), ("-", 2)), modulus=50)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from vineppo.config.load import describe_keys, dump_config, load_config
+from vineppo.config.keys import describe_keys
+from vineppo.config.load import dump_config, load_config
 from vineppo.config.schema import (
     ArithmeticTask,
     Config,
@@ -173,6 +174,9 @@ def test_a_misspelt_key_in_the_file_is_refused_even_when_its_section_changes_nam
     assert message.startswith("key credit.rolouts (given 3) is unknown")
 
 
+PLAIN = "policy, sampling, learner, training, evaluation, checkpoint, run"
+"""Sections without variants."""
+
 PRESETS = """
 credit: {name: vine, rollouts: 3}
 variants:
@@ -201,6 +205,32 @@ def test_a_preset_of_the_default_variant_holds_when_the_section_is_not_mentioned
     assert load_config(path, []).credit == VineCredit(rollouts=2)
 
 
+ALSO = """
+training: {iterations: 7, questions: 8}
+variants:
+  credit:
+    ppo: {gae_lambda: 0.9, also: {training: {iterations: 3}, learner: {clip: 0.3}}}
+"""
+
+
+def test_a_preset_may_bring_settings_of_sections_without_variants(write):
+    path = write(ALSO)
+    usual, chosen = load_config(path, []), load_config(path, ["credit=ppo"])
+    assert (usual.training.iterations, usual.learner.clip) == (7, 0.2)
+    assert (chosen.training.iterations, chosen.training.questions, chosen.learner.clip) == (3, 8, 0.3)
+    assert chosen.credit == PpoCredit(gae_lambda=0.9)
+
+
+def test_overrides_win_over_what_a_preset_brings_along(write):
+    assert load_config(write(ALSO), ["training.iterations=4", "credit=ppo"]).training.iterations == 4
+
+
+def test_the_files_own_choice_brings_its_settings_along_too(write):
+    path = write(f"credit: ppo\n{ALSO}")
+    assert load_config(path, []).training.iterations == 3
+    assert load_config(path, ["credit=rloo"]).training.iterations == 7
+
+
 def test_presets_work_for_the_sft_config_too(write):
     path = write("variants: {task: {gsm8k: {path: here}}}")
     assert load_config(path, ["task=gsm8k"], SftConfig).task == Gsm8kTask(path="here")
@@ -211,12 +241,12 @@ def test_presets_work_for_the_sft_config_too(write):
     [
         (
             "variants: {crdit: {}}",
-            "key variants.crdit (given {}) is unknown; allowed here: task, steps, credit, engine, curriculum; "
+            "key variants.crdit (given {}) is unknown; allowed here: recipe, task, steps, credit, engine, curriculum; "
             "did you mean credit?",
         ),
         (
             "variants: {learner: {}}",
-            "key variants.learner (given {}) is unknown; allowed here: task, steps, credit, engine, curriculum",
+            "key variants.learner (given {}) is unknown; allowed here: recipe, task, steps, credit, engine, curriculum",
         ),
         (
             "variants: {credit: {pppo: {}}}",
@@ -225,22 +255,43 @@ def test_presets_work_for_the_sft_config_too(write):
         ),
         (
             "variants: {credit: {grpo: {scales: true}}}",
-            "key variants.credit.grpo.scales (given true) is unknown; allowed here: scale; did you mean scale?",
+            "key variants.credit.grpo.scales (given true) is unknown; allowed here: scale, also; did you mean scale?",
         ),
         (
             "variants: {credit: {vine: {name: vine}}}",
-            'key variants.credit.vine.name (given "vine") is unknown; allowed here: rollouts, max_states, mask_above',
+            'key variants.credit.vine.name (given "vine") is unknown; allowed here: rollouts, max_states, '
+            "mask_above, also",
         ),
         (
             "variants: {credit: {vine: {rollouts: 0}}}",
             "variants.credit.vine.rollouts is 0, but must be a whole number >= 1",
         ),
-        ("variants: {credit: {grpo: 3}}", "variants.credit.grpo is 3, but must be a mapping of any of scale"),
+        ("variants: {credit: {grpo: 3}}", "variants.credit.grpo is 3, but must be a mapping of any of scale, also"),
         (
             "variants: {credit: vine}",
             'variants.credit is "vine", but must be a mapping of any of vine, coupled, ppo, grpo, rloo',
         ),
-        ("variants:", "variants is null, but must be a mapping of any of task, steps, credit, engine, curriculum"),
+        (
+            "variants:",
+            "variants is null, but must be a mapping of any of recipe, task, steps, credit, engine, curriculum",
+        ),
+        (
+            "variants: {credit: {ppo: {also: 3}}}",
+            f"variants.credit.ppo.also is 3, but must be a mapping of any of {PLAIN}",
+        ),
+        (
+            "variants: {credit: {ppo: {also: {task: {}}}}}",
+            f"key variants.credit.ppo.also.task (given {{}}) is unknown; allowed here: {PLAIN}",
+        ),
+        (
+            "variants: {credit: {ppo: {also: {learner: {clipp: 1}}}}}",
+            "key variants.credit.ppo.also.learner.clipp (given 1) is unknown; allowed here: "
+            f"{', '.join(LearnerConfig.model_fields)}; did you mean clip?",
+        ),
+        (
+            "variants: {credit: {ppo: {also: {learner: {clip: 0}}}}}",
+            "variants.credit.ppo.also.learner.clip is 0, but must be a number > 0",
+        ),
     ],
 )
 def test_bad_presets_are_refused_even_when_not_chosen(write, text, message):
@@ -250,7 +301,7 @@ def test_bad_presets_are_refused_even_when_not_chosen(write, text, message):
 # --- complaints --------------------------------------------------------------------------------------------------
 
 SECTIONS = (
-    "task, policy, sampling, steps, credit, engine, learner, training, curriculum, "
+    "recipe, task, policy, sampling, steps, credit, engine, learner, training, curriculum, "
     "evaluation, analysis, checkpoint, run"
 )
 
@@ -276,7 +327,11 @@ SECTIONS = (
             'credit.name is ["ppo"], but must be one of vine, coupled, ppo, grpo, rloo; did you mean ppo?',
         ),
         ("credit=null", "credit is null, but must be a section of settings"),
-        ("curriculum=epoc", 'curriculum.name is "epoc", but must be one of uniform, epoch; did you mean epoch?'),
+        (
+            "curriculum=epoc",
+            'curriculum.name is "epoc", but must be one of uniform, epoch, learnability, learnability_buffer; '
+            "did you mean epoch?",
+        ),
         ("engine=vlm", 'engine.name is "vlm", but must be torch'),
         (
             "learner.schedule=linaer",

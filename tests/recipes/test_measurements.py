@@ -7,8 +7,8 @@ import pytest
 
 from vineppo.config.load import load_config
 from vineppo.metrics import Metrics, check_names
+from vineppo.recipes.algorithm import Experience
 from vineppo.recipes.measurements import credit_metrics, trajectory_metrics
-from vineppo.recipes.policy_iteration import Experience
 from vineppo.recipes.records import trajectory_record, trajectory_records
 from vineppo.recipes.summary import summarise
 from vineppo.types import (
@@ -235,6 +235,7 @@ HISTORY: list[Metrics] = [
 def test_a_summary_by_hand():
     config = load_config(None, ["credit=rloo", "training.seed=3"])
     assert summarise(config, HISTORY) == {
+        "recipe": "policy_iteration",
         "credit": "rloo",
         "task": "arithmetic",
         "seed": 3,

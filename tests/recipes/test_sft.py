@@ -12,9 +12,10 @@ from tokenizers.processors import TemplateProcessing
 from vineppo.config.load import load_config
 from vineppo.config.schema import Architecture, SftConfig
 from vineppo.errors import UserError
+from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.policy import Policy, load_policy, new_policy
-from vineppo.recipes.sft import accumulate, finetune, starting_policy, tokenize
+from vineppo.recipes.sft import finetune, starting_policy, tokenize
 from vineppo.tasks.arithmetic_tokenizer import build_tokenizer
 from vineppo.tasks.demonstrations import endless_demonstrations
 from vineppo.types import PromptAndResponse
@@ -46,6 +47,10 @@ def tiny(context: int = 40) -> Policy:
 def demonstrations(policy: Policy, asked: SftConfig, count: int) -> list[PromptAndResponse]:
     drawn = endless_demonstrations(asked.task, seed=99)
     return [tokenize(policy, next(drawn)) for _ in range(count)]
+
+
+def accumulate(scorer: TokenLogprobs, batch: list[PromptAndResponse], *, micro_batch: int) -> float:
+    return accumulate_likelihood(scorer, batch, range(len(batch)), micro_batch=micro_batch)["loss/likelihood"]
 
 
 def loss_of(policy: Policy, asked: SftConfig) -> float:

@@ -16,7 +16,7 @@ from small_runs import QUICK, SHARED, metrics_of, without_time, write_random_mod
 from vineppo import RewardTask, Trainer, load_config
 from vineppo.cli import main
 from vineppo.progress import Display
-from vineppo.recipes.policy_iteration import Experience, PolicyIteration
+from vineppo.recipes.sampler import Sampler
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("vine", "coupled", "ppo", "grpo", "rloo")
@@ -70,22 +70,37 @@ def test_a_run_leaves_what_its_directory_promises(tmp_path: Path):
     assert main(["eval", *QUICK, "--policy", str(run / "policy")]) == 0
 
 
-@pytest.mark.parametrize("method", METHODS)
+REST_EM = "recipe={name: rest_em, epochs: 2, validation_questions: 8}"
+BUFFER = "curriculum={name: learnability_buffer, candidates: 30, attempts: 4, keep: 8, every: 3}"
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        *(f"credit={method}" for method in METHODS),
+        REST_EM,
+        "recipe=dpo_positive",
+        "curriculum=epoch",
+        "curriculum={name: learnability, attempts: 2}",
+        BUFFER,
+    ],
+)
 def test_a_resumed_run_is_bit_equal_to_an_uninterrupted_one(
-    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, choice: str, monkeypatch: pytest.MonkeyPatch
 ):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(whole, f"credit={method}")
-    config = load_config(None, [*QUICK, f"credit={method}", f"run.dir={parts}"])
-    collect = PolicyIteration.collect
+    settings = [choice, "learner.learning_rate=1e-4"]
+    train(whole, *settings)
+    config = load_config(None, [*QUICK, *settings, f"run.dir={parts}"])
+    sample = Sampler.sample
 
-    def interrupted(loop: PolicyIteration, iteration: int, display: Display) -> Experience:
+    def interrupted(sampler: Sampler, iteration: int, display: Display):
         if iteration == 3:
             raise KeyboardInterrupt
-        return collect(loop, iteration, display)
+        return sample(sampler, iteration, display)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PolicyIteration, "collect", interrupted)
+        patch.setattr(Sampler, "sample", interrupted)
         assert not Trainer(config).train().finished
     assert Trainer(config, resume=True).train().finished
     assert_same(whole, parts)
@@ -99,10 +114,12 @@ def assert_same(one: Path, other: Path) -> None:
 
 
 @pytest.mark.slow
-def test_kill_9_in_the_middle_of_an_iteration_loses_nothing_else(tmp_path: Path):
+@pytest.mark.parametrize("choice", ["credit=vine", REST_EM, BUFFER])
+def test_kill_9_in_the_middle_of_an_iteration_loses_nothing_else(tmp_path: Path, choice: str):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    train(whole, "training.iterations=6")
-    command = [sys.executable, "-m", "vineppo", "train", *QUICK, "training.iterations=6", f"run.dir={killed}"]
+    settings = [choice, "training.iterations=6", "learner.learning_rate=1e-4"]
+    train(whole, *settings)
+    command = [sys.executable, "-m", "vineppo", "train", *QUICK, *settings, f"run.dir={killed}"]
     kills = 0
     for _ in range(20):
         process = subprocess.Popen([*command, "--resume"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

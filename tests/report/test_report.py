@@ -278,6 +278,25 @@ def test_intervals_are_shown_and_what_may_be_noise_is_marked(run_dir: Path) -> N
     assert steps == ["step plus clear", "step plus noise"]
 
 
+def test_another_recipe_is_called_by_its_name(run_dir: Path) -> None:
+    (run_dir / "config.yaml").write_text("recipe: {name: rest_em}\ntask: {name: arithmetic}\ncredit: {name: vine}\n")
+    words = Page(write_report(run_dir)).words
+    assert "RestEM" in words
+    assert "VinePPO" not in words
+    assert "The starting policy is finetuned on accepted responses" in words
+
+
+def test_what_the_curriculum_found_and_cost_is_shown_where_there_is_something(run_dir: Path) -> None:
+    assert "Teaches nothing" not in Page(write_report(run_dir)).words
+    tried = {"iteration": 3, "curriculum/teaches_nothing": 0.75, "tokens/curriculum": 9000, "time/curriculum": 3.0}
+    with (run_dir / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(tried) + "\n")
+    (run_dir / "summary.json").unlink()
+    words = Page(write_report(run_dir)).words
+    assert "Teaches nothing" in words
+    assert "curriculum 9,000 16.6 %" in words
+
+
 def test_rewards_outside_0_to_1_are_no_percentages(run_dir: Path) -> None:
     lines = [{**line, "reward": -2.5} if "reward" in line else line for line in METRICS]
     write_lines(run_dir / "metrics.jsonl", lines)

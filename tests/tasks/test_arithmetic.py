@@ -161,3 +161,34 @@ def test_demonstrations_round_trip_with_one_token_a_number_or_sign(seed):
     assert round_trip(text) == text
     # prompt: 3 numbers, 2 signs, "=", "?", line break; two lines of 3 numbers, sign, "=", line break; "####", number
     assert len(TOKENIZER(text)["input_ids"]) == 8 + 2 * 6 + 2
+
+
+# --- mixed difficulty --------------------------------------------------------------------------------------------
+
+
+def mixed(**knobs: int) -> Arithmetic:
+    return Arithmetic(
+        **{"operations": 4, "fewest_operations": 1, "train_questions": 400, "test_questions": 100, **knobs}
+    )
+
+
+def test_chains_of_mixed_difficulty_have_evenly_many_of_each_length():
+    lengths = [sum(map(q.prompt.count, "+-*")) for split in ("train", "test") for q in mixed().questions(split)]
+    assert all(90 <= lengths.count(length) <= 160 for length in (1, 2, 3, 4))  # 125 expected, standard deviation 9.7
+    assert len(lengths) == 500
+
+
+def test_one_length_only_is_what_it_was_without_the_knob():
+    asked = Arithmetic(operations=3, fewest_operations=3, train_questions=60, test_questions=20)
+    assert asked.questions("train") == small().questions("train")
+
+
+def test_fewer_operations_at_most_than_at_least_are_refused():
+    with pytest.raises(UserError, match=r"fewest_operations is 5, but task.operations is only 4; .* at most 4"):
+        mixed(fewest_operations=5)
+
+
+def test_all_lengths_count_when_questions_run_out():
+    with pytest.raises(UserError, match=r"half of the 6000 chains"):
+        Arithmetic(operations=2, fewest_operations=1, modulus=10, operators="+-*", train_questions=3000)
+    assert len(mixed(operations=2, modulus=10, train_questions=1200).questions("train")) == 1200

@@ -3,6 +3,8 @@
     trajectories   batch * L                        L: tokens of a response
     rollouts       batch * K * sum_k (L - p_k)      p_k: where state k = 0..N-1 is; vine; nothing for ppo, grpo, rloo
                    batch * K / 2 * sum_k (L - p_k)  coupled, within its token budget
+    curriculum     attempts * L                     those that do not serve as trajectories; learnability only
+    validation     questions * samples * epochs * L RestEM only
     evaluation     questions * samples * L
 
 L and the p_k are assumptions, see `expected_shape`; so is that every other step is left (coupled). The upper bound
@@ -14,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from vineppo.config.estimate_counts import attempts, tryings, updates, uses_vines, validation_responses
 from vineppo.config.schema import (
     ArithmeticTask,
     Config,
@@ -24,7 +27,7 @@ from vineppo.config.schema import (
     Gsm8kTask,
     LinesSteps,
     MathTask,
-    PpoCredit,
+    PolicyIterationRecipe,
     ReasoningGymTask,
     SftConfig,
     StepsConfig,
@@ -76,46 +79,59 @@ class CostEstimate:
     trajectories: Decoding
     """Once an iteration, as are rollouts."""
     rollouts: Decoding
+    curriculum: Decoding
+    validation: Decoding
     evaluation: Decoding
     updates: int
-    """Over the run."""
+    """Over the run; at most, where how many there are depends on what the judge accepts."""
     assumptions: tuple[str, ...]
+
+    @property
+    def parts(self) -> dict[str, Decoding]:
+        """By purpose."""
+        return {
+            "trajectories": self.trajectories,
+            "rollouts": self.rollouts,
+            "curriculum": self.curriculum,
+            "validation": self.validation,
+            "evaluation": self.evaluation,
+        }
 
     @property
     def tokens(self) -> int:
         """Decoded over the run, as expected."""
-        return sum(part.tokens * part.times for part in (self.trajectories, self.rollouts, self.evaluation))
+        return sum(part.tokens * part.times for part in self.parts.values())
 
     @property
     def at_most(self) -> int:
         """Decoded over the run, upper bound."""
-        return sum(part.at_most * part.times for part in (self.trajectories, self.rollouts, self.evaluation))
+        return sum(part.at_most * part.times for part in self.parts.values())
 
 
 def estimate(config: Config) -> CostEstimate:
     """The cost of a whole run."""
     expected, longest = expected_shape(config), longest_shape(config)
     iterations, batch = config.training.iterations, config.batch
-    rollouts = batch * rollouts_of(config.credit, expected)
-    responses = evaluation_questions(config) * config.evaluation.samples
-    warmup = config.credit.critic_warmup_iterations if isinstance(config.credit, PpoCredit) else 0
+
+    def responses(count: int, *, times: int) -> Decoding:
+        return Decoding(sequences=count, tokens=count * expected.length, at_most=count * longest.length, times=times)
+
+    credit = config.credit if isinstance(config.recipe, PolicyIterationRecipe) else None
     return CostEstimate(
-        trajectories=Decoding(
-            sequences=batch, tokens=batch * expected.length, at_most=batch * longest.length, times=iterations
-        ),
+        trajectories=responses(batch, times=iterations),
         rollouts=Decoding(
-            sequences=rollouts,
-            tokens=batch * rollout_tokens(config.credit, expected),
-            at_most=batch * most_rollout_tokens(config.credit, longest),
+            sequences=batch * rollouts_of(credit, expected),
+            tokens=batch * rollout_tokens(credit, expected),
+            at_most=batch * most_rollout_tokens(credit, longest),
             times=iterations,
         ),
-        evaluation=Decoding(
-            sequences=responses,
-            tokens=responses * expected.length,
-            at_most=responses * longest.length,
+        curriculum=responses(attempts(config), times=tryings(config)),
+        validation=responses(validation_responses(config), times=iterations),
+        evaluation=responses(
+            evaluation_questions(config) * config.evaluation.samples,
             times=evaluations(iterations, config.evaluation.every),
         ),
-        updates=config.updates_per_iteration * max(iterations - warmup, 0),
+        updates=updates(config),
         assumptions=tuple(assumptions(config, expected)),
     )
 
@@ -127,8 +143,8 @@ def expected_shape(config: Config) -> Shape:
     """What a response is assumed to look like."""
     limit = config.sampling.max_new_tokens
     match config.task:
-        case ArithmeticTask(operations=operations):
-            shape = arithmetic_shape(operations, answer_is_step=not joins_answer(config.steps))
+        case ArithmeticTask() as task:
+            shape = arithmetic_shape(mean_operations(task), answer_is_step=not joins_answer(config.steps))
         case Gsm8kTask():
             shape = even_shape(GSM8K_TOKENS, GSM8K_STEPS)
         case MathTask():
@@ -164,6 +180,12 @@ def arithmetic_shape(operations: int, *, answer_is_step: bool) -> Shape:
     return Shape(length=lines + ANSWER_TOKENS, states=range(0, lines + 1 if answer_is_step else lines, LINE_TOKENS))
 
 
+def mean_operations(task: ArithmeticTask) -> int:
+    """Of a chain, rounded up."""
+    fewest = task.operations if task.fewest_operations is None else task.fewest_operations
+    return -(-(fewest + task.operations) // 2)
+
+
 def joins_answer(steps: StepsConfig) -> bool:
     """Whether an answer line belongs to the step before it."""
     return isinstance(steps, LinesSteps) and steps.answer_prefix != "" and ANSWER.startswith(steps.answer_prefix)
@@ -178,7 +200,7 @@ def even_shape(length: int, steps: int) -> Shape:
 # --- counts ------------------------------------------------------------------------------------------------------
 
 
-def rollouts_of(credit: CreditConfig, shape: Shape) -> int:
+def rollouts_of(credit: CreditConfig | None, shape: Shape) -> int:
     """Rollouts for one trajectory: K from each measured state, or K times the probability of leaving it."""
     match credit:
         case VineCredit(rollouts=count, max_states=max_states):
@@ -190,7 +212,7 @@ def rollouts_of(credit: CreditConfig, shape: Shape) -> int:
             return 0
 
 
-def rollout_tokens(credit: CreditConfig, shape: Shape) -> int:
+def rollout_tokens(credit: CreditConfig | None, shape: Shape) -> int:
     """Tokens of these rollouts: each is as long as what is left of the response."""
     match credit:
         case VineCredit(rollouts=count, max_states=max_states):
@@ -202,7 +224,7 @@ def rollout_tokens(credit: CreditConfig, shape: Shape) -> int:
             return 0
 
 
-def most_rollout_tokens(credit: CreditConfig, shape: Shape) -> int:
+def most_rollout_tokens(credit: CreditConfig | None, shape: Shape) -> int:
     """The same if every rollout runs to the limit and, for coupled vines, every step is left and nothing is saved."""
     match credit:
         case CoupledCredit(rollouts=count, segments=segments):
@@ -245,19 +267,22 @@ def assumptions(config: Config, shape: Shape) -> list[str]:
         f"Assumed of a response: tokens {shape.length}, steps {len(shape.states)} "
         f"({shape_reason(config)}; within sampling.max_new_tokens)."
     ]
-    if isinstance(config.credit, CoupledCredit):
+    coupled = uses_vines(config) and isinstance(config.credit, CoupledCredit)
+    if coupled:
         lines.append(f"The policy is assumed to leave its trajectory in a step with probability {LEFT}; trained, less.")
-    if isinstance(config.credit, VineCredit | CoupledCredit):
+    if uses_vines(config):
         lines += [
             "A rollout is assumed to be as long as what is left of its trajectory.",
             "Identical states are measured once but counted here each time, which only lowers the true figure.",
         ]
+    if not isinstance(config.recipe, PolicyIterationRecipe):
+        lines.append("Updates and validation: at most, as if every response counted; the judge decides how many do.")
     if isinstance(config.task, Gsm8kTask | MathTask | DatasetTask | CustomTask) and config.evaluation.questions is None:
         lines.append(f"The test split is assumed to have {evaluation_questions(config):,} questions.")
     bound = f"every response and rollout runs to sampling.max_new_tokens = {limit}"
-    if isinstance(config.credit, CoupledCredit):
+    if coupled:
         bound += ", every token starts a step and every step is left"
-    if isinstance(config.credit, VineCredit) and not isinstance(config.steps, WholeSteps | TokensSteps):
+    elif uses_vines(config) and not isinstance(config.steps, WholeSteps | TokensSteps):
         bound += " and every token starts a step; credit.max_states caps it"
     return [*lines, f"At most: {bound}."]
 
@@ -265,8 +290,9 @@ def assumptions(config: Config, shape: Shape) -> list[str]:
 def shape_reason(config: Config) -> str:
     """Why a response should look so."""
     match config.task:
-        case ArithmeticTask(operations=operations):
-            return f"{operations} well-formed lines of {LINE_TOKENS} tokens, then {ANSWER}, the number and the end"
+        case ArithmeticTask() as task:
+            lines = mean_operations(task)
+            return f"{lines} well-formed lines of {LINE_TOKENS} tokens, then {ANSWER}, the number and the end"
         case Gsm8kTask() | MathTask():
             return "a typical worked solution, its steps evenly long"
         case DatasetTask() | ReasoningGymTask() | CustomTask():
@@ -275,11 +301,12 @@ def shape_reason(config: Config) -> str:
 
 def render(cost: CostEstimate) -> str:
     """The estimate as a plain-text table."""
-    parts = {"trajectories": cost.trajectories, "rollouts": cost.rollouts, "evaluation": cost.evaluation}
     rows: list[Sequence[str]] = [
         ("decoded tokens", "sequences", "tokens each time", "times", "over the run", "at most")
     ]
-    for name, part in parts.items():
+    for name, part in cost.parts.items():
+        if part.sequences == 0 and name in ("curriculum", "validation"):
+            continue
         run, at_most = part.tokens * part.times, part.at_most * part.times
         rows.append((name, *(f"{n:,}" for n in (part.sequences, part.tokens, part.times, run, at_most))))
     rows.append(("total", "", "", "", f"{cost.tokens:,}", f"{cost.at_most:,}"))

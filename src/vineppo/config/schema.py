@@ -16,8 +16,16 @@ from vineppo.config.credit_schema import PpoCredit as PpoCredit
 from vineppo.config.credit_schema import RlooCredit as RlooCredit
 from vineppo.config.credit_schema import VineCredit as VineCredit
 from vineppo.config.curriculum_schema import CurriculumConfig as CurriculumConfig
+from vineppo.config.curriculum_schema import EpochCurriculum as EpochCurriculum
+from vineppo.config.curriculum_schema import LearnabilityBufferCurriculum as LearnabilityBufferCurriculum
+from vineppo.config.curriculum_schema import LearnabilityCurriculum as LearnabilityCurriculum
+from vineppo.config.curriculum_schema import UniformCurriculum as UniformCurriculum
 from vineppo.config.engine_schema import EngineConfig as EngineConfig
 from vineppo.config.learner_schema import LearnerConfig as LearnerConfig
+from vineppo.config.recipe_schema import DpoPositiveRecipe as DpoPositiveRecipe
+from vineppo.config.recipe_schema import PolicyIterationRecipe as PolicyIterationRecipe
+from vineppo.config.recipe_schema import RecipeConfig as RecipeConfig
+from vineppo.config.recipe_schema import RestEmRecipe as RestEmRecipe
 from vineppo.config.steps_schema import DelimiterSteps as DelimiterSteps
 from vineppo.config.steps_schema import LinesSteps as LinesSteps
 from vineppo.config.steps_schema import MathSteps as MathSteps
@@ -42,7 +50,8 @@ class PolicyConfig(Strict):
     """The model that is trained."""
 
     path: str = "bundled:arithmetic"
-    """A Hugging Face folder or Hub name with model and tokenizer, or `bundled:arithmetic`."""
+    """A Hugging Face folder or Hub name with model and tokenizer, or `bundled:arithmetic`, or its sister
+    `bundled:arithmetic_mixed`."""
     device: str = "auto"
     """`auto` takes cuda when there is one, else the cpu."""
 
@@ -116,6 +125,7 @@ class RunConfig(Strict):
 class Config(Strict):
     """One training run."""
 
+    recipe: RecipeConfig = PolicyIterationRecipe()
     task: TaskConfig = ArithmeticTask()
     policy: PolicyConfig = PolicyConfig()
     sampling: SamplingConfig = SamplingConfig()
@@ -124,7 +134,7 @@ class Config(Strict):
     engine: EngineConfig = EngineConfig()
     learner: LearnerConfig = LearnerConfig()
     training: TrainingConfig = TrainingConfig()
-    curriculum: CurriculumConfig = CurriculumConfig()
+    curriculum: CurriculumConfig = UniformCurriculum()
     evaluation: EvaluationConfig = EvaluationConfig()
     analysis: AnalysisConfig = AnalysisConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
@@ -137,7 +147,7 @@ class Config(Strict):
 
     @property
     def updates_per_iteration(self) -> int:
-        """Optimizer steps per iteration."""
+        """Optimizer steps per iteration of recipe policy_iteration."""
         return self.learner.epochs * -(-self.batch // self.learner.minibatch)
 
     @model_validator(mode="after")
@@ -147,6 +157,11 @@ class Config(Strict):
                 f"learner.minibatch is {self.learner.minibatch}, but an iteration has only {self.batch} trajectories "
                 f"(training.questions {self.training.questions} x training.trajectories "
                 f"{self.training.trajectories}); set learner.minibatch to at most {self.batch}"
+            )
+        if self.recipe.name == "dpo_positive" and self.training.trajectories < 2:
+            raise ValueError(
+                "recipe dpo_positive pairs the responses to one question, but training.trajectories is 1; "
+                "set it to at least 2"
             )
         if self.credit.name in ("grpo", "rloo") and self.training.trajectories < 2:
             raise ValueError(

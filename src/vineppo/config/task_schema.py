@@ -27,6 +27,9 @@ class ArithmeticTask(Strict):
     name: Literal["arithmetic"] = "arithmetic"
     operations: int = Field(default=8, ge=1, le=200)
     """Operations in a chain; each is one line of the solution."""
+    fewest_operations: int | None = Field(default=None, ge=1)
+    """Chains of mixed difficulty: as many operations as this up to `operations`, evenly spread; none: always
+    `operations`."""
     modulus: int = Field(default=50, ge=10, le=1000)
     """Numbers live in 0 .. modulus - 1."""
     operators: str = Field(default="+-*", min_length=1, pattern=r"^[+\-*]+$")

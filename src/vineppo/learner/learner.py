@@ -8,7 +8,6 @@ one big batch.
 """
 
 from collections.abc import Sequence
-from statistics import fmean
 from typing import Any
 
 import torch
@@ -20,8 +19,8 @@ from vineppo.learner.batch import collate
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.losses import k3, ppo_clip_loss, whiten
 from vineppo.learner.minibatches import micro_batches, minibatches
-from vineppo.learner.optimizer import Optimizer
-from vineppo.metrics import Metrics
+from vineppo.learner.optimizer import policy_optimizer
+from vineppo.metrics import Metrics, mean_metrics
 from vineppo.seams import Progress
 from vineppo.types import PromptAndResponse, Sample
 
@@ -43,15 +42,7 @@ class Learner:
         self._policy = policy
         self._reference = reference
         self._settings = settings
-        self._optimizer = Optimizer(
-            policy,
-            learning_rate=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            max_grad_norm=settings.max_grad_norm,
-            updates=updates,
-            warmup_ratio=settings.warmup_ratio,
-            shape=settings.schedule,
-        )
+        self._optimizer = policy_optimizer(policy, settings, updates=updates)
 
     def update(self, samples: Sequence[Sample], *, seed: int, progress: Progress | None = None) -> Metrics:
         """All epochs over the samples. Raises ValueError when a sample has no response token."""
@@ -67,8 +58,9 @@ class Learner:
                 if progress is not None:
                     progress(len(results), total)
         return {
-            **_means(results),
+            **mean_metrics(results),
             "learning_rate": learning_rate,
+            "updates_made": float(len(results)),
             "sampler_kl": _mean_difference(samples, old),
             "updates_skipped": sum(r["updates_skipped"] for r in results),
             "updates_nonfinite": sum(r["updates_nonfinite"] for r in results),
@@ -147,12 +139,6 @@ def score(policy: TokenLogprobs, samples: Sequence[PromptAndResponse], *, size: 
         for index, part in zip(micro, logprobs.split(lengths), strict=True):
             scores[index] = part
     return scores
-
-
-def _means(results: Sequence[Metrics]) -> Metrics:
-    """Each metric's mean over the updates that have it."""
-    names = dict.fromkeys(name for result in results for name in result)
-    return {name: fmean(r[name] for r in results if name in r) for name in names}
 
 
 def _mean_difference(samples: Sequence[Sample], scores: Sequence[Tensor]) -> float:

@@ -1,8 +1,12 @@
-"""The losses, per token, over flat tensors [N] of response tokens. Pure; the caller sums and divides."""
+"""The losses. Pure; the caller sums and divides.
+
+Those of the PPO family are per token, over flat tensors [N] of response tokens; DPO-Positive's is per pair, [P].
+"""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 WHITEN_EPSILON = 1e-8
 KL_CLAMP = 10.0
@@ -44,3 +48,19 @@ def value_loss(
         clipped = old_values + (values - old_values).clamp(-clip, clip)
         error = torch.maximum(error, (clipped - returns).square())
     return 0.5 * error
+
+
+def dpo_positive_loss(
+    chosen: Float[Tensor, " P"],
+    rejected: Float[Tensor, " P"],
+    *,
+    beta: float,
+    penalty: float,
+) -> Float[Tensor, " P"]:
+    """-log sigmoid(beta (chosen - rejected - penalty max(0, -chosen))), of log-ratios log pi(y) - log ref(y) of whole
+    responses: DPO, and making the chosen response less probable than the reference does costs `penalty` times as much.
+
+    Pal et al., "Smaug", arXiv 2402.13228 v2, eq. 3: the penalty stands inside the sigmoid, as in VinePPO's code (v1 had
+    a bracket misplaced). penalty 0 is DPO (Rafailov et al., arXiv 2305.18290, eq. 7).
+    """
+    return -logsigmoid(beta * (chosen - rejected - penalty * (-chosen).clamp(min=0)))

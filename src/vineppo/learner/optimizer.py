@@ -7,6 +7,8 @@ from typing import Any, Literal
 from torch import nn
 from torch.optim import AdamW
 
+from vineppo.config.schema import LearnerConfig
+
 Shape = Literal["linear", "constant"]
 
 
@@ -64,6 +66,19 @@ class Optimizer:
         """Continue where `state_dict` was taken."""
         self._adamw.load_state_dict(state["adamw"])
         self._done = state["done"]
+
+
+def policy_optimizer(policy: nn.Module, settings: LearnerConfig, *, updates: int) -> Optimizer:
+    """The policy's, over `updates` planned updates."""
+    return Optimizer(
+        policy,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        updates=updates,
+        warmup_ratio=settings.warmup_ratio,
+        shape=settings.schedule,
+    )
 
 
 def schedule_factor(update: int, *, updates: int, warmup: int, shape: Shape) -> float:

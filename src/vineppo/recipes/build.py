@@ -2,59 +2,200 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+
+import numpy as np
+from transformers import PreTrainedModel
 
 from vineppo.config.schema import (
     Config,
     CoupledCredit,
+    DpoPositiveRecipe,
     EngineConfig,
+    EpochCurriculum,
     GrpoCredit,
+    LearnabilityBufferCurriculum,
+    LearnabilityCurriculum,
+    PolicyIterationRecipe,
     PpoCredit,
+    RestEmRecipe,
     RlooCredit,
     SamplingConfig,
+    UniformCurriculum,
     VineCredit,
 )
 from vineppo.credit.coupled_assigner import CoupledAssigner
 from vineppo.credit.gae import GaeAssigner
 from vineppo.credit.group import GroupAssigner, grpo, rloo
 from vineppo.credit.vine import VineAssigner
+from vineppo.curriculum.attempts import Examiner
+from vineppo.curriculum.buffer import Buffer
+from vineppo.curriculum.choice import Curriculum
+from vineppo.curriculum.epoch import Epoch
+from vineppo.curriculum.per_iteration import PerIteration
+from vineppo.curriculum.uniform import Uniform
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.environment import Environment
 from vineppo.errors import UserError
 from vineppo.learner.critic import Critic, ValueNetwork
 from vineppo.learner.learner import Learner
 from vineppo.learner.logprobs import TokenLogprobs, check_head
+from vineppo.metrics import Metrics
 from vineppo.policy import Policy
+from vineppo.recipes.algorithm import Algorithm
+from vineppo.recipes.dpo_positive import DpoPositive
+from vineppo.recipes.evaluation import evaluate
 from vineppo.recipes.policy_iteration import PolicyIteration
-from vineppo.seams import CreditAssigner, Engine, Task
+from vineppo.recipes.rest_em import RestEm
+from vineppo.recipes.sampler import Sampler
+from vineppo.rng import derive_seed
+from vineppo.seams import CreditAssigner, Engine, Progress, Task
 from vineppo.steps import Pieces, build_segmenter
 from vineppo.types import Question, Sampling, Scored
 
 
-def build_loop(config: Config, policy: Policy, task: Task) -> PolicyIteration:
-    """Everything a run needs."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingQuestions:
+    """The train split, parted."""
+
+    train: Sequence[Question]
+    validation: Sequence[Question]
+    """Never trained on; empty for recipes that do not validate."""
+
+
+def build_questions(config: Config, task: Task) -> TrainingQuestions:
+    """Hold out what the recipe validates on, drawn from the seed. Raises UserError when too few are left."""
+    questions = task.questions("train")
+    held_out = config.recipe.validation_questions if isinstance(config.recipe, RestEmRecipe) else 0
+    wanted = config.training.questions
+    if len(questions) < wanted + held_out:
+        also = f" and recipe.validation_questions {held_out}" if held_out else ""
+        left = max(len(questions) - held_out, 0)
+        raise UserError(
+            f"training.questions is {wanted}{also}, but the task has only {len(questions)} training questions; "
+            f"set training.questions to at most {left} or add questions"
+        )
+    rng = np.random.default_rng(derive_seed(config.training.seed, "validation"))
+    chosen = set(rng.choice(len(questions), size=held_out, replace=False).tolist())
+    return TrainingQuestions(
+        train=[question for index, question in enumerate(questions) if index not in chosen],
+        validation=[questions[index] for index in sorted(chosen)],
+    )
+
+
+def build_algorithm(
+    config: Config, policy: Policy, environment: Environment, questions: TrainingQuestions
+) -> Algorithm:
+    """The method, with all its parts. `policy` is still the starting policy."""
     check_head(policy.model)
-    environment = build_environment(policy, task, config.engine)
+    sampler = build_sampler(config, policy, environment, questions.train)
+    match config.recipe:
+        case PolicyIterationRecipe():
+            return build_policy_iteration(config, policy, sampler)
+        case RestEmRecipe() as rest_em:
+            return RestEm(
+                sampler=sampler,
+                policy=build_scorer(config, policy.model),
+                start={name: tensor.clone() for name, tensor in policy.model.state_dict().items()},
+                settings=config.learner,
+                accept=rest_em.accept,
+                kept=rest_em.kept,
+                epochs=rest_em.epochs,
+                validate=build_validation(config, environment, questions.validation),
+                patience=rest_em.patience,
+                seed=config.training.seed,
+            )
+        case DpoPositiveRecipe() as dpo:
+            return DpoPositive(
+                sampler=sampler,
+                policy=build_scorer(config, policy.model),
+                settings=config.learner,
+                accept=dpo.accept,
+                pairs=dpo.pairs,
+                epochs=dpo.epochs,
+                beta=dpo.beta,
+                penalty=dpo.penalty,
+                seed=config.training.seed,
+            )
+
+
+def build_policy_iteration(config: Config, policy: Policy, sampler: Sampler) -> PolicyIteration:
+    """The PPO family, with the credit that `config.credit` names."""
     updates = config.training.iterations * config.updates_per_iteration
-    scorer = partial(TokenLogprobs, temperature=config.sampling.temperature, chunk=config.learner.logprob_chunk)
-    reference = scorer(copy.deepcopy(policy.model).requires_grad_(False)) if config.learner.kl_coefficient else None
+    frozen = copy.deepcopy(policy.model).requires_grad_(False) if config.learner.kl_coefficient else None
+    reference = None if frozen is None else build_scorer(config, frozen)
     critic = build_critic(config, policy, updates=updates)
     return PolicyIteration(
-        environment=environment,
-        segment=build_segmenter(config.steps),
-        token_texts=Pieces(policy.decode),
-        assign=build_assigner(config, environment, critic),
-        learner=Learner(scorer(policy.model), reference, config.learner, updates=updates),
+        sampler=sampler,
+        assign=build_assigner(config, sampler.environment, critic),
+        learner=Learner(build_scorer(config, policy.model), reference, config.learner, updates=updates),
         critic=critic,
         critic_warmup=config.credit.critic_warmup_iterations if isinstance(config.credit, PpoCredit) else 0,
         weights=policy.model.state_dict,
-        questions=task.questions("train"),
-        curriculum=config.curriculum.name,
-        num_questions=config.training.questions,
-        num_trajectories=config.training.trajectories,
+        seed=config.training.seed,
+    )
+
+
+def build_sampler(config: Config, policy: Policy, environment: Environment, questions: Sequence[Question]) -> Sampler:
+    """What all methods share."""
+    return Sampler(
+        environment=environment,
+        curriculum=build_curriculum(config, environment, questions),
+        segment=build_segmenter(config.steps),
+        token_texts=Pieces(policy.decode),
+        count=config.training.trajectories,
         sampling=build_sampling(config.sampling),
         seed=config.training.seed,
+    )
+
+
+def build_curriculum(config: Config, environment: Environment, questions: Sequence[Question]) -> Curriculum:
+    """Which questions come next."""
+    count, seed = config.training.questions, config.training.seed
+    examiner = partial(Examiner, environment=environment, sampling=build_sampling(config.sampling))
+    match config.curriculum:
+        case UniformCurriculum():
+            return Uniform(questions=questions, count=count, seed=seed)
+        case EpochCurriculum():
+            return Epoch(questions=questions, count=count, seed=seed)
+        case LearnabilityCurriculum() as lilo:
+            return PerIteration(
+                questions=questions,
+                count=count,
+                seed=seed,
+                examine=examiner(count=lilo.attempts, branches=lilo.reuse),
+                factor=lilo.candidates_per_question,
+                reused=min(lilo.attempts, config.training.trajectories) if lilo.reuse else 0,
+            )
+        case LearnabilityBufferCurriculum() as sfl:
+            return Buffer(
+                questions=questions,
+                count=count,
+                seed=seed,
+                examine=examiner(count=sfl.attempts),
+                candidates=sfl.candidates,
+                keep=sfl.keep,
+                every=sfl.every,
+                share=sfl.share,
+            )
+
+
+def build_scorer(config: Config, model: PreTrainedModel) -> TokenLogprobs:
+    """Log-probs under the sampling temperature."""
+    return TokenLogprobs(model, temperature=config.sampling.temperature, chunk=config.learner.logprob_chunk)
+
+
+def build_validation(
+    config: Config, environment: Environment, questions: Sequence[Question]
+) -> Callable[[Progress], Metrics] | None:
+    """Accuracy on held-out training questions, under the law of evaluation; None where there are none."""
+    if not questions:
+        return None
+    sampling, seed = build_evaluation_sampling(config), derive_seed(config.training.seed, "validation")
+    samples = config.evaluation.samples
+    return lambda progress: evaluate(
+        environment, questions, samples=samples, sampling=sampling, seed=seed, progress=progress
     )
 
 
@@ -128,15 +269,6 @@ def build_evaluation_sampling(config: Config) -> Sampling:
         temperature=base.temperature if asked.temperature is None else asked.temperature,
         top_p=base.top_p if asked.top_p is None else asked.top_p,
     )
-
-
-def check_enough(questions: Sequence[Question], wanted: int) -> None:
-    """An iteration takes distinct questions."""
-    if len(questions) < wanted:
-        raise UserError(
-            f"training.questions is {wanted}, but the task has only {len(questions)} training questions; "
-            f"set training.questions to at most {len(questions)} or add questions"
-        )
 
 
 def check_prompts(environment: Environment, questions: Sequence[Question], context: int) -> None:

@@ -7,49 +7,34 @@ for each iteration:
     credit       -> update                 PPO-clip
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vineppo.curriculum import CurriculumName, pick
-from vineppo.environment import Environment
 from vineppo.learner.critic import Critic
 from vineppo.learner.learner import Learner
 from vineppo.metrics import Metrics
 from vineppo.progress import Display
-from vineppo.recipes.measurements import credit_metrics, trajectory_metrics
-from vineppo.recipes.scoring import judge_and_cut
+from vineppo.recipes.algorithm import Experience
+from vineppo.recipes.measurements import credit_metrics
+from vineppo.recipes.sampler import Sampler
 from vineppo.rng import derive_seed
-from vineppo.seams import CreditAssigner, Engine, Segmenter
-from vineppo.steps import TokenTexts
-from vineppo.types import Credit, Question, Sample, Sampling, Scored, Trajectory
+from vineppo.seams import CreditAssigner
+from vineppo.types import Credit, Sample, Scored
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Experience:
-    """What one iteration learns from."""
-
-    iteration: int
-    scored: list[Scored]
-    credits: list[Credit]
-
-    @property
-    def samples(self) -> list[Sample]:
-        """What the learner sees."""
-        return [to_sample(scored, credit) for scored, credit in zip(self.scored, self.credits, strict=True)]
+CRITIC = "critic.safetensors"
+"""The value network's weights in a checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PolicyIteration:
-    """The loop and its parts, put together by `vineppo.recipes.build`.
+    """The loop's body and its parts, put together by `vineppo.recipes.build`."""
 
-    An iteration depends on the weights, the optimizers and its number alone, so a run can be resumed at any of them.
-    """
-
-    environment: Environment
-    segment: Segmenter
-    token_texts: TokenTexts
+    sampler: Sampler
     assign: CreditAssigner
     learner: Learner
     critic: Critic | None
@@ -57,58 +42,52 @@ class PolicyIteration:
     """Iterations in which only the critic learns."""
     weights: Callable[[], Mapping[str, Tensor]]
     """The policy's, for the engine."""
-    questions: Sequence[Question]
-    curriculum: CurriculumName
-    num_questions: int
-    num_trajectories: int
-    sampling: Sampling
     seed: int
 
     def collect(self, iteration: int, display: Display) -> Experience:
-        """Sample, judge, segment, value and credit. Changes nothing."""
-        seed = derive_seed(self.seed, "iteration", iteration)
-        questions = pick(
-            self.questions, name=self.curriculum, count=self.num_questions, seed=self.seed, iteration=iteration
-        )
-        with display.phase("sample") as progress:
-            trajectories = self.environment.sample(
-                questions,
-                count=self.num_trajectories,
-                sampling=self.sampling,
-                seed=derive_seed(seed, "trajectories"),
-                branches=True,
-                progress=progress,
-            )
-        with display.phase("judge"):
-            scored = self.score(trajectories)
+        """Sample, judge, segment, value and credit."""
+        scored, metrics = self.sampler.sample(iteration, display)
         with display.phase("credit") as progress:
-            credits = self.assign(scored, seed=seed, progress=progress)
-        return Experience(iteration=iteration, scored=scored, credits=credits)
+            credits = self.assign(scored, seed=self.sampler.iteration_seed(iteration), progress=progress)
+        metrics |= credit_metrics(credits)
+        return Experience(iteration=iteration, scored=scored, credits=credits, metrics=metrics)
 
     def learn(self, experience: Experience, display: Display) -> Metrics:
-        """Update the policy, hand the new weights to the engine, and report."""
-        samples, seed = experience.samples, derive_seed(self.seed, "update", experience.iteration)
-        metrics = trajectory_metrics(experience.scored) | credit_metrics(experience.credits)
+        """Update the critic and the policy."""
+        samples, seed = to_samples(experience), derive_seed(self.seed, "update", experience.iteration)
+        metrics: Metrics = {}
         with display.phase("update") as progress:
             if self.critic is not None:
                 metrics |= self.critic.update(samples, seed=seed)
             if experience.iteration > self.critic_warmup:
                 metrics |= self.learner.update(samples, seed=seed, progress=progress)
-            self.engine.load_weights(self.weights(), policy_version=experience.iteration)
+            self.sampler.environment.engine.load_weights(self.weights(), policy_version=experience.iteration)
         return metrics
 
-    def score(self, trajectories: Sequence[Trajectory]) -> list[Scored]:
-        """Judge and cut."""
-        return judge_and_cut(self.environment, self.segment, self.token_texts, trajectories)
+    def save(self, folder: Path) -> None:
+        """The critic, and both optimizers with their schedules."""
+        optimizers = {"learner": self.learner.state_dict()}
+        if self.critic is not None:
+            save_file(self.critic.network.state_dict(), folder / CRITIC)
+            optimizers["critic"] = self.critic.state_dict()
+        torch.save(optimizers, folder / "optimizers.pt")
 
-    @property
-    def engine(self) -> Engine:
-        """Whatever samples."""
-        return self.environment.engine
+    def load(self, folder: Path) -> None:
+        """Continue where `save` was called."""
+        optimizers = torch.load(folder / "optimizers.pt", map_location="cpu", weights_only=True)
+        self.learner.load_state_dict(optimizers["learner"])
+        if self.critic is not None:
+            self.critic.network.load_state_dict(load_file(folder / CRITIC))
+            self.critic.load_state_dict(optimizers["critic"])
+
+
+def to_samples(experience: Experience) -> list[Sample]:
+    """Credited trajectories as the learner sees them."""
+    return [to_sample(scored, credit) for scored, credit in zip(experience.scored, experience.credits, strict=True)]
 
 
 def to_sample(scored: Scored, credit: Credit) -> Sample:
-    """A credited trajectory as the learner sees it."""
+    """One of them."""
     tokens = scored.trajectory.tokens
     return Sample(
         token_ids=tokens.token_ids,

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from vineppo.analysis.intervals import Interval, advantage_interval, value_interval
-from vineppo.recipes.policy_iteration import Experience
+from vineppo.recipes.algorithm import Experience
 from vineppo.steps import TokenTexts
 from vineppo.types import Credit, Rollout, Scored, StateValue, prompt_text
 

@@ -1,4 +1,4 @@
-"""What a checkpoint of the loop holds, and back."""
+"""What a checkpoint of a run holds, and back."""
 
 import json
 import random
@@ -8,14 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 
 from vineppo.checkpoint import checkpoints, verify_checkpoint, write_checkpoint
 from vineppo.policy import Policy, load_policy
-from vineppo.recipes.policy_iteration import PolicyIteration
-
-CRITIC = "critic.safetensors"
-"""The value network's weights in a checkpoint."""
+from vineppo.recipes.algorithm import Algorithm
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,19 +24,13 @@ class Position:
     seconds: float = 0.0
 
 
-def save(root: Path, loop: PolicyIteration, policy: Policy, position: Position) -> None:
-    """Policy, critic, optimizers, schedules, random states and position, in one checkpoint.
-
-    The curriculum is a function of the seed and the iteration, so the position is all of its state.
-    """
+def save(root: Path, algorithm: Algorithm, policy: Policy, position: Position) -> None:
+    """Policy, what the algorithm and its curriculum go by, random states and position, in one checkpoint."""
 
     def fill(folder: Path) -> None:
         policy.save(folder / "policy")
-        optimizers = {"learner": loop.learner.state_dict()}
-        if loop.critic is not None:
-            save_file(loop.critic.network.state_dict(), folder / CRITIC)
-            optimizers["critic"] = loop.critic.state_dict()
-        torch.save(optimizers, folder / "optimizers.pt")
+        algorithm.save(folder)
+        (folder / "curriculum.json").write_text(json.dumps(algorithm.sampler.curriculum.state()))
         torch.save(_random_states(), folder / "random.pt")
         state = {name: getattr(position, name) for name in Position.__slots__}
         (folder / "position.json").write_text(json.dumps(state))
@@ -57,21 +47,19 @@ def newest(root: Path) -> Path | None:
     return found[-1]
 
 
-def restore(folder: Path, loop: PolicyIteration, policy: Policy) -> Position:
+def restore(folder: Path, algorithm: Algorithm, policy: Policy) -> Position:
     """Put everything back and tell where the run is.
 
-    `policy` and `loop` were built from the starting policy, which the reference model stays.
+    `policy` and `algorithm` were built from the starting policy, which the algorithm may still need.
     """
     saved = load_policy(str(folder / "policy"), device="cpu")
     policy.model.load_state_dict(saved.model.state_dict())
-    optimizers = torch.load(folder / "optimizers.pt", map_location="cpu", weights_only=True)
-    loop.learner.load_state_dict(optimizers["learner"])
-    if loop.critic is not None:
-        loop.critic.network.load_state_dict(load_file(folder / CRITIC))
-        loop.critic.load_state_dict(optimizers["critic"])
+    algorithm.load(folder)
+    algorithm.sampler.curriculum.restore(json.loads((folder / "curriculum.json").read_text()))
     _restore_random_states(torch.load(folder / "random.pt", weights_only=False))
     position = Position(**json.loads((folder / "position.json").read_text()))
-    loop.engine.load_weights(loop.weights(), policy_version=position.iteration)
+    weights = policy.model.state_dict()
+    algorithm.sampler.environment.engine.load_weights(weights, policy_version=position.iteration)
     return position
 
 

@@ -1,4 +1,4 @@
-"""One training run from start to summary: the loop, its directory, its checkpoints, its progress."""
+"""One training run of any algorithm, from start to summary: its directory, its checkpoints, its progress."""
 
 import time
 from collections.abc import Callable
@@ -10,10 +10,16 @@ from vineppo.metrics import Metrics
 from vineppo.policy import load_policy
 from vineppo.progress import Display
 from vineppo.recipes import resume as resuming
-from vineppo.recipes.build import build_evaluation_sampling, build_loop, check_enough, check_prompts
+from vineppo.recipes.algorithm import Experience
+from vineppo.recipes.build import (
+    build_algorithm,
+    build_environment,
+    build_evaluation_sampling,
+    build_questions,
+    check_prompts,
+)
 from vineppo.recipes.evaluation import evaluate
 from vineppo.recipes.interrupt import Interrupt
-from vineppo.recipes.policy_iteration import Experience
 from vineppo.recipes.records import trajectory_records
 from vineppo.recipes.resume import Position
 from vineppo.recipes.summary import summarise
@@ -36,15 +42,18 @@ class Run:
         self._config, self._report = config, report
         self.directory = RunDir(Path(config.run.dir))
         self.directory.check(config, resume=resume)
-        check_enough(task.questions("train"), config.training.questions)
+        questions = build_questions(config, task)
         checkpoint = resuming.newest(self.directory.checkpoints)
         self._policy = load_policy(config.policy.path, device=config.policy.device)
-        self._loop = build_loop(config, self._policy, task)
+        self._environment = build_environment(self._policy, task, config.engine)
         self._test = task.questions("test")[: config.evaluation.questions]
-        check_prompts(self._loop.environment, [*self._loop.questions, *self._test], self._policy.context)
+        check_prompts(self._environment, [*task.questions("train"), *self._test], self._policy.context)
+        self._algorithm = build_algorithm(config, self._policy, self._environment, questions)
         self._tracker = build_tracker(config.run.tracker, self.directory.root, config.model_dump())
         self.directory.open(config)
-        self._position = Position() if checkpoint is None else resuming.restore(checkpoint, self._loop, self._policy)
+        self._position = (
+            Position() if checkpoint is None else resuming.restore(checkpoint, self._algorithm, self._policy)
+        )
         self._saved = self._position.iteration
         self._between_iterations = True
         self.directory.rewind_metrics(-1 if checkpoint is None else self._position.iteration)
@@ -85,10 +94,10 @@ class Run:
 
     def _iterate(self, iteration: int, display: Display) -> None:
         started = time.monotonic()
-        experience = self._loop.collect(iteration, display)
+        experience = self._algorithm.collect(iteration, display)
         with self._interrupt.deferred():
             self._between_iterations = False
-            metrics = self._loop.learn(experience, display)
+            metrics = experience.metrics | self._algorithm.learn(experience, display)
             if self._is_due(iteration):
                 metrics |= self._evaluate(display)
             metrics |= {"iteration": float(iteration), "time/iteration": time.monotonic() - started}
@@ -102,7 +111,7 @@ class Run:
     def _evaluate(self, display: Display) -> Metrics:
         with display.phase("evaluate") as progress:
             return evaluate(
-                self._loop.environment,
+                self._environment,
                 self._test,
                 samples=self._config.evaluation.samples,
                 sampling=build_evaluation_sampling(self._config),
@@ -116,10 +125,9 @@ class Run:
 
     def _advanced(self, metrics: Metrics) -> Position:
         before = self._position
-        learned = int(metrics["iteration"]) > self._loop.critic_warmup
         return Position(
             iteration=int(metrics["iteration"]),
-            updates=before.updates + (self._config.updates_per_iteration if learned else 0),
+            updates=before.updates + int(metrics.get("updates_made", 0)),
             num_tokens=before.num_tokens + _decoded(metrics),
             seconds=before.seconds + metrics["time/iteration"],
         )
@@ -141,11 +149,11 @@ class Run:
     def _write_trajectories(self, experience: Experience) -> None:
         count = self._config.run.trajectories_logged
         if count:
-            records = trajectory_records(experience, self._loop.token_texts, count=count)
+            records = trajectory_records(experience, self._algorithm.sampler.token_texts, count=count)
             self.directory.write_trajectories(experience.iteration, records)
 
     def _save(self) -> None:
-        resuming.save(self.directory.checkpoints, self._loop, self._policy, self._position)
+        resuming.save(self.directory.checkpoints, self._algorithm, self._policy, self._position)
         self._saved = self._position.iteration
         kept = self._config.checkpoint
         prune_checkpoints(self.directory.checkpoints, keep=kept.keep, keep_every=kept.keep_every)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from vineppo.config.schema import ArithmeticTask, SftConfig
 from vineppo.errors import UserError
-from vineppo.learner.batch import collate
+from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs, check_head
-from vineppo.learner.minibatches import micro_batches
 from vineppo.learner.optimizer import Optimizer
 from vineppo.policy import Policy, load_policy, new_policy
 from vineppo.progress import Display
@@ -43,11 +42,11 @@ def finetune(config: SftConfig) -> int:
     with Display(config.updates, unit="update") as display:
         for update in range(1, config.updates + 1):
             batch = [tokenize(policy, next(demonstrations)) for _ in range(config.batch)]
-            loss = accumulate(scorer, batch, micro_batch=config.micro_batch)
+            measured = accumulate_likelihood(scorer, batch, range(len(batch)), micro_batch=config.micro_batch)
             optimizer.step()
             display.advance(update)
             if update % LOG_EVERY == 0 or update == config.updates:
-                display.say(f"{update:>6}/{config.updates}  loss {loss:.4f}")
+                display.say(f"{update:>6}/{config.updates}  loss {measured['loss/likelihood']:.4f}")
     policy.save(output)
     print(f"policy written to {output}")
     return 0
@@ -62,20 +61,6 @@ def check_output(output: Path) -> None:
         return
     except OSError as error:
         raise UserError(f"output {output} cannot be written ({error.strerror}); give another output") from error
-
-
-def accumulate(scorer: TokenLogprobs, batch: list[PromptAndResponse], *, micro_batch: int) -> float:
-    """Add the gradient of the batch's token-mean loss; return the loss."""
-    num_tokens = sum(item.response_length for item in batch)
-    device = scorer.model.device
-    total = 0.0
-    for micro in micro_batches(batch, range(len(batch)), size=micro_batch):
-        padded = collate([batch[i] for i in micro], device=device)
-        logprobs, _ = scorer(padded.token_ids, padded.attention_mask, padded.rows, padded.columns)
-        loss = -logprobs.sum() / num_tokens
-        loss.backward()
-        total += loss.item()
-    return total
 
 
 def tokenize(policy: Policy, demonstration: Demonstration) -> PromptAndResponse:

@@ -12,6 +12,7 @@ def summarise(config: Config, history: Sequence[Metrics]) -> dict[str, Any]:
     evaluated = [metrics for metrics in history if "eval/accuracy" in metrics]
     best = max(evaluated, key=lambda metrics: metrics["eval/accuracy"])
     return {
+        "recipe": config.recipe.name,
         "credit": config.credit.name,
         "task": config.task.name,
         "seed": config.training.seed,

@@ -9,7 +9,7 @@ from vineppo.checkpoint import checkpoints, verify_checkpoint
 from vineppo.config.load import load_config
 from vineppo.config.schema import Config
 from vineppo.errors import UserError
-from vineppo.recipes.resume import CRITIC
+from vineppo.recipes.policy_iteration import CRITIC
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

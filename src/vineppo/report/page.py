@@ -16,8 +16,10 @@ METHODS = {
     "ppo": ("PPO", "A value network guesses the value of every state."),
     "grpo": ("GRPO", "Every token of a response gets one advantage: its reward compared with its group's."),
     "rloo": ("RLOO", "Every token of a response gets one advantage: its reward minus the mean of the group's others."),
+    "rest_em": ("RestEM", "The starting policy is finetuned on accepted responses: all their tokens count alike."),
+    "dpo_positive": ("DPO-Positive", "Accepted responses are preferred to rejected ones, as wholes."),
 }
-"""Credit by its configuration name: a name for people, and what it does."""
+"""Credit or recipe by its configuration name: a name for people, and what it does."""
 
 CAUTIONS = {
     "updates_skipped": "skipped because the mean probability ratio exceeded the guard",
@@ -114,7 +116,7 @@ def score_unit(run: Run) -> Unit:
 
 def make_headline(run: Run, unit: Unit, tokens: float | None, seconds: float | None) -> Headline:
     """From the summary where the run is finished, else from the metrics so far."""
-    method, sentence = METHODS.get(credit_name(run), (credit_name(run), ""))
+    method, sentence = METHODS.get(method_name(run), (method_name(run), ""))
     accuracy = accuracy_of(run)
     at = "" if accuracy.best_iteration is None else f" at iteration {accuracy.best_iteration}"
     return Headline(
@@ -132,8 +134,11 @@ def make_headline(run: Run, unit: Unit, tokens: float | None, seconds: float | N
     )
 
 
-def credit_name(run: Run) -> str:
-    """As the configuration calls it."""
+def method_name(run: Run) -> str:
+    """As the configuration calls it: the credit, but where the recipe has none of that kind, the recipe."""
+    recipe = str(run.setting("recipe", "name") or "policy_iteration")
+    if recipe != "policy_iteration":
+        return recipe
     return (run.summary and run.summary.credit) or str(run.setting("credit", "name") or "")
 
 

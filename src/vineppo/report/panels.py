@@ -1,14 +1,21 @@
 """Which charts a report has."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 from vineppo.report.curves import Axes, Chart, Layer, line_chart, running_mean, stacked_chart
 from vineppo.report.run_data import Run
 from vineppo.report.text import Unit
 
-TOKEN_KINDS = ("trajectories", "rollouts", "evaluation")
-PHASES = ("sample", "judge", "credit", "update", "evaluate")
-INKS = {"trajectories": "sample", "solutions": "sample", "rollouts": "credit", "evaluation": "evaluate"}
+TOKEN_KINDS = ("curriculum", "trajectories", "rollouts", "validation", "evaluation")
+PHASES = ("curriculum", "sample", "judge", "credit", "update", "validate", "evaluate")
+INKS = {
+    "trajectories": "sample",
+    "solutions": "sample",
+    "rollouts": "credit",
+    "validation": "validate",
+    "evaluation": "evaluate",
+}
 """Tokens wear the colour of the phase that decodes them; phases are colours of the style sheet."""
 
 INSTRUMENTS: tuple[tuple[str, str, Unit, str], ...] = (
@@ -26,6 +33,18 @@ CRITIC_INSTRUMENTS: tuple[tuple[str, str, Unit, str], ...] = (
     ("critic/grad_norm", "Critic gradient norm", "number", "Before clipping."),
 )
 """Only where there is a value network."""
+CURRICULUM_INSTRUMENTS: tuple[tuple[str, str, Unit, str], ...] = (
+    ("curriculum/success_0", "Never solved", "share", "Share of the questions tried."),
+    ("curriculum/success_100", "Always solved", "share", "Share of the questions tried."),
+    ("curriculum/teaches_nothing", "Teaches nothing", "share", "Share of the questions tried: all attempts end alike."),
+    (
+        "curriculum/learnability",
+        "Learnability",
+        "number",
+        "p (1 \N{MINUS SIGN} p) of the chosen questions, at most 0.25.",
+    ),
+)
+"""Only where questions were tried."""
 
 
 def span_of(run: Run) -> tuple[float, float]:
@@ -68,9 +87,13 @@ def _reward(run: Run, axes: Axes) -> Chart:
 
 def small_multiples(run: Run) -> tuple[Chart, ...]:
     """The instruments to look at when the main curves surprise."""
-    critic = CRITIC_INSTRUMENTS if any(run.column(key) for key, *_ in CRITIC_INSTRUMENTS) else ()
+    optional = [
+        instruments
+        for instruments in (CRITIC_INSTRUMENTS, CURRICULUM_INSTRUMENTS)
+        if any(run.column(key) for key, *_ in instruments)
+    ]
     charts = []
-    for key, title, unit, note in (*INSTRUMENTS, *critic):
+    for key, title, unit, note in (*INSTRUMENTS, *chain.from_iterable(optional)):
         points = run.column(key)
         layer = Layer(name="", ink="accent", values=[y for _, y in points])
         blank = Chart(title=title, note=note)

@@ -104,13 +104,20 @@ class Arithmetic:
         self,
         *,
         operations: int = 8,
+        fewest_operations: int | None = None,
         modulus: int = 50,
         operators: str = "+-*",
         train_questions: int = 4000,
         test_questions: int = 400,
         seed: int = 0,
     ):
-        self.operations = operations
+        self.operations = range(operations if fewest_operations is None else fewest_operations, operations + 1)
+        """How many a chain may have."""
+        if not self.operations:
+            raise UserError(
+                f"task.fewest_operations is {fewest_operations}, but task.operations is only {operations}; "
+                f"set task.fewest_operations to at most {operations}"
+            )
         self.modulus = modulus
         self.operators = "".join(sorted(set(operators)))
         self._chains = self._generate(train_questions, test_questions, seed)
@@ -128,7 +135,9 @@ class Arithmetic:
 
     def random_chain(self, rng: random.Random) -> Chain:
         """A fresh chain of this task's shape."""
-        links = tuple((rng.choice(self.operators), rng.choice(OPERANDS)) for _ in range(self.operations))
+        # Where there is nothing to choose, nothing is drawn: questions of one length stay what they always were.
+        operations = rng.choice(self.operations) if len(self.operations) > 1 else self.operations[0]
+        links = tuple((rng.choice(self.operators), rng.choice(OPERANDS)) for _ in range(operations))
         return Chain(start=rng.randrange(self.modulus), links=links, modulus=self.modulus)
 
     def is_test(self, chain: Chain) -> bool:
@@ -136,11 +145,11 @@ class Arithmetic:
         return chain.prompt in self._test_prompts
 
     def _generate(self, train: int, test: int, seed: int) -> dict[Split, list[Chain]]:
-        distinct = self.modulus * (len(self.operators) * len(OPERANDS)) ** self.operations
+        distinct = self.modulus * sum((len(self.operators) * len(OPERANDS)) ** count for count in self.operations)
         if train + test > distinct // 2:
             raise UserError(
                 f"task.train_questions {train} + task.test_questions {test} is more than half of the {distinct} chains "
-                f"with task.operations {self.operations}; ask for fewer questions or more operations"
+                f"with task.operations {self.operations[-1]}; ask for fewer questions or more operations"
             )
         rng = random.Random(derive_seed(seed, "chains"))
         chains: dict[str, Chain] = {}

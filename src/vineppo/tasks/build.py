@@ -34,6 +34,7 @@ def build_task(config: TaskConfig) -> Task:
         case ArithmeticTask():
             return Arithmetic(
                 operations=config.operations,
+                fewest_operations=config.fewest_operations,
                 modulus=config.modulus,
                 operators=config.operators,
                 train_questions=config.train_questions,
