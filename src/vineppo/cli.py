@@ -12,9 +12,9 @@ from vineppo.config.estimate import estimate, render, render_sft
 from vineppo.config.keys import describe_keys
 from vineppo.config.load import dump_config, load_config
 from vineppo.config.schema import Config, SftConfig
-from vineppo.errors import UserError
+from vineppo.errors import ProcessLostError, UserError
 
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR, PROCESS_LOST, INTERRUPTED = 2, 3, 130
 OVERRIDE = re.compile(r"[\w.]*=")
 """How an override begins. A path may hold `=` too, e.g. runs/lr=1e-3/config.yaml, but not before its first `/`."""
 
@@ -34,13 +34,16 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Returns the exit code: 0 done, 2 wrong input, 130 interrupted."""
+    """Run a command. Returns the exit code: 0 done, 2 wrong input, 3 another process is lost, 130 interrupted."""
     arguments = parse(argv)
     try:
         return run(arguments)
     except UserError as error:
         print(f"vineppo: error: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return USER_ERROR
+    except ProcessLostError as error:
+        print(f"vineppo: error: {error}", file=sys.stderr)
+        return PROCESS_LOST
     except KeyboardInterrupt:
         print("vineppo: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -90,9 +93,12 @@ def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume:
         print(dump_config(config))
         print(render(estimate(config)))
         return 0
+    from vineppo.processes import end_processes
     from vineppo.trainer import Trainer
 
-    return 0 if Trainer(config, resume=resume).train().finished else INTERRUPTED
+    finished = Trainer(config, resume=resume).train().finished
+    end_processes()
+    return 0 if finished else INTERRUPTED
 
 
 def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:

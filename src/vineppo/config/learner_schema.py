@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from vineppo.config.lora_schema import LoraConfig
 from vineppo.config.strict import Strict
 
 
@@ -36,3 +37,9 @@ class LearnerConfig(Strict):
     """An update whose mean probability ratio exceeds this is skipped and counted."""
     whiten: bool = True
     """Shift and scale advantages to mean 0, variance 1 over the minibatch's tokens."""
+    lora: LoraConfig | None = None
+    """Train low-rank adapters only; null trains all of the policy's weights."""
+    gradient_checkpointing: bool = False
+    """Recompute each layer's activations in the backward pass. Memory only; about a third slower."""
+    reference_offload: bool = False
+    """Keep the starting policy, which the KL needs, in the CPU's memory between scorings. Memory only."""
