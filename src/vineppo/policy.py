@@ -85,13 +85,21 @@ class Policy:
 
     def copy(self, dtype: torch.dtype) -> "Policy":
         """A model of its own, in another precision."""
-        return Policy(model=copy.deepcopy(self.model).to(dtype=dtype), tokenizer=self.tokenizer)
+        return Policy(model=cast(copy.deepcopy(self.model), dtype), tokenizer=self.tokenizer)
 
     def save(self, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
         """An ordinary Hugging Face folder: safetensors, config, tokenizer. `weights`: instead of the model's own."""
-        state = None if weights is None else dict(weights)
+        # What is tied to another weight is not written: reading ties it again.
+        tied = self.model.all_tied_weights_keys
+        state = None if weights is None else {name: own for name, own in weights.items() if name not in tied}
         self.model.save_pretrained(folder, safe_serialization=True, state_dict=state)
         self.tokenizer.save_pretrained(folder)
+
+
+def cast(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
+    """Change the precision of all weights, in place."""
+    nn.Module.to(model, dtype=dtype)
+    return model
 
 
 def pick_device(device: str) -> torch.device:

@@ -119,13 +119,15 @@ def start_processes(device: str, *, timeout: float) -> Processes:
 
     on_cpu = device == "cpu" or not torch.cuda.is_available()
     state = PartialState(cpu=on_cpu, timeout=timedelta(seconds=timeout))
+    group = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout))
+    assert isinstance(group, dist.ProcessGroup), "this process is in the group"
     return Processes(
         rank=state.process_index,
         count=state.num_processes,
         device=str(state.device),
         sharded=_is_sharded(),
         timeout=timeout,
-        group=dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout)),
+        group=group,
     )
 
 

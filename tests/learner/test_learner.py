@@ -173,9 +173,7 @@ def test_kl_to_oneself_is_zero_and_the_first_ratio_is_one():
     model = tiny_model("llama")
     settings = LearnerConfig(minibatch=8, epochs=1)
     reference = frozen_copy(scorer(copy.deepcopy(model)), micro_batch=4)
-    metrics = Learner(scorer(model), reference, settings, updates=1).update(
-        random_samples(8), seed=0
-    )
+    metrics = Learner(scorer(model), reference, settings, updates=1).update(random_samples(8), seed=0)
     assert metrics["kl"] == pytest.approx(0, abs=1e-6)
     assert metrics["ratio/mean"] == pytest.approx(1, abs=1e-6)
     assert metrics["ratio/clipped"] == 0

@@ -2,8 +2,8 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from together import together
 
+from together import together
 from vineppo.learner.shares import Share, per_sample, shares
 from vineppo.processes import Processes
 from vineppo.types import PromptAndResponse
@@ -21,7 +21,7 @@ LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=40)
 
 
 @given(LENGTHS, st.integers(1, 5), st.integers(1, 7), st.data())
-def test_every_chosen_sample_is_taken_once_by_one_process(lengths: list[int], count: int, size: int, data: st.DataObject):
+def test_every_chosen_sample_is_taken_once_by_one_process(lengths: list[int], count: int, size: int, data):
     chosen = data.draw(st.lists(st.sampled_from(range(len(lengths))), unique=True, min_size=1))
     parts = [list(shares(items(lengths), chosen, size=size, processes=process(r, count))) for r in range(count)]
     assert sorted(index for own in parts for share in own if share.weight for index in share.indices) == sorted(chosen)

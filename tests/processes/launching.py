@@ -1,4 +1,4 @@
-"""Starts real processes that are one run, as torchrun and accelerate do: who they are, they read in their environment."""
+"""Starts real processes that are one run, as torchrun does: who they are, they read in their environment."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""A process that dies or falls silent ends the run, with a word and an exit code; the run goes on from its checkpoint."""
+"""A process that dies or falls silent ends the run, with a word and an exit code; the run can be resumed."""
 
 import os
 import signal
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from launching import finish, log_of, start
-from small_runs import QUICK, metrics_of, without_time
 
+from recipes.small_runs import QUICK, metrics_of, without_time
 from vineppo import Trainer, load_config
 
 pytestmark = pytest.mark.slow

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from together import together
 
+from together import together
 from vineppo.engines.fake import FakeEngine
 from vineppo.engines.sharded import ShardedEngine
 from vineppo.errors import UserError

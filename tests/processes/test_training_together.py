@@ -7,28 +7,38 @@ import pytest
 import torch
 from launching import WORKER, finish, log_of, start
 from safetensors.torch import load_file
-from small_runs import QUICK, metrics_of
 
+from recipes.small_runs import QUICK, metrics_of
 from vineppo import Trainer, load_config
 from vineppo.progress import Display
 from vineppo.recipes.sampler import Sampler
 
 pytestmark = pytest.mark.slow
 
-FIVE = [*QUICK, "training.iterations=5", "learner.learning_rate=1e-4", "policy.device=cpu", "learner.micro_batch=3"]
+SMALL = [
+    *QUICK,
+    "task={name: arithmetic, operations: 4, train_questions: 40, test_questions: 8}",
+    "learner={learning_rate: 1.0e-4, minibatch: 8, micro_batch: 3}",
+    "evaluation.every=0",
+    "policy.device=cpu",
+]
 CHOICES = {
-    "vine": ["credit={name: vine, rollouts: 2}"],
-    "ppo": ["credit=ppo"],
-    "rest_em": ["recipe={name: rest_em, epochs: 2, validation_questions: 8}"],
-    "dpo": ["recipe=dpo_positive"],
-    "lora": ["credit=ppo", "learner.lora={rank: 4}", "learner.gradient_checkpointing=true"],
+    "vine": ["training.iterations=5", "credit={name: vine, rollouts: 2}"],
+    "ppo": ["training.iterations=5", "credit=ppo"],
+    "rest_em": ["training.iterations=2", "recipe={name: rest_em, epochs: 2, validation_questions: 8}"],
+    "dpo": ["training.iterations=2", "recipe=dpo_positive"],
+    "lora": [
+        "training.iterations=2",
+        "credit=ppo",
+        "learner={lora: {rank: 4}, gradient_checkpointing: true, learning_rate: 1.0e-3}",
+    ],
 }
 SHARDED = ("vine", "ppo", "lora")
 LOSSES = ("loss/", "critic/loss", "kl", "entropy", "grad_norm", "reward", "eval/accuracy", "tokens/", "ratio/")
 
 
 def overrides(choice: str, run: Path) -> list[str]:
-    return [*FIVE, *CHOICES[choice], f"run.dir={run}"]
+    return [*SMALL, *CHOICES[choice], f"run.dir={run}"]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +83,7 @@ def begin_alone(run: Path) -> None:
 
 def assert_same_losses(one: Path, other: Path, *, tolerance: float = 1e-5) -> None:
     lines, others = metrics_of(one), metrics_of(other)
-    assert len(lines) == len(others) == 6
+    assert len(lines) == len(others) > 2
     for line, found in zip(lines, others, strict=True):
         assert line.keys() == found.keys()
         for name in line:

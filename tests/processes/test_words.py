@@ -1,8 +1,8 @@
 """What processes tell each other, and what a single one needs nobody for."""
 
 import pytest
-from together import together
 
+from together import together
 from vineppo.errors import ProcessLostError, UserError
 from vineppo.processes import ALONE, Processes, start_processes
 
@@ -58,12 +58,13 @@ def test_where_nobody_was_launched_there_is_one_process(monkeypatch: pytest.Monk
 
 def test_several_processes_cannot_share_a_device(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match="policy.device is 'cuda:1'"):
+    with pytest.raises(UserError, match=r"policy\.device is 'cuda:1'"):
         start_processes("cuda:1", timeout=1)
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "message"), [("FSDP_VERSION", "1", "fsdp_version to 2"), ("FSDP_OFFLOAD_PARAMS", "true", "false")]
+    ("variable", "value", "message"),
+    [("FSDP_VERSION", "1", "fsdp_version to 2"), ("FSDP_OFFLOAD_PARAMS", "true", "false")],
 )
 def test_fsdp_settings_that_nobody_would_heed_are_refused(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str

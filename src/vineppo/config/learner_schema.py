@@ -1,8 +1,8 @@
 """The update: the settings of `learner`."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vineppo.config.lora_schema import LoraConfig
 from vineppo.config.strict import Strict
@@ -43,3 +43,12 @@ class LearnerConfig(Strict):
     """Recompute each layer's activations in the backward pass. Memory only; about a third slower."""
     reference_offload: bool = False
     """Keep the starting policy, which the KL needs, in the CPU's memory between scorings. Memory only."""
+
+    @model_validator(mode="after")
+    def _offloads_something(self) -> Self:
+        if self.reference_offload and (self.lora is not None or not self.kl_coefficient):
+            raise ValueError(
+                "learner.reference_offload is true, but there is no copy of the starting policy to offload "
+                f"({'kl_coefficient is 0' if self.lora is None else 'learner.lora needs none'}); set it to false"
+            )
+        return self

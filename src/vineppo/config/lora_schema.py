@@ -10,7 +10,7 @@ class LoraConfig(Strict):
 
     rank: int = Field(default=16, ge=1)
     """Of the matrices that are added."""
-    alpha: float = Field(default=32.0, gt=0)
+    alpha: int = Field(default=32, ge=1)
     """The product of an adapter's two matrices is multiplied by alpha / rank."""
     targets: list[str] | None = None
     """Last parts of the names of the layers that get one, e.g. [q_proj, v_proj]; null: all linear ones but the output

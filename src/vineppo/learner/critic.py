@@ -54,7 +54,7 @@ class ValueNetwork(nn.Module):
         with computing_in(self.dtype, token_ids.device), kept:
             output = self.backbone(input_ids=token_ids, attention_mask=attention_mask, use_cache=False)
         hidden = output.last_hidden_state
-        return self.output(hidden[rows, columns].float()).squeeze(-1)
+        return self.output(hidden[rows, columns].float())[:, 0].clone()  # FSDP2 wants no view
 
 
 class Critic:

@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
 
 from vineppo.config.schema import LoraConfig
 from vineppo.errors import UserError
@@ -21,7 +20,7 @@ from vineppo.learner.parallel import like, whole
 
 if TYPE_CHECKING:
     import peft
-    from peft.tuners.lora import LoraLayer
+    from peft.tuners.lora import Linear
 
 ADAPTER = "default"
 ADAPTER_FILE, PEFT_PREFIX = "adapter_model.safetensors", "base_model.model."
@@ -56,12 +55,7 @@ def add_adapters(model: PreTrainedModel, settings: LoraConfig, *, seed: int) -> 
                 "parts of layers of this model, e.g. [q_proj, v_proj], or null for all linear ones"
             ) from error
     model.eval()
-    for name, layer in adapted_layers(model).items():
-        if layer is model.get_output_embeddings() or not isinstance(layer.base_layer, nn.Linear | Conv1D):
-            raise UserError(
-                f"learner.lora.targets names {name}, which is an embedding; leave it out: only linear layers have "
-                "adapters"
-            )
+    _check_targets(model)
     return wanted
 
 
@@ -77,11 +71,11 @@ def adapters_off(module: nn.Module) -> Iterator[None]:
             layer.set_scale(ADAPTER, 1)
 
 
-def adapted_layers(module: nn.Module) -> "dict[str, LoraLayer]":
-    """By name, the layers with an adapter beside them."""
-    from peft.tuners.lora import LoraLayer
+def adapted_layers(module: nn.Module) -> "dict[str, Linear]":
+    """By name, the linear layers with an adapter beside them."""
+    from peft.tuners.lora import Linear
 
-    return {name: layer for name, layer in module.named_modules() if isinstance(layer, LoraLayer)}
+    return {name: layer for name, layer in module.named_modules() if isinstance(layer, Linear)}
 
 
 class MergedWeights(Mapping[str, Tensor]):
@@ -129,6 +123,18 @@ def read_adapter(folder: Path, model: PreTrainedModel) -> None:
     saved = load_file(folder / ADAPTER_FILE)
     for name, parameter in adapter_weights(model).items():
         parameter.copy_(like(saved[name], parameter))
+
+
+def _check_targets(model: PreTrainedModel) -> None:
+    """Refuse what is not an inner linear layer: its sum with an adapter would not be this model any more."""
+    from peft.tuners.lora import Linear, LoraLayer
+
+    for name, layer in model.named_modules():
+        if isinstance(layer, LoraLayer) and (not isinstance(layer, Linear) or layer is model.get_output_embeddings()):
+            raise UserError(
+                f"learner.lora.targets names {name}, which is an embedding; leave it out: only linear layers have "
+                "adapters"
+            )
 
 
 def _is_adapter(name: str) -> bool:

@@ -7,6 +7,7 @@ FSDP2 is torch's own `fully_shard`, one unit a layer: accelerate's wrapper of it
 which a frozen reference does not have, and GPUs, without which nothing of this could be tested everywhere.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -36,7 +37,8 @@ def parallel(module: nn.Module, model: PreTrainedModel, processes: Processes, *,
     # Nothing of a language model's buffers changes; to send them around at every pass would cost and synchronise.
     options = DistributedDataParallelKwargs(broadcast_buffers=False)
     on_cpu = processes.device == "cpu"
-    return Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[options]).prepare_model(module)
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of torch, for an option accelerate lacks
+        return Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[options]).prepare_model(module)
 
 
 def sharded(module: nn.Module, model: PreTrainedModel, processes: Processes, *, dtype: torch.dtype) -> nn.Module:
@@ -50,7 +52,8 @@ def sharded(module: nn.Module, model: PreTrainedModel, processes: Processes, *, 
     for layer in module.modules():
         if type(layer).__name__ in names:
             fully_shard(layer, mesh=mesh, mp_policy=precision, reshard_after_forward=reshard)
-    return fully_shard(module, mesh=mesh, mp_policy=precision)
+    fully_shard(module, mesh=mesh, mp_policy=precision)
+    return module
 
 
 def bare(module: nn.Module) -> nn.Module:

@@ -16,7 +16,7 @@ from vineppo.learner.parallel import parallel
 from vineppo.learner.recompute import enable_recompute
 from vineppo.learner.reference import Reference, frozen_copy, without_adapters
 from vineppo.learner.trained import TrainedPolicy
-from vineppo.policy import DTYPES, Policy
+from vineppo.policy import DTYPES, Policy, cast
 from vineppo.processes import ALONE, Processes
 from vineppo.rng import derive_seed
 
@@ -33,7 +33,7 @@ def build_trained(config: Config, policy: Policy, processes: Processes) -> Train
     lora, added = config.learner.lora, None
     if lora is not None:
         # Frozen weights need no master copy, so they are kept in the precision that is computed in.
-        policy.model.to(dtype=DTYPES[config.policy.dtype])
+        cast(policy.model, DTYPES[config.policy.dtype])
         added = add_adapters(policy.model, lora, seed=derive_seed(config.training.seed, "adapters"))
     scorer = build_scorer(config, policy.model)
     return TrainedPolicy(
@@ -64,7 +64,9 @@ def copy_reference(config: Config, policy: Policy) -> PreTrainedModel | None:
     """The starting policy, frozen; None where no KL is asked for, or where adapters leave it as it was."""
     if not config.learner.kl_coefficient or config.learner.lora is not None:
         return None
-    return copy.deepcopy(policy.model).requires_grad_(False).to(dtype=DTYPES[config.policy.dtype])
+    frozen = cast(copy.deepcopy(policy.model), DTYPES[config.policy.dtype])
+    frozen.requires_grad_(False)
+    return frozen
 
 
 def build_scorer(config: Config, model: PreTrainedModel) -> TokenLogprobs:
