@@ -83,9 +83,11 @@ class Policy:
         """Where the model is."""
         return self.model.device
 
-    def copy(self, dtype: torch.dtype) -> "Policy":
-        """A model of its own, in another precision."""
-        return Policy(model=cast(copy.deepcopy(self.model), dtype), tokenizer=self.tokenizer)
+    def copy(self, dtype: torch.dtype, device: str) -> "Policy":
+        """A model of its own, in another precision, elsewhere."""
+        model = cast(copy.deepcopy(self.model), dtype)
+        nn.Module.to(model, pick_device(device))
+        return Policy(model=model, tokenizer=self.tokenizer)
 
     def save(self, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
         """An ordinary Hugging Face folder: safetensors, config, tokenizer. `weights`: instead of the model's own."""

@@ -25,6 +25,15 @@ T = TypeVar("T")
 NETWORKS = ("gloo", "NCCL")
 """Errors of a broken connection carry one of these names, and often nothing else that tells them apart."""
 
+UNHEEDED = (
+    ("ACCELERATE_USE_DEEPSPEED", "false", "shard with FSDP2 instead: use_fsdp, fsdp_version 2"),
+    ("ACCELERATE_USE_MEGATRON_LM", "false", "shard with FSDP2 instead: use_fsdp, fsdp_version 2"),
+    ("ACCELERATE_MIXED_PRECISION", "no", "set mixed_precision to no, and policy.dtype=bfloat16"),
+    ("FSDP_ACTIVATION_CHECKPOINTING", "false", "set it to false, and learner.gradient_checkpointing=true"),
+    ("FSDP_OFFLOAD_PARAMS", "false", "set fsdp_offload_params to false"),
+)
+"""What `accelerate launch` says of settings that are ours to make, or not there: variable, harmless value, remedy."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Processes:
@@ -108,13 +117,15 @@ def start_processes(device: str, *, timeout: float) -> Processes:
 
     `device` is `policy.device`; on GPUs each process takes its own. Raises UserError for a device that all would share.
     """
+    _check_launch()
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Processes(device=device)
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(
             f"policy.device is {device!r}, but each of several processes needs its own; set it to auto, cuda or cpu"
         )
-    _check_fsdp()
+    # Else transformers would load weights on the main process only, for accelerate to hand out, which we do not use.
+    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
     from accelerate import PartialState
 
     on_cpu = device == "cpu" or not torch.cuda.is_available()
@@ -139,19 +150,20 @@ def end_processes() -> None:
 
 def _is_sharded() -> bool:
     """Whether `accelerate launch` was asked for FSDP."""
-    return _says("ACCELERATE_USE_FSDP", "true")
+    return _said("ACCELERATE_USE_FSDP") == "true"
 
 
-def _check_fsdp() -> None:
-    """Refuse what of accelerate's FSDP settings would be silently left undone."""
-    if _is_sharded() and not _says("FSDP_VERSION", "2"):
-        raise UserError("accelerate launch: FSDP is asked for in version 1; set fsdp_version to 2")
-    if _is_sharded() and _says("FSDP_OFFLOAD_PARAMS", "true"):
-        raise UserError("accelerate launch: fsdp_offload_params is true, which is not supported; set it to false")
+def _check_launch() -> None:
+    """Refuse what of accelerate's settings would be silently left undone."""
+    for variable, harmless, remedy in UNHEEDED:
+        if _said(variable) not in ("", harmless):
+            raise UserError(f"accelerate launch: {variable} is {os.environ[variable]!r}, which nobody heeds; {remedy}")
+    if _is_sharded() and _said("FSDP_VERSION") != "2":
+        raise UserError("accelerate launch: FSDP is asked for in another version than 2; set fsdp_version to 2")
 
 
-def _says(variable: str, word: str) -> bool:
-    return os.environ.get(variable, "").lower() == word
+def _said(variable: str) -> str:
+    return os.environ.get(variable, "").lower()
 
 
 def _is_broken_connection(error: RuntimeError) -> bool:

@@ -31,7 +31,7 @@ def start(command: list[str], count: int, logs: Path) -> list["subprocess.Popen[
     return processes
 
 
-def finish(processes: list["subprocess.Popen[bytes]"], logs: Path, *, seconds: float) -> list[int]:
+def finish(processes: list["subprocess.Popen[bytes]"], *, seconds: float) -> list[int]:
     """Their exit codes. Nobody outlives the test."""
     try:
         return [process.wait(seconds) for process in processes]

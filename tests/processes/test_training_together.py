@@ -59,7 +59,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         },
     ]
     (root / "jobs.json").write_text(json.dumps(jobs))
-    codes = finish(start([str(WORKER), str(root / "jobs.json")], 2, root / "logs"), root / "logs", seconds=240)
+    codes = finish(start([str(WORKER), str(root / "jobs.json")], 2, root / "logs"), seconds=240)
     assert codes == [0, 0], log_of(root / "logs", 0) + log_of(root / "logs", 1)
     return root
 

@@ -64,9 +64,14 @@ def test_several_processes_cannot_share_a_device(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
-    [("FSDP_VERSION", "1", "fsdp_version to 2"), ("FSDP_OFFLOAD_PARAMS", "true", "false")],
+    [
+        ("FSDP_VERSION", "1", "fsdp_version to 2"),
+        ("FSDP_OFFLOAD_PARAMS", "true", "fsdp_offload_params to false"),
+        ("ACCELERATE_MIXED_PRECISION", "bf16", "dtype=bfloat16"),
+        ("ACCELERATE_USE_DEEPSPEED", "true", "FSDP2 instead"),
+    ],
 )
-def test_fsdp_settings_that_nobody_would_heed_are_refused(
+def test_settings_of_the_launch_that_nobody_would_heed_are_refused(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ):
     for name, given in {"WORLD_SIZE": "2", "ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", variable: value}.items():

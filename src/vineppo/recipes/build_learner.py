@@ -25,7 +25,7 @@ def sampling_policy(config: Config, policy: Policy, processes: Processes) -> Pol
     """What the engine samples from: the trained model itself where it is whole and of the engine's precision, else a
     copy, which takes the new weights after each update."""
     own = processes.sharded or config.learner.lora is not None or config.policy.dtype != "float32"
-    return policy.copy(DTYPES[config.policy.dtype]) if own else policy
+    return policy.copy(DTYPES[config.policy.dtype], processes.device) if own else policy
 
 
 def build_trained(config: Config, policy: Policy, processes: Processes) -> TrainedPolicy:

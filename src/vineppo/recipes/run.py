@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vineppo.checkpoint import prune_checkpoints
 from vineppo.config.schema import Config
+from vineppo.errors import UserError
 from vineppo.metrics import Metrics
 from vineppo.policy import load_policy
 from vineppo.processes import ALONE, Processes
@@ -47,7 +48,9 @@ class Run:
         self.directory.check(config, resume=resume)
         questions = build_questions(config, task)
         checkpoint = resuming.newest(self.directory.checkpoints)
-        policy = load_policy(config.policy.path, device=processes.device)
+        self._check_shared(checkpoint)
+        # What will be sharded goes to the accelerator layer by layer, and is never whole there.
+        policy = load_policy(config.policy.path, device="cpu" if processes.sharded else processes.device)
         sampled = sampling_policy(config, policy, processes)
         self._environment = build_environment(sampled, task, config.engine, processes)
         self._test = task.questions("test")[: config.evaluation.questions]
@@ -170,6 +173,14 @@ class Run:
         kept = self._config.checkpoint
         if self._processes.is_main:
             prune_checkpoints(self.directory.checkpoints, keep=kept.keep, keep_every=kept.keep_every)
+
+    def _check_shared(self, checkpoint: Path | None) -> None:
+        """All processes, on whatever machines, must see one run directory."""
+        if len(found := set(self._processes.gather(checkpoint))) > 1:
+            raise UserError(
+                f"run.dir {self.directory.root}: not all processes find the same newest checkpoint there "
+                f"({', '.join(sorted(map(str, found)))}); put it on a disk that all machines share"
+            )
 
     def _save_if_consistent(self) -> None:
         """After an interruption: weights changed half-way through an update are no iteration's, and stay unsaved."""
