@@ -17,7 +17,14 @@ pytestmark = pytest.mark.slow
 
 TIMEOUT = 8.0
 FSDP2 = Path(__file__).resolve().parents[2] / "configs/accelerate/fsdp2.yaml"
-LONG = [*QUICK, "training.iterations=8", "learner.learning_rate=1e-4", "policy.device=cpu", "checkpoint.keep=9"]
+LONG = [
+    *QUICK,
+    "task={name: arithmetic, operations: 4, train_questions: 40, test_questions: 8}",
+    "training.iterations=8",
+    "learner.learning_rate=1e-4",
+    "evaluation.every=0",
+    "policy.device=cpu",
+]
 
 
 def wait_for_lines(run: Path, count: int, seconds: float = 90) -> None:
@@ -46,7 +53,7 @@ def test_the_others_say_so_and_the_run_resumes(tmp_path: Path, number: signal.Si
 
 
 def test_one_that_is_told_to_stop_stops_all_with_everything_saved(tmp_path: Path):
-    settings = [*LONG, f"run.dir={tmp_path / 'run'}", "checkpoint.every=100"]
+    settings = [*LONG, f"run.dir={tmp_path / 'run'}", "checkpoint.every=100", "training.iterations=100"]
     processes = start(["-m", "vineppo", "train", *settings], 2, tmp_path / "logs")
     wait_for_lines(tmp_path / "run", 3)
     processes[1].send_signal(signal.SIGTERM)

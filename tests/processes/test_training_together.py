@@ -33,7 +33,7 @@ CHOICES = {
         "learner={lora: {rank: 4}, gradient_checkpointing: true, learning_rate: 1.0e-3}",
     ],
 }
-SHARDED = ("vine", "ppo", "lora")
+BFLOAT16 = ["policy.dtype=bfloat16", "training.iterations=2"]
 LOSSES = ("loss/", "critic/loss", "kl", "entropy", "grad_norm", "reward", "eval/accuracy", "tokens/", "ratio/")
 
 
@@ -43,20 +43,29 @@ def overrides(choice: str, run: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of each choice: alone/, replicated/ and sharded/; two that one process began and two finished, and a reverse."""
+    """Of each choice: alone/, replicated/ and sharded/. In resumed/ what one process began and two finished, and what
+    two made for one to go on with. In bfloat16/ whole weights and adapters, sharded."""
     root = tmp_path_factory.mktemp("runs")
     for choice in CHOICES:
         Trainer(load_config(None, overrides(choice, root / "alone" / choice))).train()
     begin_alone(root / "resumed" / "one-two")
     jobs = [
         *(job("replicated", choice, root) for choice in CHOICES),
-        *(job("sharded", choice, root) for choice in SHARDED),
+        *(job("sharded", choice, root) for choice in CHOICES),
         {"sharded": True, "resume": True, "overrides": overrides("ppo", root / "resumed" / "one-two")},
         {
             "sharded": True,
             "resume": False,
             "overrides": [*overrides("ppo", root / "resumed" / "two-one"), "checkpoint.keep=5"],
         },
+        *(
+            {
+                "sharded": True,
+                "resume": False,
+                "overrides": [*overrides(choice, root / "bfloat16" / choice), *BFLOAT16],
+            }
+            for choice in ("vine", "lora")
+        ),
     ]
     (root / "jobs.json").write_text(json.dumps(jobs))
     codes = finish(start([str(WORKER), str(root / "jobs.json")], 2, root / "logs"), seconds=240)
@@ -96,7 +105,7 @@ def test_two_replicas_have_the_losses_of_one_process(runs: Path, choice: str):
     assert_same_losses(runs / "alone" / choice, runs / "replicated" / choice)
 
 
-@pytest.mark.parametrize("choice", SHARDED)
+@pytest.mark.parametrize("choice", CHOICES)
 def test_two_shards_have_the_losses_of_one_process(runs: Path, choice: str):
     assert_same_losses(runs / "alone" / choice, runs / "sharded" / choice)
 
@@ -127,3 +136,14 @@ def test_one_process_goes_on_where_two_stopped(runs: Path):
 def test_only_the_main_process_prints(runs: Path):
     assert "accuracy" in log_of(runs / "logs", 0)
     assert log_of(runs / "logs", 1) == ""
+
+
+@pytest.mark.parametrize("choice", ["vine", "lora"])
+def test_shards_in_bfloat16_keep_masters_in_float32(runs: Path, choice: str):
+    run = runs / "bfloat16" / choice
+    assert [line["iteration"] for line in metrics_of(run)] == [0, 1, 2]
+    assert all(abs(line["sampler_kl"]) < 0.05 for line in metrics_of(run)[1:])
+    saved = load_file(
+        run / "policy" / ("model.safetensors" if choice == "vine" else "adapter/adapter_model.safetensors")
+    )
+    assert {weights.dtype for weights in saved.values()} == {torch.float32}

@@ -1,10 +1,14 @@
 """What processes tell each other, and what a single one needs nobody for."""
 
+from pathlib import Path
+
 import pytest
 
 from together import together
 from vineppo.errors import ProcessLostError, UserError
 from vineppo.processes import ALONE, Processes, start_processes
+
+LAUNCH_FILES = Path(__file__).resolve().parents[2] / "configs/accelerate"
 
 
 def test_alone_everything_is_what_it_was():
@@ -49,6 +53,15 @@ def test_a_broken_connection_is_told_from_other_errors():
         broken(pair, RuntimeError("CUDA out of memory"))
     with pytest.raises(RuntimeError, match="gloo"):
         broken(ALONE, gone)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("ddp", "MULTI_GPU"), ("fsdp2", "FSDP")])
+def test_the_launch_files_are_accelerates(name: str, kind: str):
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config = load_config_from_file(str(LAUNCH_FILES / f"{name}.yaml")).to_dict()
+    assert config["distributed_type"] == kind
+    assert config["mixed_precision"] == "no"
 
 
 def test_where_nobody_was_launched_there_is_one_process(monkeypatch: pytest.MonkeyPatch):

@@ -54,7 +54,8 @@ class ValueNetwork(nn.Module):
         with computing_in(self.dtype, token_ids.device), kept:
             output = self.backbone(input_ids=token_ids, attention_mask=attention_mask, use_cache=False)
         hidden = output.last_hidden_state
-        return self.output(hidden[rows, columns].float())[:, 0].clone()  # FSDP2 wants no view
+        values = self.output(hidden[rows, columns].to(self.output.weight.dtype))
+        return values[:, 0].float().clone()  # FSDP2 wants no view
 
 
 class Critic:
