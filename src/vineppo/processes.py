@@ -124,6 +124,8 @@ def start_processes(device: str, *, timeout: float) -> Processes:
         raise UserError(
             f"policy.device is {device!r}, but each of several processes needs its own; set it to auto, cuda or cpu"
         )
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("policy.device is 'cuda', which torch cannot use here; try auto or cpu")
     # Else transformers would load weights on the main process only, for accelerate to hand out, which we do not use.
     os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
     from accelerate import PartialState

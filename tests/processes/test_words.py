@@ -73,6 +73,9 @@ def test_several_processes_cannot_share_a_device(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UserError, match=r"policy\.device is 'cuda:1'"):
         start_processes("cuda:1", timeout=1)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UserError, match=r"policy\.device is 'cuda', which"):
+        start_processes("cuda", timeout=1)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_one_of_several_processes_stops_only_where_all_can(number: signal.Signal
         with pytest.raises(KeyboardInterrupt):
             made.agreed()
         made.agreed()
-    assert capsys.readouterr().out.count("finishing this iteration") == 1
+    assert capsys.readouterr().out.count("stopping as soon as all processes can") == 1
 
 
 def test_insisting_stops_one_of_several_at_once(monkeypatch: pytest.MonkeyPatch):

@@ -65,8 +65,10 @@ class Interrupt:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._deferring and not self._pending:
             self._pending, self._first = True, time.monotonic()
-            if self._processes.is_main:
+            if self._processes.count == 1:
                 print("finishing this iteration first; once more stops at once and loses it", flush=True)
+            elif self._processes.is_main:
+                print("stopping as soon as all processes can, at the latest after this iteration", flush=True)
             return
         if self._processes.count > 1 and time.monotonic() - self._first < INSISTING:
             return
