@@ -44,6 +44,7 @@ def add_adapters(model: PreTrainedModel, settings: LoraConfig, *, seed: int) -> 
         lora_dropout=0.0,
         target_modules="all-linear" if settings.targets is None else settings.targets,
         task_type="CAUSAL_LM",
+        base_model_name_or_path=model.name_or_path,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
