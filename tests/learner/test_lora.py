@@ -16,7 +16,7 @@ from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.lora import ADAPTER, MergedWeights, adapted_layers, adapters_off, add_adapters
 from vineppo.learner.reference import frozen_copy, without_adapters
 from vineppo.learner.trained import TrainedPolicy
-from vineppo.policy import load_policy
+from vineppo.policy import cast, load_policy
 from vineppo.types import PromptAndResponse
 
 IDS = torch.tensor([[3, 4, 5, 6, 7]])
@@ -49,6 +49,13 @@ def test_fresh_adapters_change_nothing_and_are_all_that_learns():
     learning = {name for name, p in model.named_parameters() if p.requires_grad}
     assert learning == {name for name, _ in model.named_parameters() if ".lora_" in name}
     assert len(learning) == 2 * 7 * 3  # A and B of seven matrices in three layers
+
+
+def test_adapters_learn_in_float32_beside_weights_frozen_in_bfloat16():
+    model = cast(tiny_model("llama-gqa"), torch.bfloat16)
+    add_adapters(model, LoraConfig(rank=3), seed=1)
+    kinds = {(".lora_" in name, p.dtype) for name, p in model.named_parameters()}
+    assert kinds == {(True, torch.float32), (False, torch.bfloat16)}
 
 
 def test_the_seed_decides_the_adapters():

@@ -17,20 +17,21 @@ pytestmark = pytest.mark.slow
 
 SMALL = [
     *QUICK,
-    "task={name: arithmetic, operations: 4, train_questions: 40, test_questions: 8}",
+    "task={name: arithmetic, train_questions: 60, test_questions: 8}",
     "learner={learning_rate: 1.0e-4, minibatch: 8, micro_batch: 3}",
     "evaluation.every=0",
+    "run.trajectories_logged=0",
     "policy.device=cpu",
 ]
 CHOICES = {
     "vine": ["training.iterations=5", "credit={name: vine, rollouts: 2}"],
     "ppo": ["training.iterations=5", "credit=ppo"],
-    "rest_em": ["training.iterations=2", "recipe={name: rest_em, epochs: 2, validation_questions: 8}"],
-    "dpo": ["training.iterations=2", "recipe=dpo_positive"],
+    "rest_em": ["training.iterations=1", "recipe={name: rest_em, epochs: 2, validation_questions: 8}"],
+    "dpo": ["training.iterations=1", "recipe=dpo_positive"],
     "lora": [
         "training.iterations=2",
         "credit=ppo",
-        "learner={lora: {rank: 4}, gradient_checkpointing: true, learning_rate: 1.0e-3}",
+        "learner={lora: {rank: 4}, gradient_checkpointing: true}",
     ],
 }
 BFLOAT16 = ["policy.dtype=bfloat16", "training.iterations=2"]
@@ -92,7 +93,7 @@ def begin_alone(run: Path) -> None:
 
 def assert_same_losses(one: Path, other: Path, *, tolerance: float = 1e-5) -> None:
     lines, others = metrics_of(one), metrics_of(other)
-    assert len(lines) == len(others) > 2
+    assert len(lines) == len(others) > 1
     for line, found in zip(lines, others, strict=True):
         assert line.keys() == found.keys()
         for name in line:

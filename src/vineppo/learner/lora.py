@@ -55,6 +55,8 @@ def add_adapters(model: PreTrainedModel, settings: LoraConfig, *, seed: int) -> 
                 f"learner.lora.targets is {settings.targets}: {' '.join(str(error).split())[:200]}; name the last "
                 "parts of layers of this model, e.g. [q_proj, v_proj], or null for all linear ones"
             ) from error
+    for parameter in adapter_weights(model).values():
+        parameter.data = parameter.data.float()  # what learns is kept in float32, beside whatever is frozen
     model.eval()
     _check_targets(model)
     return wanted
