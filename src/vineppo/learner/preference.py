@@ -65,13 +65,13 @@ def accumulate_preference(
     pairs = [scored.pairs[index] for index in indices]
     chosen, rejected = scored.chosen[list(indices)], scored.rejected[list(indices)]
     sums: dict[str, float] = {}
-    # A micro-batch holds both responses of each of its pairs, in one forward pass: shards (FSDP2) want one a gradient.
+    # A micro-batch holds both responses of each of its pairs.
     half, winning = max(1, micro_batch // 2), [pair.chosen for pair in pairs]
     for share in shares(winning, range(len(pairs)), size=half, processes=processes):
         own = share.indices
         with accumulating(policy, share):
-            both = sequence_logprobs(policy, [*(pairs[i].chosen for i in own), *(pairs[i].rejected for i in own)])
-            winners, losers = both[: len(own)] - chosen[own], both[len(own) :] - rejected[own]
+            winners = sequence_logprobs(policy, [pairs[i].chosen for i in own]) - chosen[own]
+            losers = sequence_logprobs(policy, [pairs[i].rejected for i in own]) - rejected[own]
             loss = dpo_positive_loss(winners, losers, beta=beta, penalty=penalty).sum() / len(pairs)
             backward(loss, share, processes)
         measured = {"loss/preference": loss.item(), **_rewards(winners.detach(), losers.detach(), beta, len(pairs))}
