@@ -35,7 +35,7 @@ CHOICES = {
         "learner={lora: {rank: 4}, gradient_checkpointing: true}",
     ],
 }
-BFLOAT16 = ["policy.dtype=bfloat16", "training.iterations=2"]
+BFLOAT16 = ["policy.dtype=bfloat16", "training.iterations=1"]
 LOSSES = ("loss/", "critic/loss", "kl", "entropy", "grad_norm", "reward", "eval/accuracy", "tokens/", "ratio/")
 
 
@@ -143,7 +143,7 @@ def test_only_the_main_process_prints(runs: Path):
 @pytest.mark.parametrize("choice", ["vine", "lora"])
 def test_shards_in_bfloat16_keep_masters_in_float32(runs: Path, choice: str):
     run = runs / "bfloat16" / choice
-    assert [line["iteration"] for line in metrics_of(run)] == [0, 1, 2]
+    assert [line["iteration"] for line in metrics_of(run)] == [0, 1]
     assert all(abs(line["sampler_kl"]) < 0.05 for line in metrics_of(run)[1:])
     saved = load_file(
         run / "policy" / ("model.safetensors" if choice == "vine" else "adapter/adapter_model.safetensors")

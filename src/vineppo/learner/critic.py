@@ -17,7 +17,7 @@ from vineppo.learner.logprobs import computing_in
 from vineppo.learner.losses import value_loss
 from vineppo.learner.minibatches import minibatches
 from vineppo.learner.optimizer import Optimizer
-from vineppo.learner.parallel import accumulating, backward
+from vineppo.learner.parallel import accumulating, backward, settle
 from vineppo.learner.recompute import recomputed
 from vineppo.learner.shares import per_sample, shares
 from vineppo.metrics import Metrics
@@ -88,6 +88,7 @@ class Critic:
     def predict(self, samples: Sequence[PromptAndResponse]) -> list[list[float]]:
         """Per sample, [T] the value before each response token."""
         values = per_sample(self._forward, samples, size=self._settings.micro_batch, processes=self._processes)
+        settle(self.network)
         return [own.tolist() for own in values]
 
     def update(self, samples: Sequence[Sample], *, seed: int) -> Metrics:

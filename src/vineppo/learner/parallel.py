@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
@@ -59,6 +59,16 @@ def sharded(module: nn.Module, model: PreTrainedModel, processes: Processes, *, 
 def bare(module: nn.Module) -> nn.Module:
     """The module itself, under whose names its weights are saved, without what makes it parallel."""
     return module.module if isinstance(module, DistributedDataParallel) else module
+
+
+def settle(module: nn.Module) -> None:
+    """After passes without gradients, give back what they left whole.
+
+    Until then a module's parameters are not those that learn, and an optimizer made of them trains part of it.
+    """
+    for part in module.modules():
+        if isinstance(part, FSDPModule):
+            part.reshard()
 
 
 def accumulating(module: nn.Module, share: Share) -> AbstractContextManager[None]:

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vineppo.learner.batch import collate
+from vineppo.learner.parallel import settle
 from vineppo.learner.shares import per_sample
 from vineppo.processes import ALONE, Processes
 from vineppo.types import PromptAndResponse
@@ -24,4 +25,6 @@ def score(
         logprobs, _ = policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
         return logprobs
 
-    return [scores.to(device) for scores in per_sample(forward, samples, size=size, processes=processes)]
+    scores = per_sample(forward, samples, size=size, processes=processes)
+    settle(policy)
+    return [own.to(device) for own in scores]
