@@ -115,6 +115,6 @@ class Wave:
         return (
             f"engine.pool: every replica died that was given {job.sequences} continuations of prefixes of "
             f"{min(lengths)} to {max(lengths)} tokens, {self._lost[job]} times, the last {ATTEMPTS} with nothing else "
-            "to do; most likely they need more memory than there is: lower engine.rows or sampling.max_new_tokens, give "
-            "the replicas a larger machine, or drop such questions"
+            "to do; most likely they need more memory than there is: lower engine.rows or sampling.max_new_tokens, "
+            "give the replicas a larger machine, or drop such questions"
         )
