@@ -40,7 +40,7 @@ FLOAT32 = 4
 MOMENTS = 2
 LOGIT_COPIES = 5
 """Logits, divided, normalised, their gradient and that of what it came from: at the peak of the backward pass."""
-GIB = 2**30
+MIB, GIB = 2**20, 2**30
 
 Phase = Literal["always", "update", "sample"]
 
@@ -163,13 +163,15 @@ def assumed_prompt(config: Config) -> int:
 
 def render_memory(forecast: MemoryForecast) -> list[str]:
     """A plain-text table."""
-    rows = [(part.name, f"{part.bytes / GIB:,.2f} GiB", part.phase, part.made_of) for part in forecast.parts]
-    rows += [
-        ("total", f"{forecast.update / GIB:,.2f} GiB", "update", ""),
-        ("", f"{forecast.sample / GIB:,.2f} GiB", "sample", ""),
-    ]
+    rows = [(part.name, in_words(part.bytes), part.phase, part.made_of) for part in forecast.parts]
+    rows += [("total", in_words(forecast.update), "update", ""), ("", in_words(forecast.sample), "sample", "")]
     first, second = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     return [f"{a:<{first}}  {b:>{second}}  {c:<6}  {d}".rstrip() for a, b, c, d in rows]
+
+
+def in_words(size: int) -> str:
+    """Bytes, for people."""
+    return f"{size / GIB:,.2f} GiB" if size >= GIB else f"{size / MIB:,.1f} MiB"
 
 
 def render_forecast(config: Config, shape: ModelShape | str) -> str:
@@ -180,8 +182,7 @@ def render_forecast(config: Config, shape: ModelShape | str) -> str:
     forecast = forecast_memory(config, shape, prompt=prompt)
     return "\n".join(
         [
-            f"memory of one process, {config.policy.path} ({shape.parameters / 1e9:.2f} billion parameters, "
-            f"from {shape.origin})",
+            f"memory of one process, {config.policy.path} ({shape.parameters:,} parameters, from  {shape.origin})",
             *render_memory(forecast),
             f"Assumed: the longest prompt has {prompt:,} tokens, and its response the full "
             f"{config.sampling.max_new_tokens:,}. `vineppo doctor` reads the prompts.",

@@ -25,15 +25,14 @@ def describe_batch(config: Config) -> str:
         f"{training.questions} questions x {training.trajectories} trajectories = {config.batch} trajectories "
         f"an iteration{rollouts(config)}."
     )
+    size = min(learner.minibatch, config.batch)
+    rows = min(learner.micro_batch, size)
     if not isinstance(config.recipe, PolicyIterationRecipe):
-        return (
-            f"{sampled} {config.recipe.name} learns from what the judge accepts, in minibatches of {learner.minibatch}."
-        )
-    minibatches, rows = -(-config.batch // learner.minibatch), min(learner.micro_batch, learner.minibatch)
+        return f"{sampled} {config.recipe.name} learns from what the judge accepts, in minibatches of {size}."
     return (
-        f"{sampled} {plural(minibatches, 'minibatch', 'minibatches')} of {min(learner.minibatch, config.batch)} x "
+        f"{sampled} {plural(-(-config.batch // size), 'minibatch', 'minibatches')} of {size} x "
         f"{plural(learner.epochs, 'pass', 'passes')} = {plural(config.updates_per_iteration, 'update', 'updates')}, "
-        f"each in {plural(-(-min(learner.minibatch, config.batch) // rows), 'forward pass', 'forward passes')} of {rows}. "
+        f"each in {plural(-(-size // rows), 'forward pass', 'forward passes')} of {rows}. "
         f"{training.iterations:,} iterations: {updates(config):,} updates."
     )
 

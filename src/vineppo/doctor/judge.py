@@ -26,35 +26,30 @@ def check_judge(config: TaskConfig, task: Task) -> Finding:
     if why := unjudged(config):
         return Finding(check="judge", verdict=Verdict.NOT_RUN, found=why)
     questions = task.questions("test")[:QUESTIONS]
-    refused = [
-        q for q, reward in rewards(task, questions, [right(config, q.answer) for q in questions]) if reward < FULL
+    gold = accepted(task, questions, [right(config, q.answer) for q in questions])
+    spoilt = accepted(task, questions, [right(config, wrong(config, q.answer)) for q in questions])
+    silent = accepted(task, questions, [""] * len(questions))
+    mistakes = (
+        ("gold answers are refused", [q for q in questions if q not in gold]),
+        ("wrong answers are accepted", spoilt),
+        ("empty responses are accepted", silent),
+    )
+    problems = [
+        f"{len(those)} of {len(questions)} {what}, e.g. question {those[0].id} (answer {those[0].answer!r})"
+        for what, those in mistakes
+        if those
     ]
-    spoilt = [right(config, wrong(config, q.answer)) for q in questions]
-    accepted = [q for q, reward in rewards(task, questions, spoilt) if reward >= FULL]
-    silent = [q for q, reward in rewards(task, questions, [""] * len(questions)) if reward >= FULL]
-    if refused or accepted or silent:
-        return Finding(
-            check="judge",
-            verdict=Verdict.FAIL,
-            found="; ".join(
-                f"{len(wrongly)} of {len(questions)} {what}, e.g. question {wrongly[0].id} (answer {wrongly[0].answer!r})"
-                for wrongly, what in (
-                    (refused, "gold answers are refused"),
-                    (accepted, "wrong answers are accepted"),
-                    (silent, "empty responses are accepted"),
-                )
-                if wrongly
-            ),
-            remedy="see what the task reads as the answer (docs/judge.md): task.answer_marker, the gold column",
-        )
+    if problems:
+        remedy = "see what the task reads as the answer (docs/judge.md): task.answer_marker, the gold column"
+        return Finding(check="judge", verdict=Verdict.FAIL, found="; ".join(problems), remedy=remedy)
     found = f"{len(questions)} gold answers accepted; the same spoilt, and empty responses, refused"
     return Finding(check="judge", verdict=Verdict.OK, found=found)
 
 
-def rewards(task: Task, questions: Sequence[Question], responses: Sequence[str]) -> list[tuple[Question, float]]:
-    """Each question with what its response earned."""
-    judged = task.judge(questions, responses)
-    return [(question, judgement.reward) for question, judgement in zip(questions, judged, strict=True)]
+def accepted(task: Task, questions: Sequence[Question], responses: Sequence[str]) -> list[Question]:
+    """Those whose response earned the full reward."""
+    judged = zip(questions, task.judge(questions, responses), strict=True)
+    return [question for question, judgement in judged if judgement.reward >= FULL]
 
 
 def unjudged(config: TaskConfig) -> str:

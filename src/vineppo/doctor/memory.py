@@ -3,7 +3,7 @@
 import psutil
 import torch
 
-from vineppo.config.memory import GIB, forecast_memory, render_memory
+from vineppo.config.memory import forecast_memory, in_words, render_memory
 from vineppo.config.model_shape import find_shape
 from vineppo.config.schema import Config
 from vineppo.doctor.finding import Finding, Verdict
@@ -24,7 +24,7 @@ def check_memory(config: Config, *, prompt: int, device: torch.device) -> tuple[
 
 def judge_memory(needed: int, there: int, longest: int, device: str) -> Finding:
     """Bytes beside bytes."""
-    found = f"{needed / GIB:.2f} GiB needed with a sample of {longest:,} tokens, {there / GIB:.2f} GiB on {device}"
+    found = f"{in_words(needed)} needed with a sample of {longest:,} tokens, {in_words(there)} on {device}"
     remedy = "lower learner.micro_batch, learner.logprob_chunk, engine.memory_gib or sampling.max_new_tokens"
     if needed > there:
         return Finding(check="memory", verdict=Verdict.FAIL, found=found, remedy=f"{remedy}, or take a larger device")

@@ -1,8 +1,8 @@
 """Does a weight update reach the sampler, keys and values included, and does it go back?
 
 The weights are changed a little, handed to the engine, and everything is sampled again from the same prefixes. The
-engine's log-probs must now be those of the new weights, not of the old ones, nor of old keys and values under new weights.
-Then the old weights come back, and the very first samples with them.
+engine's log-probs must now be those of the new weights, not of the old ones, nor of old keys and values under new
+weights. Then the old weights come back, and the very first samples with them.
 """
 
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ def same_tokens(one: Sampled, other: Sampled) -> float:
 
 @contextmanager
 def changed(model: PreTrainedModel) -> Iterator[None]:
-    """All vectors (norms and biases: few numbers, in every layer) are other ones; then they are as before, to the bit."""
+    """All vectors (norms and biases: few numbers, in every layer) are others; then they are as before, to the bit."""
     vectors = [parameter for parameter in model.parameters() if parameter.ndim == 1]
     kept = [parameter.detach().clone() for parameter in vectors]
     noise = torch.Generator().manual_seed(derive_seed(0, "doctor") % 2**63)
