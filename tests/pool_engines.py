@@ -1,21 +1,14 @@
-"""Engines that the replicas of a pool make in tests. A file of its own, so that their processes can import it."""
+"""The embedded engine in a pool's replicas. A file of its own, so that their processes can import it."""
 
-import os
-import time
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 
 from torch import Tensor
 
 from tiny_models import tiny_model
-from vineppo.engines.fake import FakeEngine
 from vineppo.engines.torch.engine import TorchEngine
-from vineppo.errors import UserError
-from vineppo.seams import Engine, Progress
-from vineppo.types import Completion, Request, Sampling
+from vineppo.seams import Engine
 
-END, POISON, HANG, WRONG = 1, 7, 8, 9
-"""Tokens of which the last three, at the beginning of a prefix, mean trouble."""
+END = 1
 
 
 def make_tiny(weights: Mapping[str, Tensor]) -> Engine:
@@ -23,39 +16,3 @@ def make_tiny(weights: Mapping[str, Tensor]) -> Engine:
     model = tiny_model("llama")
     model.load_state_dict(weights)
     return TorchEngine(model, end_ids=(END,), context=64, rows=32, memory_bytes=1 << 28)
-
-
-class TroubledEngine:
-    """A fake engine that takes its time, and dies, hangs or complains where a prefix says so."""
-
-    def __init__(self, weights: Mapping[str, Tensor], *, seconds: float):
-        self._engine = FakeEngine(lambda prefix: (0.1, 0.1, 0.4, 0.4), end_ids=(END,))
-        self._seconds = seconds
-
-    @property
-    def policy_version(self) -> int:
-        return self._engine.policy_version
-
-    def load_weights(self, state: Mapping[str, Tensor], *, policy_version: int) -> None:
-        self._engine.load_weights(state, policy_version=policy_version)
-
-    def sample(
-        self, requests: Sequence[Request], sampling: Sampling, *, progress: Progress | None = None
-    ) -> list[tuple[Completion, ...]]:
-        groups, done, total = [], 0, sum(request.count for request in requests)
-        for request in requests:
-            if request.prefix[0] == POISON:
-                os._exit(1)
-            if request.prefix[0] == HANG:
-                time.sleep(60)
-            if request.prefix[0] == WRONG:
-                raise UserError("a prefix that no engine takes; take another")
-            time.sleep(self._seconds)
-            groups += self._engine.sample([request], sampling)
-            done += request.count
-            if progress is not None:
-                progress(done, total)
-        return groups
-
-
-make_troubled = partial(TroubledEngine, seconds=0.01)

@@ -14,7 +14,7 @@ pytest.importorskip("ray", reason="the pool needs Ray: pip install 'vineppo[ray]
 TESTS = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys, psutil
-from pool_engines import make_troubled
+from troubled_engine import make_troubled
 from vineppo.engines.ray_pool.pool import RayPool
 from vineppo.types import Request, Sampling
 

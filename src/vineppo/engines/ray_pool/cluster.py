@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -36,10 +37,9 @@ class Lease:
 
 def connect(address: str | None) -> None:
     """To a cluster. Ray tells nobody that it is used, and leaves the handling of signals as it was."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     local = address is None
     try:
-        with signals_kept():
+        with signals_kept(), environment_for_replicas():
             ray.init(
                 address="local" if address is None else address,
                 num_cpus=len(os.sched_getaffinity(0)) if local and hasattr(os, "sched_getaffinity") else None,
@@ -61,6 +61,22 @@ def give_back(lease: int) -> None:
     if _leases == {0}:
         _leases.clear()
         ray.shutdown()
+
+
+@contextmanager
+def environment_for_replicas() -> Iterator[None]:
+    """What the processes of a cluster that starts now inherit: this process's modules, and no wish to phone home."""
+    changed = {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

@@ -131,7 +131,7 @@ class RayCrew:
 
     def _replace(self, member: Member, call: Call, error: RayError) -> list[Event]:
         failed = member.failed_starts + 1 if call.errand == "start" else 0
-        reason = " ".join(str(error).split())[:300]
+        reason = last_line(error)
         if failed == STARTS:
             raise UserError(
                 f"{member} died {STARTS} times in a row while it started: {reason}; see its machine's log "
@@ -188,6 +188,12 @@ def failure(member: Member, error: RayTaskError) -> Exception:
     if isinstance(error.cause, UserError):
         return UserError(str(error.cause))
     return RuntimeError(f"{member} failed: {error}")
+
+
+def last_line(error: RayError) -> str:
+    """Of Ray's many, the one that says why."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].partition(" Some common causes")[0][:300] if lines else type(error).__name__
 
 
 def kill(actor: ActorHandle) -> None:

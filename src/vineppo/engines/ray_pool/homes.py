@@ -3,7 +3,7 @@
 from bisect import bisect_left, insort
 from dataclasses import dataclass
 
-TokenIds = tuple[int, ...]
+from vineppo.engines.prefixes import TokenIds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

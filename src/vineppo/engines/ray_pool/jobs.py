@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vineppo.engines.ray_pool.homes import Home, Homes, TokenIds
-from vineppo.engines.torch.trunks import maximal
+from vineppo.engines.prefixes import TokenIds, maximal
+from vineppo.engines.ray_pool.homes import Home, Homes
 from vineppo.types import Request, Sampling
 
 

@@ -5,15 +5,17 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING, TypeAlias
 
 from vineppo.engines.ray_pool.scoreboard import Score
 from vineppo.engines.ray_pool.wave import Group
 from vineppo.seams import Engine, Progress
 from vineppo.types import Request, Sampling
 
-Weights = Mapping[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Weights: TypeAlias = "Mapping[str, Tensor]"
 MakeEngine = Callable[[Weights], Engine]
 """Makes an engine with these weights, in the process that calls it."""
 
