@@ -18,7 +18,7 @@ from vineppo.doctor.finding import Verdict
 from vineppo.doctor.judge import QUESTIONS, check_judge, right, wrong
 from vineppo.doctor.memory import judge_memory
 from vineppo.doctor.probe import Probe
-from vineppo.doctor.staleness import changed, check_staleness
+from vineppo.doctor.staleness import changed, check_staleness, judge_update
 from vineppo.doctor.versions import check_versions, unmet
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.environment import Environment
@@ -50,15 +50,15 @@ def test_the_default_is_in_good_health(capsys):
     assert "FAIL" not in printed
 
 
-def test_a_failure_is_exit_code_1_and_what_depends_on_it_says_so(capsys):
-    assert main(["doctor", *QUICK, "policy.path=nowhere"]) == 1
+def test_a_failure_is_exit_code_1_and_what_depends_on_it_says_so(capsys, tmp_path: Path):
+    assert main(["doctor", *QUICK, f"policy.path={tmp_path}"]) == 1
     printed = " ".join(capsys.readouterr().out.split())
-    assert "policy FAIL policy.path is 'nowhere'" in printed
+    assert "policy FAIL policy.path is" in printed
     assert "agreement not run the model was not loaded, see above" in printed
 
 
-def test_a_task_that_cannot_be_built_is_a_finding():
-    verdicts = examined(load_config(None, ["task={name: gsm8k, path: nowhere-at-all}"]))
+def test_a_task_that_cannot_be_built_is_a_finding(tmp_path: Path):
+    verdicts = examined(load_config(None, [f"task={{name: gsm8k, path: {tmp_path}}}"]))
     assert verdicts["task"] is Verdict.FAIL
     assert {verdicts[name] for name in ("judge", "memory", "agreement", "stale cache")} == {Verdict.NOT_RUN}
 
@@ -119,7 +119,7 @@ def test_an_update_reaches_the_embedded_engine_and_leaves_the_weights_as_they_we
     before = {name: tensor.clone() for name, tensor in policy.model.state_dict().items()}
     probe = probe_of(policy, environment)
     finding = check_staleness(probe, policy.model, probe.sample())
-    assert finding.verdict is Verdict.OK
+    assert finding.verdict is Verdict.OK, finding.found
     assert "100% of the samples are the first ones again" in finding.found
     assert all(torch.equal(before[name], tensor) for name, tensor in policy.model.state_dict().items())
 
@@ -233,3 +233,11 @@ def test_versions_that_do_not_fit_are_named():
     assert unmet(Requirement("torch>=99")) == f"torch {torch.__version__} is not >=99"
     assert unmet(Requirement("no-such-package")) == "no-such-package is missing"
     assert unmet(Requirement("no-such-package; extra == 'dev'")) is None
+
+
+def test_a_sampler_too_imprecise_to_tell_is_a_warning():
+    near = judge_update(versions_right=True, usual=1e-3, moved=0.1, off=4e-3, back=1e-3, same=1.0)
+    blind = judge_update(versions_right=True, usual=2e-2, moved=0.1, off=2e-2, back=2e-2, same=1.0)
+    stale = judge_update(versions_right=True, usual=1e-3, moved=0.1, off=6e-3, back=1e-3, same=1.0)
+    unsure = judge_update(versions_right=True, usual=1e-3, moved=0.1, off=float("nan"), back=1e-3, same=1.0)
+    assert [f.verdict for f in (near, blind, stale, unsure)] == [Verdict.OK, Verdict.WARN, Verdict.FAIL, Verdict.FAIL]

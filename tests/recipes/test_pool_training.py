@@ -14,7 +14,7 @@ from vineppo import Trainer, load_config
 
 pytest.importorskip("ray", reason="the pool needs Ray: pip install 'vineppo[ray]'")
 
-KILLS = 4
+KILLS = 3
 
 
 class Killer(threading.Thread):
@@ -44,9 +44,8 @@ def title(process: psutil.Process) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("credit", ["vine", "coupled"])
-def test_killed_replicas_do_not_show_in_what_is_learned(tmp_path: Path, credit: str, capfd):
-    settings = [*QUICK, f"credit={credit}", "training.iterations=3", "evaluation.every=0"]
+def test_killed_replicas_do_not_show_in_what_is_learned(tmp_path: Path, capfd):
+    settings = [*QUICK, "training.iterations=2", "evaluation.every=0"]
     Trainer(load_config(None, [*settings, f"run.dir={tmp_path / 'one'}"])).train()
     killer = Killer()
     killer.start()
@@ -59,6 +58,4 @@ def test_killed_replicas_do_not_show_in_what_is_learned(tmp_path: Path, credit: 
     for line, other in zip(one, several, strict=True):
         assert line == pytest.approx(other, rel=1e-5, abs=1e-6)
     a, b = (load_file(tmp_path / name / "policy" / "model.safetensors") for name in ("one", "pool"))
-    assert all(torch.allclose(a[name], b[name], atol=1e-6) for name in a)
-    if credit == "vine":  # coupled credit is made from the sampler's log-probs, whose last digits depend on the batch
-        assert all(torch.equal(a[name], b[name]) for name in a)
+    assert all(torch.equal(a[name], b[name]) for name in a)

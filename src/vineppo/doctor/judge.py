@@ -67,7 +67,7 @@ def right(config: TaskConfig, answer: str) -> str:
     """A response that ends with this answer in the form that the task reads."""
     match config:
         case ArithmeticTask():
-            return f"#### {answer}"
+            return f"####{answer}"
         case Gsm8kTask(answer_marker=marker) | DatasetTask(answer_marker=str(marker)):
             return f"So it is.\n{marker} {answer}"
         case MathTask() | DatasetTask():

@@ -11,48 +11,57 @@ from contextlib import contextmanager
 import torch
 from transformers import PreTrainedModel
 
-from vineppo.doctor.agreement import LOOSE
 from vineppo.doctor.finding import Finding, Verdict
-from vineppo.doctor.probe import Difference, Probe, Sampled, difference
+from vineppo.doctor.probe import Probe, Sampled, difference
 from vineppo.rng import derive_seed
 
 STRENGTH = 0.2
 """Of the change, relative to each vector's own size."""
-STALE = 0.3
-"""Share of the whole change by which the sampler may be off after the update."""
+WORSE = 5.0
+"""Times as far as before the update the sampler may be from the trainer after it."""
+ROUNDING = 1e-4
+"""Nats; nearer than this both always count as equal."""
+BLIND = 0.3
+"""Share of the update: a sampler that is further off to begin with hides staleness."""
 
 
 def check_staleness(probe: Probe, model: PreTrainedModel, before: Sampled) -> Finding:
     """Changes the weights and changes them back."""
     version = probe.environment.engine.policy_version
+    usual = difference(before.logprobs, probe.score(before))
     with changed(model):
         fresh = hand_over(probe, model, version + 1)
         new = probe.score(fresh)
     again = hand_over(probe, model, version + 2)
     return judge_update(
         versions_right=fresh.versions == {version + 1} and again.versions == {version + 2},
-        off=difference(fresh.logprobs, new),
-        moved=difference(new, probe.score(fresh)),
-        back=difference(again.logprobs, probe.score(again)),
+        usual=usual.mean,
+        moved=difference(new, probe.score(fresh)).mean,
+        off=difference(fresh.logprobs, new).mean,
+        back=difference(again.logprobs, probe.score(again)).mean,
         same=same_tokens(before, again),
     )
 
 
-def judge_update(*, versions_right: bool, off: Difference, moved: Difference, back: Difference, same: float) -> Finding:
-    """off: of the sampler from the new weights. moved: the update itself. back: of the sampler after going back."""
-    check = "stale cache"
+def judge_update(*, versions_right: bool, usual: float, moved: float, off: float, back: float, same: float) -> Finding:
+    """Mean differences of log-probs. usual: sampler from trainer, before. moved: of the trainer, by the update.
+
+    off, back: sampler from trainer, after the update and after going back. same: share of samples that came again.
+    """
+    check, allowed = "stale cache", max(WORSE * usual, ROUNDING)
     found = (
-        f"after an update that moves log-probs by {moved.mean:.1e} the sampler is {off.mean:.1e} off, and "
-        f"{back.mean:.1e} after going back, where {same:.0%} of the samples are the first ones again"
+        f"an update moves log-probs by {moved:.1e}; the sampler is {off:.1e} off after it and {back:.1e} after going "
+        f"back ({usual:.1e} before), where {same:.0%} of the samples are the first ones again"
     )
     if not versions_right:
         remedy = "its load_weights does not take effect; report it with this table"
         return Finding(check=check, verdict=Verdict.FAIL, found=f"{found}; wrong policy version", remedy=remedy)
-    if not max(off.mean, back.mean) <= max(STALE * moved.mean, 1e-6):
+    if not max(off, back) <= allowed:
         remedy = "the engine samples with old weights or old keys and values: do not train with it; report it"
         return Finding(check=check, verdict=Verdict.FAIL, found=found, remedy=remedy)
-    if max(off.mean, back.mean) > LOOSE:
-        return Finding(check=check, verdict=Verdict.WARN, found=found, remedy="see agreement")
+    if allowed > BLIND * moved:
+        remedy = "sampler and trainer differ too much to tell; see agreement"
+        return Finding(check=check, verdict=Verdict.WARN, found=found, remedy=remedy)
     return Finding(check=check, verdict=Verdict.OK, found=found)
 
 

@@ -81,7 +81,7 @@ def environment_for_replicas() -> Iterator[None]:
 
 @contextmanager
 def signals_kept() -> Iterator[None]:
-    """Ray takes over SIGTERM; whoever had it gets it back."""
+    """Ray takes over SIGTERM, to shut down; whoever had it gets it back, nobody does not."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -89,7 +89,8 @@ def signals_kept() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        if handler is not signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, handler)
 
 
 def check_room(replicas: int, *, cpus: float, gpus: float) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import cast
 
 import ray
 from ray.actor import ActorHandle
@@ -29,7 +30,8 @@ class RayCrew:
         self._make = ray.put(make)
         self._timeout = timeout
         self._actors = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(Replica)
-        self._scoreboard = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Scoreboard).remote()
+        scores = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Scoreboard)
+        self._scoreboard = cast(ActorHandle, scores.remote())  # Ray's own types know no .remote of methods
         self._members = [Member(number=number) for number in range(replicas)]
         self._weights: ray.ObjectRef | None = None
         self._version = 0
@@ -104,7 +106,8 @@ class RayCrew:
     # --- one replica ---------------------------------------------------------------------------------------------
 
     def _start(self, member: Member) -> None:
-        member.actor = self._actors.remote(self._make, reporter(self._scoreboard, member.number))
+        report = reporter(self._scoreboard, member.number)
+        member.actor = cast(ActorHandle, self._actors.remote(self._make, report))
         self._ask_to_load(member, "start")
 
     def _ask_to_load(self, member: Member, errand: Errand) -> None:
