@@ -80,6 +80,9 @@ class RayPool:
         self._crew.broadcast(state, policy_version)
         self._policy_version = policy_version
 
+    def sleep(self) -> None:
+        """Nothing: replicas have processors and GPUs of their own, which the learner does not wait for."""
+
     def sample(
         self, requests: Sequence[Request], sampling: Sampling, *, progress: Progress | None = None
     ) -> list[Group]:
