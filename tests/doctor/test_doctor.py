@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_runs import QUICK
 
 from vineppo.cli import main
 from vineppo.config.load import load_config
@@ -30,6 +29,12 @@ from vineppo.tasks.build import build_task
 from vineppo.types import Judgement, Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
+QUICK = [
+    "task={name: arithmetic, train_questions: 60, test_questions: 64}",
+    "sampling={temperature: 1.0, top_p: 1.0, max_new_tokens: 80}",
+    "training={iterations: 4, questions: 4, trajectories: 4}",
+    "learner={minibatch: 8, micro_batch: 8}",
+]
 CONFIG = load_config(None, QUICK)
 
 

@@ -6,7 +6,8 @@ T the tokens of the longest sample (prompt and response) and B = min(learner.mic
     weights, gradients     b P each          optimizer           2 b P (AdamW's two moments)
     reference              b P               with learner.kl_coefficient > 0, in the PPO family; RestEM keeps its start
     value network          4 b (P' + d)      with credit ppo: weights, gradients, moments
-    keys and values        2 b L k           a token; the engine takes what engine.memory_gib says, else a share
+    keys and values        2 b L k           a token; the engine takes what engine.memory_gib says, also while the
+                                             policy is updated (the embedded one then gives up to half back), else a share
     activations            b B T (L (6 d + 5 q + 4 i) + 4 d)     kept for the backward pass of the longest micro-batch
     logits                 5 b min(learner.logprob_chunk, B T) V the output layer's, forward and backward
 
@@ -147,7 +148,7 @@ def keys_and_values(config: Config, token_bytes: int, longest: int) -> Part:
         return Part(name=name, bytes=longest * token_bytes, phase="sample", made_of=made_of)
     taken = int(config.engine.memory_gib * GIB)
     made_of = f"engine.memory_gib: {taken // (longest * token_bytes):,} samples of {longest:,} tokens at {each}"
-    return Part(name=name, bytes=taken, phase="sample", made_of=made_of)
+    return Part(name=name, bytes=taken, phase="always", made_of=made_of)
 
 
 def assumed_prompt(config: Config) -> int:
@@ -182,7 +183,7 @@ def render_forecast(config: Config, shape: ModelShape | str) -> str:
     forecast = forecast_memory(config, shape, prompt=prompt)
     return "\n".join(
         [
-            f"memory of one process, {config.policy.path} ({shape.parameters:,} parameters, from  {shape.origin})",
+            f"memory of one process, {config.policy.path} ({shape.parameters:,} parameters, from {shape.origin})",
             *render_memory(forecast),
             f"Assumed: the longest prompt has {prompt:,} tokens, and its response the full "
             f"{config.sampling.max_new_tokens:,}. `vineppo doctor` reads the prompts.",
