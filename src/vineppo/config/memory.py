@@ -6,8 +6,8 @@ T the tokens of the longest sample (prompt and response) and B = min(learner.mic
     weights, gradients     b P each          optimizer           2 b P (AdamW's two moments)
     reference              b P               with learner.kl_coefficient > 0, in the PPO family; RestEM keeps its start
     value network          4 b (P' + d)      with credit ppo: weights, gradients, moments
-    keys and values        2 b L k           a token; the engine takes what engine.memory_gib says, also while the
-                                             policy is updated (the embedded one then gives up to half back), else a share
+    keys and values        2 b L k           a token; the engine takes engine.memory_gib, else a share of what is free,
+                                             also during updates (the embedded one then gives half of it back)
     activations            b B T (L (6 d + 5 q + 4 i) + 4 d)     kept for the backward pass of the longest micro-batch
     logits                 5 b min(learner.logprob_chunk, B T) V the output layer's, forward and backward
 

@@ -172,7 +172,7 @@ class RayCrew:
         scores: Mapping[int, Score] = {}
         if sampling:
             with contextlib.suppress(RayError):
-                scores = ray.get(self._scoreboard.read.remote(), timeout=WAIT_SECONDS)
+                scores = cast("Mapping[int, Score]", ray.get(self._scoreboard.read.remote(), timeout=WAIT_SECONDS))
         for member in sampling:
             call, score = member.call, scores.get(member.number)
             if call is not None and score is not None and score.call == call.number:
