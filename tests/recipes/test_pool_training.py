@@ -14,7 +14,7 @@ from vineppo import Trainer, load_config
 
 pytest.importorskip("ray", reason="the pool needs Ray: pip install 'vineppo[ray]'")
 
-KILLS = 3
+KILLS = 2
 
 
 class Killer(threading.Thread):
