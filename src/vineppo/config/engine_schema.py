@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from vineppo.config.pool_schema import PoolConfig
 from vineppo.config.strict import Strict
 
 
@@ -17,3 +18,4 @@ class EngineConfig(Strict):
     memory_gib: float | None = Field(default=None, gt=0)
     """For the keys and values of trajectories and rollouts; null takes a share of what is free on the policy's device.
     Trajectories that do not fit into half of it are prefilled again for their rollouts."""
+    pool: PoolConfig = PoolConfig()
