@@ -206,8 +206,8 @@ def build_environment(policy: Policy, task: Task, engine: EngineConfig, processe
     """The task, spoken in the policy's tokens; of several processes, each samples and judges a share."""
     if engine.pool.replicas and processes.count > 1:
         raise UserError(
-            f"engine.pool.replicas is {engine.pool.replicas}, but the run has {processes.count} processes, each of which "
-            "samples its share already; set engine.pool.replicas to 0, or launch one process"
+            f"engine.pool.replicas is {engine.pool.replicas}, but the run has {processes.count} processes, which "
+            "sample a share each already; set engine.pool.replicas to 0, or launch one process"
         )
     sampler = build_pool(policy, engine) if engine.pool.replicas else build_engine(policy, engine)
     if processes.count > 1:
