@@ -75,8 +75,9 @@ class DpoPositive:
         if not indices:
             return {"updates_made": 0.0}
         pairs = [Pair(chosen=tokens[accepted], rejected=tokens[rejected]) for accepted, rejected in indices]
-        micro_batch = self.settings.micro_batch
+        micro_batch, engine = self.settings.micro_batch, self.sampler.environment.engine
         with display.phase("update") as progress:
+            engine.sleep()
             accumulate = partial(
                 accumulate_preference,
                 self.policy,
@@ -90,7 +91,7 @@ class DpoPositive:
             for epoch in range(1, self.epochs + 1):
                 finetuning.epoch(epoch, accumulate, progress=progress)
             weights = self.policy.model.state_dict()
-            self.sampler.environment.engine.load_weights(weights, policy_version=experience.iteration)
+            engine.load_weights(weights, policy_version=experience.iteration)
         return finetuning.metrics()
 
     def save(self, folder: Path) -> None:
