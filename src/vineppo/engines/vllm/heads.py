@@ -67,8 +67,8 @@ def find_widening(config: PreTrainedConfig, supported: Sequence[int]) -> Widenin
     if config.model_type not in WIDENED or not widths:
         raise UserError(
             f"engine is vllm and the policy's attention heads have {size} numbers, but vLLM's attention on the CPU "
-            f"takes only {', '.join(map(str, supported))}, and heads of {', '.join(WIDENED)} models alone can be widened " {', '.join(WIDENED)} models can be widened "
-            f"(this is {config.model_type}); take engine=torch, or a GPU"
+            f"takes only {', '.join(map(str, supported))}; they can be widened for {', '.join(WIDENED)}, not for "
+            f"{config.model_type}; take engine=torch, or a GPU"
         )
     return Widening(size=size, width=widths[0])
 
