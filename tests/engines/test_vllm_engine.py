@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 from conformance import END, Subject, assert_plain, make_subject
-from transformers import AutoModelForCausalLM, LlamaConfig, MambaConfig
+from transformers import AutoModelForCausalLM, CTRLConfig, LlamaConfig
 
 from tiny_models import SHAPE, tiny_model
 from vineppo.config.load import load_config
@@ -81,7 +81,7 @@ def test_heads_are_widened_to_the_next_size_that_fits_and_only_where_that_is_exa
     assert head_size(config) == 24
     assert find_widening(config, [32, 64]) == Widening(size=24, width=32)
     assert find_widening(config, [24, 32]) is None
-    with pytest.raises(UserError, match="24 numbers, but .* takes only 16; .* take engine=torch"):
+    with pytest.raises(UserError, match=r"24 numbers, but .* takes only 16; .* take engine=torch"):
         find_widening(config, [16])
     with pytest.raises(UserError, match="not for qwen3"):
         find_widening(tiny_model("qwen3").config, [32])
@@ -132,10 +132,10 @@ def test_an_interrupted_wave_leaves_nothing_behind(tied: Subject):
     ("config", "complaint"),
     [
         (LlamaConfig(**SHAPE | {"hidden_size": 4096, "num_attention_heads": 4}), "1024 numbers"),
-        (MambaConfig(vocab_size=13, hidden_size=32, num_hidden_layers=1, state_size=4), "Mamba"),
+        (CTRLConfig(vocab_size=13, n_embd=32, n_layer=1, n_head=1, dff=48, n_positions=64), "CTRLLMHeadModel"),
     ],
 )
-def test_what_it_cannot_run_is_refused_with_a_remedy(config: LlamaConfig | MambaConfig, complaint: str):
+def test_what_it_cannot_run_is_refused_with_a_remedy(config: LlamaConfig | CTRLConfig, complaint: str):
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     with pytest.raises(UserError, match=f"(?s){complaint}.*engine=torch"):

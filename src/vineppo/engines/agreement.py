@@ -40,7 +40,8 @@ class Probe:
 
     def _scored(self, model: PreTrainedModel, state: State, new: Sequence[int]) -> Float[Tensor, " T"]:
         tokens = torch.tensor([[*self.prefix, *new]], device=model.device)
-        logits = functional_call(model, dict(state), (tokens,), {"use_cache": False}).logits[0]
+        # Every name of the state counts, also where the model has one tensor under two names.
+        logits = functional_call(model, dict(state), (tokens,), {"use_cache": False}, tie_weights=False).logits[0]
         law = logits[len(self.prefix) - 1 : -1].float().log_softmax(-1)
         return law.gather(-1, tokens[0, len(self.prefix) :, None]).squeeze(-1).cpu()
 

@@ -61,7 +61,7 @@ class Widening:
 def find_widening(config: PreTrainedConfig, supported: Sequence[int]) -> Widening | None:
     """The least that is needed; None where the heads fit as they are. Raises UserError where nothing helps."""
     size = head_size(config)
-    if size in supported:
+    if size is None or size in supported:
         return None
     widths = [width for width in sorted(supported) if width > size]
     if config.model_type not in WIDENED or not widths:
@@ -73,10 +73,15 @@ def find_widening(config: PreTrainedConfig, supported: Sequence[int]) -> Widenin
     return Widening(size=size, width=widths[0])
 
 
-def head_size(config: PreTrainedConfig) -> int:
-    """Numbers per attention head."""
-    own = config.to_dict().get("head_dim")
-    return int(own) if own else config.hidden_size // config.num_attention_heads
+def head_size(config: PreTrainedConfig) -> int | None:
+    """Numbers per attention head; None where the config does not say it in the usual words, and vLLM must judge."""
+    match config.to_dict():
+        case {"head_dim": int(size)}:
+            return size
+        case {"hidden_size": int(width), "num_attention_heads": int(heads)}:
+            return width // heads
+        case _:
+            return None
 
 
 def scaled(tensors: Iterable[tuple[str, Tensor]], factor: float) -> dict[str, Tensor]:

@@ -54,6 +54,11 @@ def start_vllm(model: PreTrainedModel, *, end_ids: tuple[int, ...], settings: Se
     """An engine with the model's weights. Raises UserError where vLLM is missing or does not take the model."""
     if find_spec("vllm") is None:
         raise UserError("engine is vllm, which is not installed; pip install 'vineppo[vllm]', or take engine=torch")
+    if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
+        raise UserError(
+            f"engine is vllm and {torch.distributed.get_world_size()} processes train together, which vLLM inside one "
+            "of them does not survive; take engine=torch, or train in one process"
+        )
     for name, value in ENVIRONMENT.items():  # before the import, which reads them
         os.environ.setdefault(name, value)
     from vllm import LLM  # pyright: ignore[reportMissingImports]
