@@ -107,7 +107,7 @@ def live_law(model: PreTrainedModel) -> Callable[[tuple[int, ...]], list[float]]
     def law(prefix: tuple[int, ...], weights: float) -> list[float]:
         return model(torch.tensor([prefix]), use_cache=False).logits[0, -1].softmax(-1).tolist()
 
-    return lambda prefix: law(prefix, float(model.get_output_embeddings().weight[0, 0]))
+    return lambda prefix: law(prefix, model.get_output_embeddings().weight[0, 0].item())
 
 
 # --- what a plain forward pass says ------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 What was measured, and why each setting is what it is: docs/vllm.md.
 """
 
+import gc
 import os
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -59,6 +60,7 @@ def start_vllm(model: PreTrainedModel, *, end_ids: tuple[int, ...], settings: Se
             f"engine is vllm and {torch.distributed.get_world_size()} processes train together, which vLLM inside one "
             "of them does not survive; take engine=torch, or train in one process"
         )
+    gc.collect()  # a vLLM that goes later would take along what the new one needs
     for name, value in ENVIRONMENT.items():  # before the import, which reads them
         os.environ.setdefault(name, value)
     from vllm import LLM  # pyright: ignore[reportMissingImports]

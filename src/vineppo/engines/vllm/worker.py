@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 from vllm.model_executor.layers.utils import (  # pyright: ignore[reportMissingImports]
     dispatch_cpu_unquantized_gemm,
 )
@@ -31,7 +31,7 @@ class WeightUpdates:
         self.take_weights(load_file(path).items())
 
 
-def repack_tied_head(model: nn.Module) -> None:
+def repack_tied_head(model: Any) -> None:
     """On the CPU vLLM multiplies by copies packed at the start. It renews them with the weights, except that of an
     output layer tied to the embedding, which would go on speaking for the old policy."""
     modules = list(model.modules())
