@@ -37,7 +37,7 @@ class VllmEngineConfig(Strict):
     tensor_parallel: int = Field(default=1, ge=1)
     """GPUs that each layer is spread over."""
     sleep: bool = True
-    """Give the GPU's memory back to the learner while it updates. On the CPU nothing sleeps."""
+    """Give the GPU's memory back to the learner while it updates. On the CPU it gives nothing."""
 
 
 EngineConfig = Annotated[TorchEngineConfig | VllmEngineConfig, Field(discriminator="name")]

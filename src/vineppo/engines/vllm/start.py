@@ -89,7 +89,7 @@ def start_vllm(model: PreTrainedModel, *, end_ids: tuple[int, ...], settings: Se
             context=settings.context,
             widening=widening,
             in_process=settings.tensor_parallel == 1,
-            sleeps=settings.sleep and not on_cpu,
+            sleeps=settings.sleep,
             low_precision=dtype != "float32" or model.dtype != torch.float32,
         ),
     )
