@@ -37,12 +37,15 @@ policy_mixed: .venv/installed  ## rebuild the other one, for chains of mixed dif
 	rm -rf build/policy_mixed
 	$(BIN)/vineppo sft configs/sft_arithmetic_mixed_facts.yaml output=build/policy_mixed/facts
 	$(BIN)/vineppo sft configs/sft_arithmetic_mixed_habits.yaml policy.path=build/policy_mixed/facts output=build/policy_mixed/habits
+
 RUN := build/instruments/ppo
 CAREFUL := analysis.questions=128 analysis.draws=64
+SOURCES := critic vine:1 vine:3 vine:9 coupled:3 coupled:9 group constant
 
-instruments: .venv/installed  ## the report card of docs/instruments.md and its figures (about 15 minutes on 2 cores)
+instruments: .venv/installed  ## the report card of docs/instruments.md and its figures (about 20 minutes on 2 cores)
 	$(BIN)/vineppo train configs/arithmetic.yaml credit=ppo checkpoint.keep_every=10 run.dir=$(RUN) --resume
-	$(BIN)/vineppo analyze $(RUN) --checkpoint 10 $(CAREFUL)
+	$(BIN)/vineppo analyze $(RUN) --checkpoint 10 $(SOURCES:%=--source %) $(CAREFUL)
+	$(BIN)/vineppo analyze $(RUN) --checkpoint 70 $(SOURCES:%=--source %) $(CAREFUL)
 	cp $(RUN)/analysis/000010/figures/*.svg docs/figures
 
 clean:

@@ -1,5 +1,7 @@
 """The branches: keys and values of what each row has written itself, all rows ending at the same column."""
 
+from math import prod
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -13,10 +15,14 @@ class BranchCache(Cache):
 
     Written in place, where a DynamicCache would copy everything for each token, and always read as a whole. A row that
     joined late has its branch in the last columns; what stands before it, and what is not yet written, is hidden.
+
+    Laying out anew goes back and forth between two stretches of memory: fresh memory costs three times the copying.
     """
 
-    def __init__(self, planes: Float[Tensor, "S B H C D"], columns: int = 0):
-        self.planes = planes
+    def __init__(self, memory: Float[Tensor, " M"], shape: tuple[int, ...], columns: int = 0, *, spare: Tensor):
+        self.planes: Float[Tensor, "S B H C D"] = memory[: prod(shape)].view(shape)
+        self._memory, self._spare = memory, spare
+        planes = self.planes
         super().__init__(
             layers=[_BranchLayer(planes[2 * i], planes[2 * i + 1], columns) for i in range(planes.shape[0] // 2)]
         )
@@ -34,13 +40,17 @@ class BranchCache(Cache):
     @classmethod
     def empty(cls, like: Float[Tensor, "S G H T D"]) -> "BranchCache":
         """No rows yet, for a model with such planes."""
-        return cls(like.new_zeros(like.shape[0], 0, like.shape[2], 0, like.shape[4]))
+        nothing = like.new_empty(0)
+        return cls(nothing, (like.shape[0], 0, like.shape[2], 0, like.shape[4]), spare=nothing)
 
     def relaid(self, rows: np.ndarray, *, skip: int = 0, newcomers: int, room: int) -> "BranchCache":
         """The given rows without their first `skip` columns, then empty rows; `room` columns are free."""
         written = self.columns - skip
         planes_count, before, heads, _, size = self.planes.shape
-        planes = self.planes.new_empty(planes_count, len(rows) + newcomers, heads, written + room, size)
+        shape = (planes_count, len(rows) + newcomers, heads, written + room, size)
+        memory = self._spare if len(self._spare) >= prod(shape) else self._spare.new_empty(prod(shape))
+        relaid = BranchCache(memory, shape, written, spare=self._memory)
+        planes = relaid.planes
         # What is hidden is multiplied by 0 all the same, so it must be finite.
         planes[:, :, :, written:] = 0
         planes[:, len(rows) :, :, :written] = 0
@@ -48,7 +58,7 @@ class BranchCache(Cache):
         for old, new in zip(self.planes, planes, strict=True):  # plane by plane: indexing makes a copy
             kept = old[:, :, skip : self.columns]
             new[: len(rows), :, :written] = kept if index is None else kept.index_select(0, index)
-        return BranchCache(planes, written)
+        return relaid
 
 
 class _BranchLayer(CacheLayerMixin):
