@@ -4,12 +4,13 @@ The engine continues a fixed prefix, through whatever it caches; a plain forward
 came. So one number covers stale weights, stale caches, another rounding and another law.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 from transformers import PreTrainedModel
 
@@ -36,14 +37,23 @@ class Probe:
     @torch.no_grad()
     def model_logprobs(self, model: PreTrainedModel, state: State) -> Float[Tensor, " N"]:
         """Of the same tokens, from a forward pass of `model` with the weights `state`."""
-        return torch.cat([self._scored(model, state, completion.token_ids) for completion in self.completions])
+        tensors = dict(state)
+        return torch.cat([self._scored(model, tensors, completion.token_ids) for completion in self.completions])
 
-    def _scored(self, model: PreTrainedModel, state: State, new: Sequence[int]) -> Float[Tensor, " T"]:
-        tokens = torch.tensor([[*self.prefix, *new]], device=model.device)
-        # Every name of the state counts, also where the model has one tensor under two names.
-        logits = functional_call(model, dict(state), (tokens,), {"use_cache": False}, tie_weights=False).logits[0]
+    def _scored(self, model: PreTrainedModel, tensors: dict[str, Tensor], new: Sequence[int]) -> Float[Tensor, " T"]:
+        tokens = torch.tensor([[*self.prefix, *new]], device=next(iter(tensors.values())).device)
+        # A state may hold a tensor that has two names in the model under both or under one of them.
+        names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+        once = not names <= tensors.keys()
+        logits = functional_call(model, tensors, (tokens,), {"use_cache": False}, tie_weights=once).logits[0]
         law = logits[len(self.prefix) - 1 : -1].float().log_softmax(-1)
         return law.gather(-1, tokens[0, len(self.prefix) :, None]).squeeze(-1).cpu()
+
+
+def skeleton(model: PreTrainedModel) -> PreTrainedModel:
+    """The model without its weights: what a trainer later does to the model itself changes nothing here."""
+    weightless = {id(parameter): nn.Parameter(parameter.to("meta"), False) for parameter in model.parameters()}
+    return copy.deepcopy(model, weightless)
 
 
 def probe(engine: Engine, *, vocabulary: int, context: int) -> Probe:

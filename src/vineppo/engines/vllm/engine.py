@@ -33,10 +33,10 @@ SHARED_MEMORY = Path("/dev/shm")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """The policy as the trainer has it, and how vLLM was started for it."""
+    """What vLLM was started for, and how."""
 
-    model: PreTrainedModel
-    """Asked only to score probes, with the weights that the engine was given."""
+    skeleton: PreTrainedModel
+    """The policy without weights; scores probes with those that vLLM was given."""
     end_ids: tuple[int, ...]
     context: int
     widening: Widening | None
@@ -48,19 +48,18 @@ class Model:
     @property
     def vocabulary(self) -> int:
         """Tokens the model knows."""
-        return self.model.config.get_text_config().vocab_size
+        return self.skeleton.config.get_text_config().vocab_size
 
 
 class VllmEngine:
     """Made by `vineppo.engines.vllm.start`."""
 
-    def __init__(self, llm: LLM, model: Model):
+    def __init__(self, llm: LLM, state: State, model: Model):
         """Give vLLM the policy's weights. Raises UserError where changed weights do not change what is sampled."""
         self._llm, self._model = llm, model
         self._end_ids = frozenset(model.end_ids)
         self._asleep = False
         self._policy_version = 0
-        state = model.model.state_dict()
         self._check_that_updates_arrive(state)
         self.load_weights(state, policy_version=0)
 
@@ -80,7 +79,7 @@ class VllmEngine:
         self._copy(state)
         self._policy_version = policy_version
         found = probe(self, vocabulary=self._model.vocabulary, context=self._model.context)
-        distance = difference(found.engine_logprobs(), found.model_logprobs(self._model.model, state))
+        distance = difference(found.engine_logprobs(), found.model_logprobs(self._model.skeleton, state))
         if distance > self._tolerance:
             raise self._disagreement(f"log-probs of policy version {policy_version}", distance, self._tolerance)
 
@@ -150,14 +149,14 @@ class VllmEngine:
         other = scaled(state.items(), 1.5)
         self._copy(other)
         found = probe(self, vocabulary=self._model.vocabulary, context=self._model.context)
-        predicted = found.model_logprobs(self._model.model, other)
-        change = difference(predicted, found.model_logprobs(self._model.model, state))
+        predicted = found.model_logprobs(self._model.skeleton, other)
+        change = difference(predicted, found.model_logprobs(self._model.skeleton, state))
         distance, limit = difference(found.engine_logprobs(), predicted), max(self._tolerance, change / 2)
         if distance > limit:
             raise self._disagreement("after a change of all weights, log-probs", distance, limit)
 
     def _disagreement(self, what: str, distance: float, limit: float) -> UserError:
-        kind = type(self._model.model).__name__
+        kind = type(self._model.skeleton).__name__
         return UserError(
             f"engine vllm does not sample from the policy: {what} differ from the trainer's by {distance:.1e} nats a "
             f"token, more than {limit:.1e}; vLLM computes {kind} otherwise, or its weights or cache stayed old. "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import PreTrainedModel
 
+from vineppo.engines.agreement import skeleton
 from vineppo.engines.torch.memory import default_memory, token_bytes
 from vineppo.engines.vllm.heads import Widening, find_widening
 from vineppo.errors import UserError
@@ -83,8 +84,9 @@ def start_vllm(model: PreTrainedModel, *, end_ids: tuple[int, ...], settings: Se
             ) from error
     return VllmEngine(
         llm,
+        model.state_dict(),
         Model(
-            model=model,
+            skeleton=skeleton(model),
             end_ids=end_ids,
             context=settings.context,
             widening=widening,
