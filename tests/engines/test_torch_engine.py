@@ -94,6 +94,23 @@ def test_without_room_to_keep_them_trunks_are_prefilled_once():
     assert [[c.token_ids for c in g] for g in a] == [[c.token_ids for c in g] for g in b]
 
 
+@pytest.mark.parametrize("num_forbidden", [0, 1])
+def test_stratified_first_tokens_come_as_often_as_the_law_says(num_forbidden: int):
+    """Of n shares with a point each, a token's stretch of n p shares covers all but at most two whole."""
+    model, prefix, count = tiny_model("llama"), (3, 5, 4), 40
+    law = model(torch.tensor([prefix])).logits[0, -1].detach().softmax(-1)
+    forbidden = tuple(law.topk(num_forbidden).indices.tolist())
+    law[list(forbidden)] = 0
+    law /= law.sum()
+    for seed in range(5):
+        request = Request(
+            prefix=prefix, count=count, seed=seed, max_new_tokens=1, forbidden_first=forbidden, stratified=True
+        )
+        [completions] = engine_of(model).sample([request], Sampling(max_new_tokens=4))
+        counts = torch.bincount(torch.tensor([own.token_ids[0] for own in completions]), minlength=len(law))
+        assert (counts - count * law).abs().max() < 2
+
+
 @pytest.mark.parametrize("name", ["llama-gqa", "mistral-sliding"])
 @pytest.mark.parametrize("settings", [{"memory_bytes": 40_000}, {"memory_bytes": 1}, {"rows": 3}])
 def test_rows_that_wait_join_late_or_are_given_back_do_not_change_what_they_become(name: str, settings: dict[str, int]):

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from vineppo.config.pool_schema import PoolConfig
 from vineppo.config.strict import Strict
 
 
@@ -16,6 +17,7 @@ class TorchEngineConfig(Strict):
     memory_gib: float | None = Field(default=None, gt=0)
     """For the keys and values of trajectories and rollouts; null takes a share of what is free on the policy's device.
     Trajectories that do not fit into half of it are prefilled again for their rollouts."""
+    pool: PoolConfig = PoolConfig()
 
 
 class VllmEngineConfig(Strict):
@@ -38,6 +40,7 @@ class VllmEngineConfig(Strict):
     """GPUs that each layer is spread over."""
     sleep: bool = True
     """Give the GPU's memory back to the learner while it updates. On the CPU it gives nothing."""
+    pool: PoolConfig = PoolConfig()
 
 
 EngineConfig = Annotated[TorchEngineConfig | VllmEngineConfig, Field(discriminator="name")]

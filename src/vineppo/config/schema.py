@@ -24,6 +24,7 @@ from vineppo.config.engine_schema import EngineConfig as EngineConfig
 from vineppo.config.engine_schema import TorchEngineConfig as TorchEngineConfig
 from vineppo.config.engine_schema import VllmEngineConfig as VllmEngineConfig
 from vineppo.config.learner_schema import LearnerConfig as LearnerConfig
+from vineppo.config.pool_schema import PoolConfig as PoolConfig
 from vineppo.config.recipe_schema import DpoPositiveRecipe as DpoPositiveRecipe
 from vineppo.config.recipe_schema import PolicyIterationRecipe as PolicyIterationRecipe
 from vineppo.config.recipe_schema import RecipeConfig as RecipeConfig

@@ -37,7 +37,8 @@ class Probe:
     @torch.no_grad()
     def model_logprobs(self, model: PreTrainedModel, state: State) -> Float[Tensor, " N"]:
         """Of the same tokens, from a forward pass of `model` with the weights `state`."""
-        tensors = dict(state)
+        device = next((buffer.device for buffer in model.buffers()), None)  # weights may come from elsewhere
+        tensors = {name: tensor.to(device) for name, tensor in state.items()}
         return torch.cat([self._scored(model, tensors, completion.token_ids) for completion in self.completions])
 
     def _scored(self, model: PreTrainedModel, tensors: dict[str, Tensor], new: Sequence[int]) -> Float[Tensor, " T"]:

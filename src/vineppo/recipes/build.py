@@ -204,7 +204,33 @@ def build_validation(
 
 def build_environment(policy: Policy, task: Task, engine: EngineConfig) -> Environment:
     """The task, spoken in the policy's tokens."""
-    return Environment(engine=build_engine(policy, engine), task=task, encode=policy.encode, decode=policy.decode)
+    sampler = build_pool(policy, engine) if engine.pool.replicas else build_engine(policy, engine)
+    return Environment(engine=sampler, task=task, encode=policy.encode, decode=policy.decode)
+
+
+def build_pool(policy: Policy, engine: EngineConfig) -> Engine:
+    """Several of what `build_engine` makes, in processes of their own."""
+    from vineppo.engines.ray_pool.pool import RayPool
+    from vineppo.recipes.replica import ReplicaMaker
+
+    pool, model = engine.pool, policy.model
+    make = ReplicaMaker(
+        architecture=model.config,
+        dtype=model.dtype,
+        generation=model.generation_config,
+        tokenizer=policy.tokenizer,
+        engine=engine,
+        device="cuda" if pool.gpus else "cpu",
+    )
+    return RayPool(
+        make,
+        model.state_dict(),
+        replicas=pool.replicas,
+        address=pool.address,
+        timeout=pool.timeout,
+        cpus=pool.cpus,
+        gpus=pool.gpus,
+    )
 
 
 def build_engine(policy: Policy, engine: EngineConfig) -> Engine:

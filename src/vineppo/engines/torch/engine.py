@@ -103,6 +103,7 @@ class TorchEngine:
             Row(
                 request=index,
                 draw=draw,
+                shares=request.count if request.stratified else 1,
                 prefix=request.prefix,
                 trunk=trunks[request.prefix],
                 seed=derive_seed(request.seed, draw),
