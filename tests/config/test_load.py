@@ -333,7 +333,7 @@ SECTIONS = (
             'curriculum.name is "epoc", but must be one of uniform, epoch, learnability, learnability_buffer; '
             "did you mean epoch?",
         ),
-        ("engine=vlm", 'engine.name is "vlm", but must be torch'),
+        ("engine=vlm", 'engine.name is "vlm", but must be one of torch, vllm; did you mean vllm?'),
         (
             "learner.schedule=linaer",
             'learner.schedule is "linaer", but must be one of linear, constant; did you mean linear?',

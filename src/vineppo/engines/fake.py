@@ -35,6 +35,9 @@ class FakeEngine:
         """There are no weights; the version is noted."""
         self._policy_version = policy_version
 
+    def sleep(self) -> None:
+        """It holds nothing."""
+
     def sample(
         self, requests: Sequence[Request], sampling: Sampling, *, progress: Progress | None = None
     ) -> list[tuple[Completion, ...]]:

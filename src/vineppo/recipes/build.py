@@ -20,8 +20,10 @@ from vineppo.config.schema import (
     RestEmRecipe,
     RlooCredit,
     SamplingConfig,
+    TorchEngineConfig,
     UniformCurriculum,
     VineCredit,
+    VllmEngineConfig,
 )
 from vineppo.credit.coupled_assigner import CoupledAssigner
 from vineppo.credit.gae import GaeAssigner
@@ -35,6 +37,7 @@ from vineppo.curriculum.per_iteration import PerIteration
 from vineppo.curriculum.uniform import Uniform
 from vineppo.engines.sharded import ShardedEngine
 from vineppo.engines.torch.engine import TorchEngine
+from vineppo.engines.vllm.start import Settings, start_vllm
 from vineppo.environment import Environment
 from vineppo.errors import UserError
 from vineppo.learner.critic import Critic
@@ -241,14 +244,29 @@ def build_pool(policy: Policy, engine: EngineConfig) -> Engine:
 
 
 def build_engine(policy: Policy, engine: EngineConfig) -> Engine:
-    """The embedded engine, sharing the policy's weights."""
-    return TorchEngine(
-        policy.model,
-        end_ids=policy.end_ids,
-        context=policy.context,
-        rows=engine.rows,
-        memory_bytes=None if engine.memory_gib is None else int(engine.memory_gib * 2**30),
-    )
+    """What samples: from the policy's own weights, or from a copy that follows them."""
+    memory_bytes = None if engine.memory_gib is None else int(engine.memory_gib * 2**30)
+    match engine:
+        case TorchEngineConfig():
+            return TorchEngine(
+                policy.model,
+                end_ids=policy.end_ids,
+                context=policy.context,
+                rows=engine.rows,
+                memory_bytes=memory_bytes,
+            )
+        case VllmEngineConfig():
+            settings = Settings(
+                rows=engine.rows,
+                dtype=engine.dtype,
+                context=min(policy.context, engine.context or policy.context),
+                gpu_memory_share=engine.gpu_memory_share,
+                memory_bytes=memory_bytes,
+                eager=engine.eager,
+                tensor_parallel=engine.tensor_parallel,
+                sleep=engine.sleep,
+            )
+            return start_vllm(policy.model, end_ids=policy.end_ids, settings=settings)
 
 
 def build_assigner(config: Config, environment: Environment, critic: Critic | None) -> CreditAssigner:
