@@ -4,13 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/arithmetic.yaml
 
-.PHONY: train test check bench vllm-venv policy policy_mixed instruments clean
+.PHONY: train test test-vllm check bench vllm-venv policy policy_mixed instruments clean
 
 train: .venv/installed  ## VinePPO on the embedded default; again: continues, or tells that it is done
 	$(BIN)/vineppo train $(CONFIG) --resume
 
 test: .venv/installed  ## all tests
 	$(BIN)/python -m pytest
+
+# One thread: these models gain nothing from more, and threads that spin slow each other down.
+test-vllm: .venv-vllm/installed  ## what every engine promises, asked of the real vLLM on the CPU too
+	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest tests/engines/test_conformance.py tests/engines/test_vllm_engine.py
 
 check: .venv/installed  ## lint, format, types, layering
 	$(BIN)/ruff check .

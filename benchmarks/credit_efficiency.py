@@ -16,6 +16,7 @@ from itertools import chain, pairwise
 from math import exp, log
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import TYPE_CHECKING
 
 from vineppo.config.load import load_config
 from vineppo.credit.coupled_assigner import CoupledAssigner
@@ -31,12 +32,20 @@ from vineppo.tasks.build import build_task
 from vineppo.trainer import Trainer
 from vineppo.types import Credit, Sampling, Scored
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 HOME = Path("build/coupled")
 CHECKPOINTS = (20, 60)
 GROUP = 4
 """Trajectories a question, as in training."""
 LAWS = {"T=1": Sampling(max_new_tokens=80), "T=0.6, top-p 0.9": Sampling(temperature=0.6, top_p=0.9, max_new_tokens=80)}
 VINES, COUPLED = (1, 3, 9, 27), (1, 2, 3, 5, 9, 27)
+STYLES = {
+    "vine": {"marker": "o", "color": "#2066a8"},
+    "coupled": {"marker": "s", "color": "#0e8a62"},
+    "coupled, each alone": {"marker": "^", "color": "#8a6fb0", "linestyle": "--"},
+}
 CLEAR = 0.1
 """The size of a true advantage whose sign should be right."""
 SEED = 2026
@@ -232,6 +241,26 @@ def describe(points: Sequence[Point], policy: str, law: str, floor: float) -> st
     return "\n".join(lines)
 
 
+def draw_panel(panel: "Axes", points: Sequence[Point]) -> None:
+    """A curve for each estimator. What costs nothing, or is exact within the truth's own noise, has no logarithm."""
+    shown = [point for point in points if point.error > 0 and point.tokens > 0]
+    if not shown:
+        panel.text(0.5, 0.5, "nothing can be left:\nall are exact", ha="center", transform=panel.transAxes)
+        panel.set(xticks=[], yticks=[])
+        return
+    for estimator, style in STYLES.items():
+        curve = sorted((p for p in shown if p.estimator == estimator), key=lambda p: p.tokens)
+        panel.errorbar(
+            [p.tokens for p in curve],
+            [p.error for p in curve],
+            yerr=[p.spread for p in curve],
+            **style,
+            capsize=2,
+            label=estimator,
+        )
+    panel.set(xscale="log", yscale="log")
+
+
 def draw(points: Sequence[Point], path: Path) -> None:
     """Error over tokens, a panel for each policy and law."""
     import matplotlib as mpl
@@ -243,17 +272,8 @@ def draw(points: Sequence[Point], path: Path) -> None:
     figure, panels = plt.subplots(len(LAWS), len(names), figsize=(4 * len(names), 3.2 * len(LAWS)), squeeze=False)
     for row, law in zip(panels, LAWS, strict=True):
         for panel, policy in zip(row, names, strict=True):
-            for estimator in dict.fromkeys(point.estimator for point in points):
-                curve = [p for p in points if (p.policy, p.law, p.estimator) == (policy, law, estimator)]
-                curve = [p for p in sorted(curve, key=lambda p: p.tokens) if p.error > 0 and p.tokens > 0]
-                panel.errorbar(
-                    [p.tokens for p in curve],
-                    [p.error for p in curve],
-                    yerr=[p.spread for p in curve],
-                    marker="o",
-                    label=estimator,
-                )
-            panel.set(xscale="log", yscale="log", title=f"{policy}, {law}", xlabel="tokens per trajectory")
+            draw_panel(panel, [point for point in points if (point.policy, point.law) == (policy, law)])
+            panel.set(title=f"{policy}, {law}", xlabel="decoded tokens per trajectory")
         row[0].set_ylabel("squared error of the advantage")
     panels[0][0].legend()
     figure.tight_layout()

@@ -18,7 +18,7 @@ FLOORS = (
     ("steps", "tasks", "credit", "engines", "learner"),
     ("curriculum", "analysis"),
     ("recipes", "report"),
-    ("trainer", "preview", "compare", "explain", "analyze"),
+    ("trainer", "preview", "compare", "explain", "analyze", "doctor"),
     ("sweep",),
     ("cli",),
     ("__main__", "__init__"),

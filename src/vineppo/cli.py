@@ -11,10 +11,12 @@ from pathlib import Path
 from vineppo.config.estimate import estimate, render, render_sft
 from vineppo.config.keys import describe_keys
 from vineppo.config.load import dump_config, load_config
+from vineppo.config.memory import render_forecast
+from vineppo.config.model_shape import find_shape
 from vineppo.config.schema import Config, SftConfig
 from vineppo.errors import ProcessLostError, UserError
 
-USER_ERROR, PROCESS_LOST, INTERRUPTED = 2, 3, 130
+FAILED, USER_ERROR, PROCESS_LOST, INTERRUPTED = 1, 2, 3, 130
 OVERRIDE = re.compile(r"[\w.]*=")
 """How an override begins. A path may hold `=` too, e.g. runs/lr=1e-3/config.yaml, but not before its first `/`."""
 
@@ -29,12 +31,15 @@ examples:
   vineppo explain task=gsm8k --policy DIR --question 'How many ...?' --answer 72
                                                        credit without training: which step of a solution earned it
   vineppo compare runs/vine-* runs/ppo-*               accuracy against updates, time, tokens and KL
+  vineppo doctor configs/gsm8k.yaml                    will it run, and fit?
   vineppo sweep configs/sweeps/rollouts.yaml           a study: every run in turn, then their comparison
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Returns the exit code: 0 done, 2 wrong input, 3 another process is lost, 130 interrupted."""
+    """Run a command. Returns the exit code: 0 done, 1 a check failed, 2 wrong input, 3 another process is lost, 130
+    interrupted.
+    """
     arguments = parse(argv)
     try:
         return run(arguments)
@@ -79,6 +84,8 @@ def look(arguments: argparse.Namespace, path: Path | None, overrides: Sequence[s
             return compare(arguments.words, out=Path(arguments.out))
         case "sweep":
             return sweep(path, overrides, dry_run=arguments.dry_run)
+        case "doctor":
+            return doctor(path, overrides)
         case command:
             raise AssertionError(f"command {command!r} has no handler")
 
@@ -92,6 +99,7 @@ def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume:
     if dry_run:
         print(dump_config(config))
         print(render(estimate(config)))
+        print(f"\n{render_forecast(config, find_shape(config.policy.path))}")
         return 0
     from vineppo.processes import end_processes
     from vineppo.trainer import Trainer
@@ -182,6 +190,14 @@ def sweep(file: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:
     return 0 if run_sweep(file, overrides) else INTERRUPTED
 
 
+def doctor(path: Path | None, overrides: Sequence[str]) -> int:
+    """Check whether everything is as a run needs it."""
+    config = load_config(path, overrides)
+    from vineppo.doctor import diagnose
+
+    return 0 if diagnose(config) else FAILED
+
+
 def show_config(
     path: Path | None, overrides: Sequence[str], *, model: type[Config] | type[SftConfig], keys: bool
 ) -> int:
@@ -239,6 +255,7 @@ def build_parser() -> argparse.ArgumentParser:
     steps.add_argument("--limit", metavar="N", type=int, help="take only the first N solutions, and show all of them")
     add_analyze(commands)
     add_instruments(commands)
+    add_command(commands, "doctor", "check versions, sampler, weight updates, judge and memory before a run")
     config = add_command(commands, "config", "print the resolved config as YAML")
     config.add_argument("--keys", action="store_true", help="print all keys with type, default and meaning instead")
     config.add_argument("--sft", action="store_true", help="the config of `vineppo sft`, not of `vineppo train`")

@@ -79,11 +79,12 @@ class Environment:
         count: int | Sequence[int],
         sampling: Sampling,
         seed: int,
+        stratified: bool = False,
         progress: Progress | None = None,
     ) -> list[tuple[Rollout, ...]]:
         """`count` judged rollouts from each state, or as many as it says of each.
 
-        Their seeds depend on the state, not on its place in the list.
+        Their seeds depend on the state, not on its place in the list. stratified: as of a `Request`.
         """
         counts = [count] * len(states) if isinstance(count, int) else count
         requests = [
@@ -93,6 +94,7 @@ class Environment:
                 seed=derive_seed(seed, state.question.id, state.prefix),
                 max_new_tokens=sampling.max_new_tokens - len(state.response_ids),
                 forbidden_first=state.avoid,
+                stratified=stratified,
             )
             for state, own in zip(states, counts, strict=True)
         ]

@@ -58,19 +58,8 @@ class Policy:
         return self.model.config.get_text_config().max_position_embeddings
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
-        """A prompt's token ids: text with the special tokens put in front, messages by the chat template."""
-        if isinstance(prompt, str):
-            return tuple(self.tokenizer(prompt).input_ids)
-        messages = [{"role": message.role, "content": message.content} for message in prompt]
-        try:
-            text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        except (ValueError, TemplateError) as error:
-            raise UserError(
-                f"policy.path: the chat template of {self.tokenizer.name_or_path} does not take this prompt of "
-                f"messages ({' '.join(str(error).split())[:160]}); take a chat model, or give prompts as text"
-            ) from error
-        assert isinstance(text, str), "one conversation gives one text"
-        return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
+        """A prompt's token ids."""
+        return encode_prompt(self.tokenizer, prompt)
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of token ids, special tokens left out."""
@@ -96,6 +85,22 @@ class Policy:
         state = None if weights is None else {name: own for name, own in weights.items() if name not in tied}
         self.model.save_pretrained(folder, safe_serialization=True, state_dict=state)
         self.tokenizer.save_pretrained(folder)
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> tuple[int, ...]:
+    """A prompt's token ids: text with the special tokens put in front, messages by the chat template."""
+    if isinstance(prompt, str):
+        return tuple(tokenizer(prompt).input_ids)
+    messages = [{"role": message.role, "content": message.content} for message in prompt]
+    try:
+        text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    except (ValueError, TemplateError) as error:
+        raise UserError(
+            f"policy.path: the chat template of {tokenizer.name_or_path} does not take this prompt of "
+            f"messages ({' '.join(str(error).split())[:160]}); take a chat model, or give prompts as text"
+        ) from error
+    assert isinstance(text, str), "one conversation gives one text"
+    return tuple(tokenizer(text, add_special_tokens=False).input_ids)
 
 
 def cast(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:

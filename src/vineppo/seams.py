@@ -32,6 +32,10 @@ class Engine(Protocol):
         """Take new weights. Everything cached under the old ones is dropped."""
         ...
 
+    def sleep(self) -> None:
+        """Nothing will be sampled for a while: what shares a device with the learner frees it. The next call wakes."""
+        ...
+
 
 class Task(Protocol):
     """Where questions come from and how a response is judged."""

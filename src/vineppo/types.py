@@ -89,6 +89,9 @@ class Request:
     """Tighter than the sampling law's limit, for a prefix that already spent part of it."""
     forbidden_first: tuple[int, ...] = ()
     """Tokens removed from the law at the first position, the rest renormalised: "leave what is known here"."""
+    stratified: bool = False
+    """First tokens come from `count` equal shares of the law, one each. Only all together do they follow the law, and
+    their mean varies less. An engine that cannot may ignore it."""
     branches: bool = False
     """Rollouts will start inside these continuations, so an engine that can should keep their keys and values."""
 

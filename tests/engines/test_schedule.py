@@ -16,6 +16,7 @@ def row(trunk: Trunk, cut: int, *, limit: int = 100, draw: int = 0) -> Row:
     return Row(
         request=cut,
         draw=draw,
+        shares=1,
         prefix=trunk.tokens[:cut],
         trunk=trunk,
         seed=0,

@@ -1,6 +1,5 @@
 """The embedded engine against plain transformers."""
 
-from collections import Counter
 from itertools import product
 
 import pytest
@@ -11,7 +10,7 @@ from tiny_models import CONFIGS, SHAPE, tiny_model
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.engines.torch.law import sampling_logprobs
 from vineppo.errors import UserError
-from vineppo.types import Finish, Request, Sampling
+from vineppo.types import Request, Sampling
 
 END = 1
 PROMPTS = ((2, 5, 7), (2, 9), (2, 3, 4, 5, 6, 7, 8, 9, 10, 11), (12,))
@@ -63,61 +62,6 @@ def test_greedy_equals_generate(name: str):
         assert list(completion.token_ids) == reference.tolist()
 
 
-@pytest.mark.parametrize(
-    ("sampling", "num_forbidden"),
-    [
-        (Sampling(max_new_tokens=2), 0),
-        (Sampling(temperature=0.6, max_new_tokens=2), 0),
-        (Sampling(top_p=0.9, max_new_tokens=2), 1),
-        (Sampling(temperature=0.6, top_p=0.9, max_new_tokens=2), 0),
-        (Sampling(top_k=4, max_new_tokens=2), 0),
-        (Sampling(max_new_tokens=2), 1),
-        (Sampling(max_new_tokens=2), 3),
-    ],
-)
-@torch.no_grad()
-def test_two_sampled_tokens_follow_the_exact_law(sampling: Sampling, num_forbidden: int):
-    model = tiny_model("llama", sharpness=1.5)
-    prompt, draws = (2, 5, 7), 20_000
-    first = sampling_logprobs(model(torch.tensor([prompt])).logits[0, -1:], sampling)[0].exp()
-    forbidden = tuple(first.topk(num_forbidden).indices.tolist())
-    assert first[list(forbidden)].sum() < 0.99, "the law must leave something else"
-    (group,) = engine_of(model, rows=4096).sample(
-        [Request(prefix=prompt, count=draws, seed=3, forbidden_first=forbidden)], sampling
-    )
-    seen = Counter(completion.token_ids for completion in group)
-    statistic, cells, tail = 0.0, 0, [0.0, 0]
-    for tokens, probability in exact_law(model, prompt, sampling, forbidden).items():
-        if probability * draws < 10:  # chi-square needs well-filled cells: pool the rest
-            tail[0] += probability * draws
-            tail[1] += seen[tokens]
-        else:
-            statistic += (seen[tokens] - probability * draws) ** 2 / (probability * draws)
-            cells += 1
-    if tail[0] > 5:
-        statistic += (tail[1] - tail[0]) ** 2 / tail[0]
-        cells += 1
-    assert set(seen) <= exact_law(model, prompt, sampling, forbidden).keys()
-    assert statistic < cells + 4 * (2 * cells) ** 0.5 + 4, "chi-square far above its mean: the law is wrong"
-
-
-@torch.no_grad()
-def exact_law(
-    model: PreTrainedModel, prompt: tuple[int, ...], sampling: Sampling, forbidden: tuple[int, ...]
-) -> dict[tuple[int, ...], float]:
-    """Probability of each possible completion of up to two tokens."""
-    banned = torch.tensor([[0, token] for token in forbidden]) if forbidden else None
-    first = sampling_logprobs(model(torch.tensor([prompt])).logits[0, -1:], sampling, banned)[0].exp()
-    law: dict[tuple[int, ...], float] = {}
-    for a in range(13):
-        second = sampling_logprobs(model(torch.tensor([[*prompt, a]])).logits[0, -1:], sampling)[0].exp()
-        if a == END:
-            law[(a,)] = float(first[a])
-        else:
-            law |= {(a, b): float(first[a] * second[b]) for b in range(13)}
-    return {tokens: probability for tokens, probability in law.items() if probability > 0}
-
-
 def test_the_batch_around_a_request_does_not_matter():
     model, sampling = tiny_model("llama-gqa"), Sampling(max_new_tokens=16)
     requests = [Request(prefix=p, count=2, seed=s) for s, p in enumerate(product((2, 3), (4, 5), (6, 7, 8)))]
@@ -148,6 +92,23 @@ def test_without_room_to_keep_them_trunks_are_prefilled_once():
     requests = [Request(prefix=whole[:cut], count=2, seed=cut) for cut in range(2, len(whole))]
     a, b = kept.sample(requests, sampling), poor.sample(requests, sampling)
     assert [[c.token_ids for c in g] for g in a] == [[c.token_ids for c in g] for g in b]
+
+
+@pytest.mark.parametrize("num_forbidden", [0, 1])
+def test_stratified_first_tokens_come_as_often_as_the_law_says(num_forbidden: int):
+    """Of n shares with a point each, a token's stretch of n p shares covers all but at most two whole."""
+    model, prefix, count = tiny_model("llama"), (3, 5, 4), 40
+    law = model(torch.tensor([prefix])).logits[0, -1].detach().softmax(-1)
+    forbidden = tuple(law.topk(num_forbidden).indices.tolist())
+    law[list(forbidden)] = 0
+    law /= law.sum()
+    for seed in range(5):
+        request = Request(
+            prefix=prefix, count=count, seed=seed, max_new_tokens=1, forbidden_first=forbidden, stratified=True
+        )
+        [completions] = engine_of(model).sample([request], Sampling(max_new_tokens=4))
+        counts = torch.bincount(torch.tensor([own.token_ids[0] for own in completions]), minlength=len(law))
+        assert (counts - count * law).abs().max() < 2
 
 
 @pytest.mark.parametrize("name", ["llama-gqa", "mistral-sliding"])
@@ -208,41 +169,6 @@ def test_the_model_attends_as_before_after_sampling():
     before = model.config._attn_implementation
     engine_of(model).sample([Request(prefix=(2, 5), count=2, seed=0)], Sampling(max_new_tokens=3))
     assert model.config._attn_implementation == before
-
-
-def test_new_weights_drop_what_the_old_ones_cached():
-    model, sampling = tiny_model("llama"), Sampling(max_new_tokens=10)
-    engine = engine_of(model)
-    ((trajectory,),) = engine.sample([Request(prefix=(2, 5), count=1, seed=0, branches=True)], sampling)
-    new = {name: tensor * 1.1 for name, tensor in model.state_dict().items()}
-    engine.load_weights(new, policy_version=4)
-    prefix = (2, 5, *trajectory.token_ids[:4])
-    ((rollout,),) = engine.sample([Request(prefix=prefix, count=1, seed=1)], sampling)
-    expected = full_forward_logprobs(model, prefix, rollout.token_ids, sampling)
-    torch.testing.assert_close(torch.tensor(rollout.logprobs).float(), expected, atol=1e-4, rtol=1e-4)
-    assert (rollout.policy_version, engine.policy_version) == (4, 4)
-
-
-def test_finish_tells_an_end_from_a_cut():
-    model = tiny_model("llama")
-    (group,) = engine_of(model).sample([Request(prefix=(2, 5), count=200, seed=0)], Sampling(max_new_tokens=6))
-    for completion in group:
-        ended = completion.token_ids[-1] == END
-        assert completion.finish is (Finish.TERMINATED if ended else Finish.TRUNCATED)
-        assert ended or len(completion.token_ids) == 6
-        assert END not in completion.token_ids[:-1]
-    assert {completion.finish for completion in group} == set(Finish)
-
-
-def test_the_limits_of_request_and_context_hold():
-    engine = TorchEngine(tiny_model("llama"), end_ids=(), context=8, rows=4)
-    groups = engine.sample(
-        [Request(prefix=(2, 5), count=1, seed=0, max_new_tokens=3), Request(prefix=(2,) * 6, count=1, seed=0)],
-        Sampling(max_new_tokens=50),
-    )
-    assert [len(group[0].token_ids) for group in groups] == [3, 2]
-    with pytest.raises(UserError, match="no room in the model's context of 8"):
-        engine.sample([Request(prefix=(2,) * 8, count=1, seed=0)], Sampling())
 
 
 def test_a_row_that_reached_the_context_does_not_disturb_the_others():

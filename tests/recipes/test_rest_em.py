@@ -96,6 +96,9 @@ class NoEngine:
     def load_weights(self, state: dict[str, torch.Tensor], *, policy_version: int) -> None:
         self.taken.append({name: tensor.clone() for name, tensor in state.items()})
 
+    def sleep(self) -> None:
+        pass
+
 
 class NoSampler:
     """Has an engine."""

@@ -21,8 +21,11 @@ from vineppo.config.curriculum_schema import LearnabilityBufferCurriculum as Lea
 from vineppo.config.curriculum_schema import LearnabilityCurriculum as LearnabilityCurriculum
 from vineppo.config.curriculum_schema import UniformCurriculum as UniformCurriculum
 from vineppo.config.engine_schema import EngineConfig as EngineConfig
+from vineppo.config.engine_schema import TorchEngineConfig as TorchEngineConfig
+from vineppo.config.engine_schema import VllmEngineConfig as VllmEngineConfig
 from vineppo.config.learner_schema import LearnerConfig as LearnerConfig
 from vineppo.config.lora_schema import LoraConfig as LoraConfig
+from vineppo.config.pool_schema import PoolConfig as PoolConfig
 from vineppo.config.processes_schema import ProcessesConfig as ProcessesConfig
 from vineppo.config.recipe_schema import DpoPositiveRecipe as DpoPositiveRecipe
 from vineppo.config.recipe_schema import PolicyIterationRecipe as PolicyIterationRecipe
@@ -135,7 +138,7 @@ class Config(Strict):
     sampling: SamplingConfig = SamplingConfig()
     steps: StepsConfig = LinesSteps()
     credit: CreditConfig = VineCredit()
-    engine: EngineConfig = EngineConfig()
+    engine: EngineConfig = TorchEngineConfig()
     learner: LearnerConfig = LearnerConfig()
     training: TrainingConfig = TrainingConfig()
     curriculum: CurriculumConfig = UniformCurriculum()

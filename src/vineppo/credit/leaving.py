@@ -66,7 +66,9 @@ def leave(
         for _, exit, _ in own
     ]
     counts = [times for own in departures for _, _, times in own]
-    sampled = iter(environment.rollouts(states, count=counts, sampling=sampling, seed=seed, progress=progress))
+    sampled = iter(
+        environment.rollouts(states, count=counts, sampling=sampling, seed=seed, stratified=True, progress=progress)
+    )
     return [[next(sampled) for _ in own] for own in departures]
 
 

@@ -3,12 +3,14 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from math import log
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from vineppo.rng import derive_seed
 from vineppo.seams import Progress
 from vineppo.types import Completion, Finish, Request, Sampling
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Law = Callable[[tuple[int, ...]], Sequence[float]]
 """A token prefix to the probability of each next token."""
@@ -29,9 +31,12 @@ class FakeEngine:
         """Set by load_weights."""
         return self._policy_version
 
-    def load_weights(self, state: Mapping[str, Tensor], *, policy_version: int) -> None:
+    def load_weights(self, state: "Mapping[str, Tensor]", *, policy_version: int) -> None:
         """There are no weights; the version is noted."""
         self._policy_version = policy_version
+
+    def sleep(self) -> None:
+        """It holds nothing."""
 
     def sample(
         self, requests: Sequence[Request], sampling: Sampling, *, progress: Progress | None = None

@@ -37,6 +37,10 @@ class ShardedEngine:
         self._homes.clear()
         self._engine.load_weights(state, policy_version=policy_version)
 
+    def sleep(self) -> None:
+        """This process's engine."""
+        self._engine.sleep()
+
     def sample(
         self, requests: Sequence[Request], sampling: Sampling, *, progress: Progress | None = None
     ) -> list[tuple[Completion, ...]]:

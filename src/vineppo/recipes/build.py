@@ -20,8 +20,10 @@ from vineppo.config.schema import (
     RestEmRecipe,
     RlooCredit,
     SamplingConfig,
+    TorchEngineConfig,
     UniformCurriculum,
     VineCredit,
+    VllmEngineConfig,
 )
 from vineppo.credit.coupled_assigner import CoupledAssigner
 from vineppo.credit.gae import GaeAssigner
@@ -35,6 +37,7 @@ from vineppo.curriculum.per_iteration import PerIteration
 from vineppo.curriculum.uniform import Uniform
 from vineppo.engines.sharded import ShardedEngine
 from vineppo.engines.torch.engine import TorchEngine
+from vineppo.engines.vllm.start import Settings, start_vllm
 from vineppo.environment import Environment
 from vineppo.errors import UserError
 from vineppo.learner.critic import Critic
@@ -204,21 +207,66 @@ def build_validation(
 
 def build_environment(policy: Policy, task: Task, engine: EngineConfig, processes: Processes = ALONE) -> Environment:
     """The task, spoken in the policy's tokens; of several processes, each samples and judges a share."""
-    sampler = build_engine(policy, engine)
+    if engine.pool.replicas and processes.count > 1:
+        raise UserError(
+            f"engine.pool.replicas is {engine.pool.replicas}, but the run has {processes.count} processes, which "
+            "sample a share each already; set engine.pool.replicas to 0, or launch one process"
+        )
+    sampler = build_pool(policy, engine) if engine.pool.replicas else build_engine(policy, engine)
     if processes.count > 1:
         sampler, task = ShardedEngine(sampler, processes), ShardedTask(task, processes)
     return Environment(engine=sampler, task=task, encode=policy.encode, decode=policy.decode)
 
 
-def build_engine(policy: Policy, engine: EngineConfig) -> Engine:
-    """The embedded engine, sharing the policy's weights."""
-    return TorchEngine(
-        policy.model,
-        end_ids=policy.end_ids,
-        context=policy.context,
-        rows=engine.rows,
-        memory_bytes=None if engine.memory_gib is None else int(engine.memory_gib * 2**30),
+def build_pool(policy: Policy, engine: EngineConfig) -> Engine:
+    """Several of what `build_engine` makes, in processes of their own."""
+    from vineppo.engines.ray_pool.pool import RayPool
+    from vineppo.recipes.replica import ReplicaMaker
+
+    pool, model = engine.pool, policy.model
+    make = ReplicaMaker(
+        architecture=model.config,
+        dtype=model.dtype,
+        generation=model.generation_config,
+        tokenizer=policy.tokenizer,
+        engine=engine,
+        device="cuda" if pool.gpus else "cpu",
     )
+    return RayPool(
+        make,
+        model.state_dict(),
+        replicas=pool.replicas,
+        address=pool.address,
+        timeout=pool.timeout,
+        cpus=pool.cpus,
+        gpus=pool.gpus,
+    )
+
+
+def build_engine(policy: Policy, engine: EngineConfig) -> Engine:
+    """What samples: from the policy's own weights, or from a copy that follows them."""
+    memory_bytes = None if engine.memory_gib is None else int(engine.memory_gib * 2**30)
+    match engine:
+        case TorchEngineConfig():
+            return TorchEngine(
+                policy.model,
+                end_ids=policy.end_ids,
+                context=policy.context,
+                rows=engine.rows,
+                memory_bytes=memory_bytes,
+            )
+        case VllmEngineConfig():
+            settings = Settings(
+                rows=engine.rows,
+                dtype=engine.dtype,
+                context=min(policy.context, engine.context or policy.context),
+                gpu_memory_share=engine.gpu_memory_share,
+                memory_bytes=memory_bytes,
+                eager=engine.eager,
+                tensor_parallel=engine.tensor_parallel,
+                sleep=engine.sleep,
+            )
+            return start_vllm(policy.model, end_ids=policy.end_ids, settings=settings)
 
 
 def build_assigner(config: Config, environment: Environment, critic: Critic | None) -> CreditAssigner:

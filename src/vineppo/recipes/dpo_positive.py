@@ -76,7 +76,9 @@ class DpoPositive:
             return {"updates_made": 0.0}
         pairs = [Pair(chosen=tokens[accepted], rejected=tokens[rejected]) for accepted, rejected in indices]
         scorer, micro_batch, processes = self.policy.scorer, self.settings.micro_batch, self.policy.processes
+        engine = self.sampler.environment.engine
         with display.phase("update") as progress:
+            engine.sleep()
             accumulate = partial(
                 accumulate_preference,
                 scorer,
@@ -90,8 +92,7 @@ class DpoPositive:
             finetuning = Finetuning(scorer, self.settings, num_items=len(pairs), epochs=self.epochs, seed=seed)
             for epoch in range(1, self.epochs + 1):
                 finetuning.epoch(epoch, accumulate, progress=progress)
-            weights = self.policy.weights()
-            self.sampler.environment.engine.load_weights(weights, policy_version=experience.iteration)
+            engine.load_weights(self.policy.weights(), policy_version=experience.iteration)
         return finetuning.metrics()
 
     def save(self, folder: Path) -> None:

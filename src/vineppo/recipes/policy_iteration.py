@@ -57,12 +57,14 @@ class PolicyIteration:
         """Update the critic and the policy."""
         samples, seed = to_samples(experience), derive_seed(self.seed, "update", experience.iteration)
         metrics: Metrics = {}
+        engine = self.sampler.environment.engine
         with display.phase("update") as progress:
+            engine.sleep()
             if self.critic is not None:
                 metrics |= self.critic.update(samples, seed=seed)
             if experience.iteration > self.critic_warmup:
                 metrics |= self.learner.update(samples, seed=seed, progress=progress)
-            self.sampler.environment.engine.load_weights(self.policy.weights(), policy_version=experience.iteration)
+            engine.load_weights(self.policy.weights(), policy_version=experience.iteration)
         return metrics
 
     def save(self, folder: Path) -> None:

@@ -95,6 +95,7 @@ class RestEm:
         best: Weights = {}
         for epoch in range(1, self.epochs + 1):
             with display.phase("update") as progress:
+                self.sampler.environment.engine.sleep()
                 finetuning.epoch(epoch, accumulate, progress=progress)
                 self._hand_over(iteration)
             if self.validate is None:

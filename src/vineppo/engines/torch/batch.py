@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from vineppo.engines.torch.attention import Branching, branching_in
 from vineppo.engines.torch.branches import BranchCache
 from vineppo.engines.torch.forest import Forest, replanted
-from vineppo.engines.torch.law import draw_tokens
+from vineppo.engines.torch.law import counter_uniforms, draw_tokens
 from vineppo.engines.torch.schedule import Row
 from vineppo.engines.torch.trunks import TokenIds, present
 from vineppo.types import Finish, Sampling
@@ -114,7 +114,7 @@ class Batch:
         fed = np.minimum(column - self._first, self._limits - 1)
         branching = self._layout.branching(positions=self._starts + fed, first=self._first, column=column)
         logits = self._next_logits(self._tokens[:, column], self._branches, branching)
-        tokens, logprobs = draw_tokens(logits, self._sampling, seeds=self._seeds, positions=fed + 1)
+        tokens, logprobs = draw_tokens(logits, self._sampling, counter_uniforms(self._seeds, fed + 1))
         self._write(slice(None), column + 1, tokens, logprobs)
 
     def _begin(self, newcomers: Sequence[Row], forest: Forest) -> None:
@@ -135,8 +135,7 @@ class Batch:
         tokens, logprobs = draw_tokens(
             logits,
             self._sampling,
-            seeds=self._seeds[new],
-            positions=np.zeros(len(newcomers), dtype=np.int64),
+            _first_uniforms(newcomers),
             of=np.array([place[row.trunk, len(row.prefix)] for row in newcomers]),
             forbidden=[row.forbidden_first for row in newcomers],
         )
@@ -171,6 +170,15 @@ class Batch:
         assert self._branches is not None, "lay_out made them"
         trunk = present(self.rows[row].trunk)[:, :, : self._starts[row]]
         return torch.cat([trunk, self._branches.planes[:, row, :, own.start : own.stop - 1]], dim=2)
+
+
+def _first_uniforms(rows: Sequence[Row]) -> np.ndarray:
+    """[B] each within the row's share of [0, 1)."""
+    seeds = np.array([row.seed for row in rows], dtype=np.uint64)
+    uniforms = counter_uniforms(seeds, np.zeros(len(rows), dtype=np.int64))
+    shares = np.array([row.shares for row in rows])
+    place = np.array([row.draw if row.shares > 1 else 0 for row in rows])
+    return (place + uniforms) / shares
 
 
 def _enlarged(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -13,13 +13,13 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from vineppo.engines.limits import new_tokens
 from vineppo.engines.torch.batch import Batch, Decoded
 from vineppo.engines.torch.check import check_branching
 from vineppo.engines.torch.decode import decode
 from vineppo.engines.torch.memory import default_memory, token_bytes
 from vineppo.engines.torch.schedule import Budget, Row, in_order
 from vineppo.engines.torch.trunks import Trunks, find_trunks
-from vineppo.errors import UserError
 from vineppo.rng import derive_seed
 from vineppo.seams import Progress
 from vineppo.types import Completion, Request, Sampling
@@ -70,6 +70,9 @@ class TorchEngine:
         self._kept.clear()
         self._policy_version = policy_version
 
+    def sleep(self) -> None:
+        """The weights are the learner's, and what was cached goes with the next ones."""
+
     def sample(
         self, requests: Sequence[Request], sampling: Sampling, *, progress: Progress | None = None
     ) -> list[tuple[Completion, ...]]:
@@ -94,12 +97,13 @@ class TorchEngine:
         return [tuple(draws[draw] for draw in range(len(draws))) for draws in done]
 
     def _rows_of(self, requests: Sequence[Request], sampling: Sampling) -> list[Row]:
-        limits = [self._limit(request, sampling) for request in requests]
+        limits = [new_tokens(request, sampling, self._context) for request in requests]
         trunks = find_trunks([request.prefix for request in requests], self._kept)
         return [
             Row(
                 request=index,
                 draw=draw,
+                shares=request.count if request.stratified else 1,
                 prefix=request.prefix,
                 trunk=trunks[request.prefix],
                 seed=derive_seed(request.seed, draw),
@@ -110,19 +114,6 @@ class TorchEngine:
             for index, (request, limit) in enumerate(zip(requests, limits, strict=True))
             for draw in range(request.count)
         ]
-
-    def _limit(self, request: Request, sampling: Sampling) -> int:
-        """New tokens for a request: what it asks for, within the model's context."""
-        if not request.prefix:
-            raise ValueError("a request needs a prefix of at least one token: nothing can be predicted from nothing")
-        room = self._context - len(request.prefix)
-        if room < 1:
-            raise UserError(
-                f"a prompt of {len(request.prefix)} tokens leaves no room in the model's context of {self._context}; "
-                "drop such questions, shorten the prompt template or take a model with a longer context"
-            )
-        wanted = sampling.max_new_tokens if request.max_new_tokens is None else request.max_new_tokens
-        return min(wanted, room)
 
     def _completion(self, decoded: Decoded) -> Completion:
         return Completion(

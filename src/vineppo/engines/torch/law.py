@@ -72,23 +72,21 @@ CHUNK = 2**25
 def draw_tokens(
     logits: Float[Tensor, "N V"],
     sampling: Sampling,
+    uniforms: np.ndarray,
     *,
-    seeds: np.ndarray,
-    positions: np.ndarray,
     of: np.ndarray | None = None,
     forbidden: Sequence[tuple[int, ...]] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One token for each of B draws, and its log-prob under the sampling law.
 
-    seeds, positions: [B] decide the draws. of: [B] the row of `logits` each draw is from; None: row by row.
+    uniforms: [B] in [0, 1) decide the draws. of: [B] the row of `logits` each draw is from; None: row by row.
     forbidden: [B] tokens that each draw must not take.
     """
     device = logits.device
-    rows = np.arange(len(seeds)) if of is None else of
-    uniforms = counter_uniforms(seeds, positions)
-    tokens, logprobs = np.empty(len(seeds), dtype=np.int64), np.empty(len(seeds))
+    rows = np.arange(len(uniforms)) if of is None else of
+    tokens, logprobs = np.empty(len(uniforms), dtype=np.int64), np.empty(len(uniforms))
     several = max(1, CHUNK // logits.shape[-1])
-    for start in range(0, len(seeds), several):
+    for start in range(0, len(uniforms), several):
         part = slice(start, start + several)
         law = sampling_logprobs(
             logits[part] if of is None else logits[torch.from_numpy(rows[part]).to(device)],

@@ -14,6 +14,8 @@ class Row:
     request: int
     draw: int
     """The draw-th continuation of the request-th request."""
+    shares: int
+    """The law of the first token is cut into so many equal shares, of which this row has the draw-th; 1: it has all."""
     prefix: TokenIds
     trunk: Trunk
     """Starts with the prefix."""

@@ -2,7 +2,6 @@
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -10,7 +9,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-TokenIds = tuple[int, ...]
+from vineppo.engines.prefixes import TokenIds, maximal
 
 PREFILL_TOKENS = 16_384
 """Most tokens, padding included, of one prefill pass: its activations must fit beside everything else."""
@@ -65,13 +64,6 @@ class Trunks:
 
     def __len__(self) -> int:
         return len(self._ordered)
-
-
-def maximal(prefixes: Sequence[TokenIds]) -> list[TokenIds]:
-    """The prefixes that no other continues: prefilled once, they cover all the others."""
-    ordered = sorted(set(prefixes))
-    covered = {p for p, following in pairwise(ordered) if following[: len(p)] == p}
-    return [p for p in ordered if p not in covered]
 
 
 def find_trunks(prefixes: Sequence[TokenIds], kept: Trunks) -> dict[TokenIds, Trunk]:

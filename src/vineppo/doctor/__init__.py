@@ -1,0 +1,130 @@
+"""Is everything as a run needs it? Checks that cost seconds, before hours are spent.
+
+One check a file. What a check needs and is not there is a finding of its own, and the check says that it could not run.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from vineppo.config.schema import Config
+from vineppo.doctor.agreement import check_agreement
+from vineppo.doctor.batch import check_batch
+from vineppo.doctor.finding import Finding, Verdict
+from vineppo.doctor.judge import check_judge
+from vineppo.doctor.memory import check_memory
+from vineppo.doctor.probe import Probe
+from vineppo.doctor.show import show
+from vineppo.doctor.staleness import check_staleness
+from vineppo.doctor.versions import check_devices, check_versions
+from vineppo.errors import UserError
+from vineppo.learner.logprobs import check_head
+from vineppo.policy import Policy, encode_prompt, load_policy, load_tokenizer, pick_device
+from vineppo.progress import Display
+from vineppo.recipes.build import build_environment, build_sampling
+from vineppo.recipes.build_learner import build_scorer
+from vineppo.seams import Task
+from vineppo.tasks.build import build_task
+
+Made = TypeVar("Made")
+STAGES = 6
+
+
+@dataclass(kw_only=True)
+class Examination:
+    """The findings so far."""
+
+    findings: list[Finding] = field(default_factory=list)
+    memory: list[str] = field(default_factory=list)
+    """The forecast behind the finding, as a table."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether any check did."""
+        return any(finding.verdict is Verdict.FAIL for finding in self.findings)
+
+    def attempt(self, check: str, make: Callable[[], Made]) -> Made | None:
+        """What `make` makes; None, and a finding, where the person at the keyboard must do something first."""
+        try:
+            return make()
+        except UserError as error:
+            self.findings.append(Finding(check=check, verdict=Verdict.FAIL, found=str(error)))
+            return None
+
+    def leave_out(self, why: str, *checks: str) -> None:
+        """These cannot run."""
+        self.findings += [Finding(check=check, verdict=Verdict.NOT_RUN, found=why) for check in checks]
+
+
+def diagnose(config: Config) -> bool:
+    """Check all there is, and print it. True where nothing failed."""
+    with Display(STAGES, unit="check") as display:
+        examination = examine(config, display)
+    show(examination.findings, examination.memory)
+    return not examination.failed
+
+
+def examine(config: Config, display: Display) -> Examination:
+    """Cheap checks first; the model is loaded only where memory should suffice."""
+    done = Examination()
+    with display.phase("versions"):
+        done.findings += [check_versions(), check_devices(config), check_batch(config)]
+    display.advance(1)
+    task = done.attempt("task", lambda: build_task(config.task))
+    if task is None:
+        done.leave_out("there is no task", "judge", "memory", "agreement", "stale cache")
+        return done
+    with display.phase("judge"):
+        done.findings.append(check_judge(config.task, task))
+    display.advance(2)
+    with display.phase("memory"):
+        fits = examine_memory(config, task, done)
+    display.advance(3)
+    if not fits:
+        done.leave_out("the model was not loaded, see above", "agreement", "stale cache")
+        return done
+    with display.phase("load"):
+        policy = done.attempt("policy", lambda: load_policy(config.policy.path, device=config.policy.device))
+    display.advance(4)
+    if policy is None:
+        done.leave_out("there is no policy", "agreement", "stale cache")
+    else:
+        examine_engine(config, task, policy, done, display)
+    return done
+
+
+def examine_memory(config: Config, task: Task, done: Examination) -> bool:
+    """Whether the model may be loaded."""
+    tokenizer = done.attempt("policy", lambda: load_tokenizer(config.policy.path))
+    device = done.attempt("policy", lambda: pick_device(config.policy.device))
+    if tokenizer is None or device is None:
+        done.leave_out("there is no policy", "memory")
+        return False
+    questions = [*task.questions("train"), *task.questions("test")]
+    longest = max(len(encode_prompt(tokenizer, question.prompt)) for question in questions)
+    finding, done.memory = check_memory(config, prompt=longest, device=device)
+    done.findings.append(finding)
+    return finding.verdict is not Verdict.FAIL
+
+
+def examine_engine(config: Config, task: Task, policy: Policy, done: Examination, display: Display) -> None:
+    """Sampler beside trainer, before and after an update."""
+    head = done.attempt("policy", lambda: check_head(policy.model) is None)
+    environment = done.attempt("engine", lambda: build_environment(policy, task, config.engine))
+    if not head or environment is None:
+        done.leave_out("there is no engine or no learner for this model", "agreement", "stale cache")
+        return
+    probe = Probe(
+        environment=environment,
+        scorer=build_scorer(config, policy.model),
+        questions=task.questions("train"),
+        sampling=build_sampling(config.sampling),
+        micro_batch=config.learner.micro_batch,
+    )
+    with display.phase("agreement"):
+        sampled = probe.sample()
+        done.findings.append(check_agreement(probe, sampled))
+    display.advance(5)
+    with display.phase("stale cache"):
+        done.findings.append(check_staleness(probe, policy.model, sampled))
+    display.advance(6)

@@ -1,0 +1,97 @@
+"""Continuations for looking at: sampled by the engine, scored by the learner."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from statistics import fmean
+
+from vineppo.environment import Environment
+from vineppo.learner.learner import score
+from vineppo.learner.logprobs import TokenLogprobs
+from vineppo.rng import derive_seed
+from vineppo.types import Completion, PromptAndResponse, Question, Request, Sampling
+
+QUESTIONS, COUNT, MOST_TOKENS = 8, 4, 128
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampled:
+    """Continuations with the log-probs that the engine gave them."""
+
+    tokens: tuple[PromptAndResponse, ...]
+    """Prefix and continuation."""
+    logprobs: tuple[tuple[float, ...], ...]
+    versions: frozenset[int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """Of log-probs, in absolute terms."""
+
+    mean: float
+    largest: float
+    tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """The same prefixes with the same seeds, again and again.
+
+    Neither top-p nor top-k: the learner does not apply them, so that only without them should both agree.
+    """
+
+    environment: Environment
+    scorer: TokenLogprobs
+    questions: Sequence[Question]
+    sampling: Sampling
+    micro_batch: int
+
+    def sample(self) -> Sampled:
+        """Trajectories, and rollouts that branch off half-way: the engine has their keys and values from before."""
+        engine, law = self.environment.engine, self.law
+        first = [
+            Request(prefix=prompt, count=COUNT, seed=derive_seed(0, "doctor", prompt), branches=True)
+            for prompt in [self.environment.encode(question.prompt) for question in self.questions[:QUESTIONS]]
+        ]
+        trajectories = engine.sample(first, law)
+        second = [
+            half_way(request, completion)
+            for request, group in zip(first, trajectories, strict=True)
+            for completion in group
+        ]
+        rollouts = engine.sample(second, law)
+        pairs = [
+            (request.prefix, completion)
+            for request, group in zip([*first, *second], [*trajectories, *rollouts], strict=True)
+            for completion in group
+        ]
+        return Sampled(
+            tokens=tuple(
+                PromptAndResponse(token_ids=prefix + own.token_ids, prompt_length=len(prefix)) for prefix, own in pairs
+            ),
+            logprobs=tuple(completion.logprobs for _, completion in pairs),
+            versions=frozenset(completion.policy_version for _, completion in pairs),
+        )
+
+    def score(self, sampled: Sampled) -> list[list[float]]:
+        """The learner's log-probs of the same tokens, under the weights it has now."""
+        return [own.tolist() for own in score(self.scorer, sampled.tokens, size=self.micro_batch)]
+
+    @property
+    def law(self) -> Sampling:
+        """What is sampled from."""
+        shorter = min(self.sampling.max_new_tokens, MOST_TOKENS)
+        return replace(self.sampling, top_p=1.0, top_k=0, max_new_tokens=shorter)
+
+
+def half_way(request: Request, completion: Completion) -> Request:
+    """A rollout from the middle of a continuation."""
+    prefix = request.prefix + completion.token_ids[: len(completion.token_ids) // 2]
+    return Request(prefix=prefix, count=1, seed=derive_seed(0, "doctor half-way", prefix))
+
+
+def difference(one: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> Difference:
+    """Token by token. nan where either has no finite log-prob."""
+    pairs = zip(chain.from_iterable(one), chain.from_iterable(other), strict=True)
+    apart = [abs(a - b) for a, b in pairs]
+    return Difference(mean=fmean(apart), largest=max(apart), tokens=len(apart))

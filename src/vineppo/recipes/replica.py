@@ -1,0 +1,36 @@
+"""The engine of a pool's replica, made in the replica's own process from what travels there: no folder is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers.initialization import no_init_weights
+
+from vineppo.config.schema import EngineConfig
+from vineppo.policy import Policy, pick_device
+from vineppo.recipes.build import build_engine
+from vineppo.seams import Engine
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplicaMaker:
+    """All of a policy but its weights, and the engine to make. Pickles."""
+
+    architecture: PreTrainedConfig
+    dtype: torch.dtype
+    generation: GenerationConfig | None
+    tokenizer: PreTrainedTokenizerBase
+    engine: EngineConfig
+    device: str
+
+    def __call__(self, weights: Mapping[str, Tensor]) -> Engine:
+        """The engine that the config names, around a model of its own."""
+        with no_init_weights():  # random numbers for a billion weights that are overwritten next
+            model = AutoModelForCausalLM.from_config(self.architecture, dtype=self.dtype)
+        model.tie_weights()
+        model.load_state_dict(weights)
+        model.generation_config = self.generation
+        nn.Module.to(model, pick_device(self.device))
+        return build_engine(Policy(model=model.eval(), tokenizer=self.tokenizer), self.engine)

@@ -1,0 +1,249 @@
+"""The doctor: finds nothing wrong with what ships, and each ailment that it is there for."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from vineppo.cli import main
+from vineppo.config.load import load_config
+from vineppo.config.schema import Config, Gsm8kTask, MathTask
+from vineppo.doctor import examine
+from vineppo.doctor.agreement import check_agreement
+from vineppo.doctor.batch import check_batch
+from vineppo.doctor.finding import Verdict
+from vineppo.doctor.judge import QUESTIONS, check_judge, right, wrong
+from vineppo.doctor.memory import judge_memory
+from vineppo.doctor.probe import Probe
+from vineppo.doctor.staleness import changed, check_staleness, judge_update
+from vineppo.doctor.versions import check_versions, unmet
+from vineppo.engines.torch.engine import TorchEngine
+from vineppo.environment import Environment
+from vineppo.policy import Policy, load_policy
+from vineppo.progress import Display
+from vineppo.recipes.build import build_environment, build_sampling
+from vineppo.recipes.build_learner import build_scorer
+from vineppo.tasks.arithmetic import Arithmetic
+from vineppo.tasks.build import build_task
+from vineppo.types import Judgement, Outcome
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = [
+    "task={name: arithmetic, train_questions: 60, test_questions: 64}",
+    "sampling={temperature: 1.0, top_p: 1.0, max_new_tokens: 80}",
+    "training={iterations: 4, questions: 4, trajectories: 4}",
+    "learner={minibatch: 8, micro_batch: 8}",
+]
+CONFIG = load_config(None, QUICK)
+
+
+def examined(config: Config) -> dict[str, Verdict]:
+    with Display(6) as display:
+        return {finding.check: finding.verdict for finding in examine(config, display).findings}
+
+
+# --- the whole ---------------------------------------------------------------------------------------------------
+
+
+def test_the_default_is_in_good_health(capsys):
+    assert main(["doctor", *QUICK]) == 0
+    printed = capsys.readouterr().out
+    for check in ("versions", "devices", "batch", "judge", "memory", "agreement", "stale cache"):
+        assert f"\n{check} " in f"\n{printed}"
+    assert "4 questions x 4 trajectories = 16 trajectories" in " ".join(printed.split())
+    assert "FAIL" not in printed
+
+
+def test_a_failure_is_exit_code_1_and_what_depends_on_it_says_so(capsys, tmp_path: Path):
+    assert main(["doctor", *QUICK, f"policy.path={tmp_path}"]) == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "policy FAIL policy.path is" in printed
+    assert "agreement not run the model was not loaded, see above" in printed
+
+
+def test_a_task_that_cannot_be_built_is_a_finding(tmp_path: Path):
+    verdicts = examined(load_config(None, [f"task={{name: gsm8k, path: {tmp_path}}}"]))
+    assert verdicts["task"] is Verdict.FAIL
+    assert {verdicts[name] for name in ("judge", "memory", "agreement", "stale cache")} == {Verdict.NOT_RUN}
+
+
+def test_an_engine_that_cannot_be_built_is_a_finding(monkeypatch):
+    monkeypatch.setattr("vineppo.doctor.build_environment", lambda *_: refuse())
+    verdicts = examined(CONFIG)
+    assert (verdicts["engine"], verdicts["agreement"]) == (Verdict.FAIL, Verdict.NOT_RUN)
+
+
+def refuse():
+    from vineppo.errors import UserError
+
+    raise UserError("no engine today; come back tomorrow")
+
+
+# --- sampler and trainer -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return load_policy("bundled:arithmetic", device="cpu")
+
+
+def probe_of(policy: Policy, environment: Environment) -> Probe:
+    return Probe(
+        environment=environment,
+        scorer=build_scorer(CONFIG, policy.model),
+        questions=environment.task.questions("train"),
+        sampling=build_sampling(CONFIG.sampling),
+        micro_batch=8,
+    )
+
+
+@pytest.fixture
+def environment(policy: Policy) -> Environment:
+    return build_environment(policy, build_task(CONFIG.task), CONFIG.engine)
+
+
+def test_a_sampler_with_other_weights_disagrees(policy: Policy, environment: Environment):
+    probe = probe_of(policy, environment)
+    sampled = probe.sample()
+    assert check_agreement(probe, sampled).verdict is Verdict.OK
+    with changed(policy.model):
+        assert check_agreement(probe, sampled).verdict is Verdict.FAIL
+
+
+def test_low_precision_is_a_warning(policy: Policy, environment: Environment):
+    probe = probe_of(policy, environment)
+    sampled = probe.sample()
+    noisy = replace(sampled, logprobs=tuple(tuple(lp + 0.01 for lp in own) for own in sampled.logprobs))
+    assert check_agreement(probe, noisy).verdict is Verdict.WARN
+
+
+def test_an_update_reaches_the_embedded_engine_and_leaves_the_weights_as_they_were(
+    policy: Policy, environment: Environment
+):
+    before = {name: tensor.clone() for name, tensor in policy.model.state_dict().items()}
+    probe = probe_of(policy, environment)
+    finding = check_staleness(probe, policy.model, probe.sample())
+    assert finding.verdict is Verdict.OK, finding.found
+    assert "100% of the samples are the first ones again" in finding.found
+    assert all(torch.equal(before[name], tensor) for name, tensor in policy.model.state_dict().items())
+
+
+class Forgetful(TorchEngine):
+    """Shares the trainer's weights, but keeps what it cached under the old ones."""
+
+    def load_weights(self, state, *, policy_version):
+        self._policy_version = policy_version
+
+
+class Deaf(TorchEngine):
+    """Has weights of its own and never takes new ones."""
+
+    def load_weights(self, state, *, policy_version):
+        self._policy_version = policy_version
+
+
+class Mute(TorchEngine):
+    """Takes the weights but not their version."""
+
+    def load_weights(self, state, *, policy_version):
+        super().load_weights(state, policy_version=0)
+
+
+@pytest.mark.parametrize(("kind", "own"), [(Forgetful, False), (Deaf, True), (Mute, False)])
+def test_a_sampler_that_an_update_does_not_reach_is_found(policy: Policy, kind: type[TorchEngine], own: bool):
+    sampler = load_policy("bundled:arithmetic", device="cpu") if own else policy
+    engine = kind(sampler.model, end_ids=policy.end_ids, context=policy.context, memory_bytes=1 << 28)
+    task = build_task(CONFIG.task)
+    probe = probe_of(policy, Environment(engine=engine, task=task, encode=policy.encode, decode=policy.decode))
+    assert check_staleness(probe, policy.model, probe.sample()).verdict is Verdict.FAIL
+
+
+# --- judge -------------------------------------------------------------------------------------------------------
+
+
+class Lenient(Arithmetic):
+    """Accepts whatever it is told."""
+
+    def judge(self, questions, responses):
+        return [Judgement(reward=1.0, outcome=Outcome.CORRECT) for _ in questions]
+
+
+class Harsh(Arithmetic):
+    """Accepts nothing."""
+
+    def judge(self, questions, responses):
+        return [Judgement(reward=0.0, outcome=Outcome.WRONG) for _ in questions]
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        (Lenient, "64 of 64 wrong answers are accepted, e.g. question"),
+        (Harsh, "64 of 64 gold answers are refused, e.g. question"),
+    ],
+)
+def test_a_judge_that_judges_wrongly_is_found(kind: type[Arithmetic], found: str):
+    task = kind(operations=3, modulus=50, operators="+-", train_questions=10, test_questions=QUESTIONS, seed=0)
+    finding = check_judge(CONFIG.task, task)
+    assert finding.verdict is Verdict.FAIL
+    assert found in finding.found
+
+
+def test_answers_are_put_as_each_task_reads_them(tmp_path: Path):
+    rows = [{"problem": f"{i}?", "solution": rf"It is \boxed{{\frac{{{i}}}{{7}}}}."} for i in range(1, 9)]
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = load_config(None, [f"task={{name: math, path: {tmp_path}}}"]).task
+    assert check_judge(task, build_task(task)).verdict is Verdict.OK
+    assert right(Gsm8kTask(), "7") == "So it is.\n#### 7"
+    assert wrong(Gsm8kTask(), "1.5") == "2.5"
+    assert wrong(MathTask(), "x") == "x + 17"
+
+
+def test_reward_functions_cannot_be_tried():
+    config = load_config(None, ["task={name: dataset, rewards: [{function: 'a.py:b'}]}"])
+    finding = check_judge(config.task, Arithmetic(operations=3, modulus=50, operators="+", test_questions=4))
+    assert finding.verdict is Verdict.NOT_RUN
+
+
+# --- batch, memory, versions -------------------------------------------------------------------------------------
+
+
+def test_the_batch_in_words():
+    found = check_batch(load_config(ROOT / "configs/gsm8k.yaml"))
+    assert found.verdict is Verdict.OK
+    assert found.found == (
+        "64 questions x 8 trajectories = 512 trajectories an iteration, 9 rollouts from each distinct state. "
+        "8 minibatches of 64 x 2 passes = 16 updates, each in 8 forward passes of 8. 650 iterations: 10,400 updates."
+    )
+
+
+def test_a_minibatch_that_is_left_over_is_a_warning():
+    finding = check_batch(load_config(None, ["training={questions: 5, trajectories: 2}", "learner.minibatch=4"]))
+    assert finding.verdict is Verdict.WARN
+    assert "The last minibatch of a pass has only 2" in finding.found
+
+
+def test_memory_is_judged_by_what_there_is():
+    verdicts = [judge_memory(needed, 100, 1, "cpu").verdict for needed in (50, 90, 91, 100, 101)]
+    assert verdicts == [Verdict.OK, Verdict.OK, Verdict.WARN, Verdict.WARN, Verdict.FAIL]
+
+
+def test_versions_that_do_not_fit_are_named():
+    from packaging.requirements import Requirement
+
+    assert check_versions().verdict is Verdict.OK
+    assert unmet(Requirement("torch>=2.9")) is None
+    assert unmet(Requirement("torch>=99")) == f"torch {torch.__version__} is not >=99"
+    assert unmet(Requirement("no-such-package")) == "no-such-package is missing"
+    assert unmet(Requirement("no-such-package; extra == 'dev'")) is None
+
+
+def test_a_sampler_too_imprecise_to_tell_is_a_warning():
+    near = judge_update(versions_right=True, usual=1e-3, moved=0.1, off=4e-3, back=1e-3, same=1.0)
+    blind = judge_update(versions_right=True, usual=2e-2, moved=0.1, off=2e-2, back=2e-2, same=1.0)
+    stale = judge_update(versions_right=True, usual=1e-3, moved=0.1, off=6e-3, back=1e-3, same=1.0)
+    unsure = judge_update(versions_right=True, usual=1e-3, moved=0.1, off=float("nan"), back=1e-3, same=1.0)
+    assert [f.verdict for f in (near, blind, stale, unsure)] == [Verdict.OK, Verdict.WARN, Verdict.FAIL, Verdict.FAIL]
