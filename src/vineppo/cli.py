@@ -14,9 +14,9 @@ from vineppo.config.load import dump_config, load_config
 from vineppo.config.memory import render_forecast
 from vineppo.config.model_shape import find_shape
 from vineppo.config.schema import Config, SftConfig
-from vineppo.errors import UserError
+from vineppo.errors import ProcessLostError, UserError
 
-FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
+FAILED, USER_ERROR, PROCESS_LOST, INTERRUPTED = 1, 2, 3, 130
 OVERRIDE = re.compile(r"[\w.]*=")
 """How an override begins. A path may hold `=` too, e.g. runs/lr=1e-3/config.yaml, but not before its first `/`."""
 
@@ -37,13 +37,18 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Returns the exit code: 0 done, 1 a check failed, 2 wrong input, 130 interrupted."""
+    """Run a command. Returns the exit code: 0 done, 1 a check failed, 2 wrong input, 3 another process is lost, 130
+    interrupted.
+    """
     arguments = parse(argv)
     try:
         return run(arguments)
     except UserError as error:
         print(f"vineppo: error: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return USER_ERROR
+    except ProcessLostError as error:
+        print(f"vineppo: error: {error}", file=sys.stderr)
+        return PROCESS_LOST
     except KeyboardInterrupt:
         print("vineppo: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -96,9 +101,12 @@ def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume:
         print(render(estimate(config)))
         print(f"\n{render_forecast(config, find_shape(config.policy.path))}")
         return 0
+    from vineppo.processes import end_processes
     from vineppo.trainer import Trainer
 
-    return 0 if Trainer(config, resume=resume).train().finished else INTERRUPTED
+    finished = Trainer(config, resume=resume).train().finished
+    end_processes()
+    return 0 if finished else INTERRUPTED
 
 
 def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:

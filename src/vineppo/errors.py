@@ -1,8 +1,15 @@
-"""The one exception that is meant for the person at the keyboard."""
+"""The exceptions that are meant for the person at the keyboard."""
 
 
 class UserError(ValueError):
     """Input that cannot work: the message is one line saying what, what was got, and the remedy.
 
     The command line prints it without a traceback and exits with code 2.
+    """
+
+
+class ProcessLostError(RuntimeError):
+    """Another process of the run died or did not answer in time. The run cannot go on, but it can be resumed.
+
+    The command line prints it without a traceback and exits with code 3.
     """

@@ -1,13 +1,14 @@
 """Loading and making policies: a Hugging Face causal language model and its tokenizer."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import torch
 from jinja2 import TemplateError
-from torch import nn
+from torch import Tensor, nn
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -23,6 +24,9 @@ from vineppo.errors import UserError
 from vineppo.types import Prompt
 
 BUNDLED = "bundled:"
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""By the names of `policy.dtype`."""
 
 # transformers draws a bar for every load and save, which would tear ours apart.
 disable_progress_bar()
@@ -63,9 +67,23 @@ class Policy:
         assert isinstance(text, str), "one list of ids decodes to one text"
         return text
 
-    def save(self, folder: Path) -> None:
-        """An ordinary Hugging Face folder: safetensors, config, tokenizer."""
-        self.model.save_pretrained(folder, safe_serialization=True)
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.device
+
+    def copy(self, dtype: torch.dtype, device: str) -> "Policy":
+        """A model of its own, in another precision, elsewhere."""
+        model = cast(copy.deepcopy(self.model), dtype)
+        nn.Module.to(model, pick_device(device))
+        return Policy(model=model, tokenizer=self.tokenizer)
+
+    def save(self, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
+        """An ordinary Hugging Face folder: safetensors, config, tokenizer. `weights`: instead of the model's own."""
+        # What is tied to another weight is not written: reading ties it again.
+        tied = self.model.all_tied_weights_keys
+        state = None if weights is None else {name: own for name, own in weights.items() if name not in tied}
+        self.model.save_pretrained(folder, safe_serialization=True, state_dict=state)
         self.tokenizer.save_pretrained(folder)
 
 
@@ -83,6 +101,12 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> tuple[i
         ) from error
     assert isinstance(text, str), "one conversation gives one text"
     return tuple(tokenizer(text, add_special_tokens=False).input_ids)
+
+
+def cast(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
+    """Change the precision of all weights, in place."""
+    nn.Module.to(model, dtype=dtype)
+    return model
 
 
 def pick_device(device: str) -> torch.device:
@@ -107,11 +131,11 @@ def resolve_path(path: str) -> str:
     return str(folders[name])
 
 
-def load_policy(path: str, *, device: str = "auto") -> Policy:
-    """Read a Hugging Face folder or Hub name, in float32. Dropout is off: sampler and learner see one policy."""
+def load_policy(path: str, *, device: str = "auto", dtype: torch.dtype = torch.float32) -> Policy:
+    """Read a Hugging Face folder or Hub name, in `dtype`. Dropout is off: sampler and learner see one policy."""
     tokenizer = load_tokenizer(path)
     try:
-        model = AutoModelForCausalLM.from_pretrained(resolve_path(path), dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(resolve_path(path), dtype=dtype)
     except (OSError, ValueError, KeyError) as error:
         raise _unreadable(path, error) from error
     return _placed(model, tokenizer, device)

@@ -20,11 +20,11 @@ DECODING = ("curriculum", "sample", "credit", "validate", "evaluate")
 class Display:
     """One bar for the iterations, one for the phase within; a line for each finished iteration.
 
-    It also keeps the seconds spent in each phase, since it is told when phases begin and end.
+    It also keeps the seconds spent in each phase, since it is told when phases begin and end. `quiet`: it does no more.
     """
 
-    def __init__(self, total: int, *, done: int = 0, unit: str = "iteration"):
-        self._console = Console(highlight=False, file=sys.stdout)
+    def __init__(self, total: int, *, done: int = 0, unit: str = "iteration", quiet: bool = False):
+        self._console = Console(highlight=False, file=sys.stdout, quiet=quiet)
         self._bars = Progress(
             TextColumn("{task.description:>12}"),
             BarColumn(),
@@ -33,7 +33,7 @@ class Display:
             TimeRemainingColumn(elapsed_when_finished=True),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=quiet or not self._console.is_terminal,
         )
         self._total, self._resumed_at, self._started = total, done, time.monotonic()
         self._bar: TaskID = self._bars.add_task(unit, total=total, completed=done)

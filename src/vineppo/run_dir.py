@@ -26,7 +26,16 @@ from vineppo.config.schema import Config
 from vineppo.errors import UserError
 from vineppo.metrics import Metrics, check_names
 
-FREE_TO_CHANGE = ("run", "checkpoint", "engine", "analysis", "policy.device")
+FREE_TO_CHANGE = (
+    "run",
+    "checkpoint",
+    "engine",
+    "analysis",
+    "processes",
+    "policy.device",
+    "learner.gradient_checkpointing",
+    "learner.reference_offload",
+)
 """Settings that a resumed run may change: they do not decide what is learned."""
 
 

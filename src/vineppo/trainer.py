@@ -9,7 +9,8 @@ from pathlib import Path
 
 from vineppo.config.schema import Config
 from vineppo.metrics import Metrics
-from vineppo.policy import load_policy
+from vineppo.policy import DTYPES, load_policy
+from vineppo.processes import start_processes
 from vineppo.recipes.build import build_environment, build_evaluation_sampling
 from vineppo.recipes.evaluation import evaluate
 from vineppo.recipes.run import Run
@@ -41,11 +42,16 @@ class Trainer:
     """One training run. Making it checks the input and loads the model; raises UserError for what cannot work."""
 
     def __init__(self, config: Config, *, task: Task | None = None, resume: bool = False):
-        self._run = Run(config, build_task(config.task) if task is None else task, resume=resume, report=write_report)
+        processes = start_processes(config.policy.device, timeout=config.processes.timeout)
+        task = build_task(config.task) if task is None else task
+        with processes.watched():
+            self._run = Run(config, task, resume=resume, report=write_report, processes=processes)
+        self._processes = processes
 
     def train(self) -> Result:
-        """To the end, or until Ctrl-C."""
-        finished = self._run.run()
+        """To the end, or until Ctrl-C. Raises ProcessLostError when one of several processes is gone."""
+        with self._processes.watched():
+            finished = self._run.run()
         directory = self._run.directory
         return Result(
             finished=finished,
@@ -58,7 +64,7 @@ class Trainer:
 def evaluate_policy(config: Config, *, task: Task | None = None) -> Metrics:
     """Accuracy of `config.policy` on the test split, without training."""
     task = build_task(config.task) if task is None else task
-    policy = load_policy(config.policy.path, device=config.policy.device)
+    policy = load_policy(config.policy.path, device=config.policy.device, dtype=DTYPES[config.policy.dtype])
     return evaluate(
         build_environment(policy, task, config.engine),
         task.questions("test")[: config.evaluation.questions],

@@ -175,7 +175,7 @@ def test_a_misspelt_key_in_the_file_is_refused_even_when_its_section_changes_nam
     assert message.startswith("key credit.rolouts (given 3) is unknown")
 
 
-PLAIN = "policy, sampling, learner, training, evaluation, analysis, checkpoint, run"
+PLAIN = "policy, sampling, learner, training, evaluation, analysis, checkpoint, processes, run"
 """Sections without variants."""
 
 PRESETS = """
@@ -303,7 +303,7 @@ def test_bad_presets_are_refused_even_when_not_chosen(write, text, message):
 
 SECTIONS = (
     "recipe, task, policy, sampling, steps, credit, engine, learner, training, curriculum, "
-    "evaluation, analysis, checkpoint, run"
+    "evaluation, analysis, checkpoint, processes, run"
 )
 
 

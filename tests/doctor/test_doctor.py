@@ -23,7 +23,8 @@ from vineppo.engines.torch.engine import TorchEngine
 from vineppo.environment import Environment
 from vineppo.policy import Policy, load_policy
 from vineppo.progress import Display
-from vineppo.recipes.build import build_environment, build_sampling, build_scorer
+from vineppo.recipes.build import build_environment, build_sampling
+from vineppo.recipes.build_learner import build_scorer
 from vineppo.tasks.arithmetic import Arithmetic
 from vineppo.tasks.build import build_task
 from vineppo.types import Judgement, Outcome

@@ -7,7 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from vineppo.recipes.interrupt import SIGNALS, Interrupt
+from vineppo.processes import Processes
+from vineppo.recipes.interrupt import INSISTING, SIGNALS, Interrupt
 
 
 def signalled(interrupt: Interrupt, numbers: list[signal.Signals], done: list[str]) -> None:
@@ -106,3 +107,35 @@ def test_another_thread_leaves_the_handlers_as_they_are():
     thread.start()
     thread.join()
     assert found == [before]
+
+
+class Pair(Processes):
+    """The other process was told nothing."""
+
+    def any(self, own: bool) -> bool:
+        return own
+
+
+@BOTH
+def test_one_of_several_processes_stops_only_where_all_can(number: signal.Signals, capsys: pytest.CaptureFixture[str]):
+    made = Interrupt(Pair(rank=0, count=2))
+    with made.installed():
+        made.agreed()
+        signal.raise_signal(number)
+        signal.raise_signal(number)  # as launchers pass on what all were sent anyway
+        with made.deferred():
+            pass
+        with pytest.raises(KeyboardInterrupt):
+            made.agreed()
+        made.agreed()
+    assert capsys.readouterr().out.count("stopping as soon as all processes can") == 1
+
+
+def test_insisting_stops_one_of_several_at_once(monkeypatch: pytest.MonkeyPatch):
+    seconds = iter([100.0, 100.0 + INSISTING])
+    monkeypatch.setattr("vineppo.recipes.interrupt.time.monotonic", lambda: next(seconds))
+    made = Interrupt(Pair(rank=1, count=2))
+    with made.installed():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)

@@ -13,7 +13,9 @@ from tiny_models import tiny_model
 from vineppo import Trainer, load_config
 from vineppo.config.schema import Config, LearnerConfig, RestEmRecipe
 from vineppo.learner.logprobs import TokenLogprobs
+from vineppo.learner.trained import TrainedPolicy
 from vineppo.metrics import Metrics, check_names
+from vineppo.policy import Policy
 from vineppo.progress import Display
 from vineppo.recipes.algorithm import Experience, whole_response_credit
 from vineppo.recipes.rest_em import RestEm, best_epoch, is_exhausted, keep
@@ -114,10 +116,14 @@ def rest_em(accuracies: Sequence[float] = (), *, epochs: int = 3, patience: int 
     def validate(progress: Progress) -> Metrics:
         return {"eval/accuracy": next(found), "tokens/evaluation": 10.0}
 
+    trained = TrainedPolicy(
+        policy=Policy(model=model, tokenizer=None),  # pyright: ignore[reportArgumentType]
+        scorer=TokenLogprobs(model, temperature=1.0, chunk=1000),
+    )
     return RestEm(
         sampler=NoSampler(),  # pyright: ignore[reportArgumentType]
-        policy=TokenLogprobs(model, temperature=1.0, chunk=1000),
-        start={name: tensor.clone() for name, tensor in model.state_dict().items()},
+        policy=trained,
+        start=trained.snapshot(),
         settings=LearnerConfig(learning_rate=1e-3, minibatch=2, warmup_ratio=0),
         accept=1.0,
         kept=10,
@@ -141,7 +147,7 @@ def learn(algorithm: RestEm, *args: Experience) -> list[Metrics]:
 
 
 def weights(algorithm: RestEm) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in algorithm.policy.model.state_dict().items()}
+    return {name: tensor.clone() for name, tensor in algorithm.policy.weights().items()}
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -186,7 +192,7 @@ def test_without_validation_the_last_epoch_is_taken():
 def test_where_nothing_was_accepted_the_policy_stays_as_it_is():
     algorithm = rest_em([0.5])
     with torch.no_grad():
-        next(algorithm.policy.parameters()).add_(1)
+        next(algorithm.policy.scorer.parameters()).add_(1)
     before = weights(algorithm)
     assert learn(algorithm, experience(kept=False)) == [{"updates_made": 0.0}]
     assert same(weights(algorithm), before)

@@ -1,9 +1,10 @@
 """The update: the settings of `learner`."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from vineppo.config.lora_schema import LoraConfig
 from vineppo.config.strict import Strict
 
 
@@ -36,3 +37,18 @@ class LearnerConfig(Strict):
     """An update whose mean probability ratio exceeds this is skipped and counted."""
     whiten: bool = True
     """Shift and scale advantages to mean 0, variance 1 over the minibatch's tokens."""
+    lora: LoraConfig | None = None
+    """Train low-rank adapters only; null trains all of the policy's weights."""
+    gradient_checkpointing: bool = False
+    """Recompute each layer's activations in the backward pass. Memory only; about a third slower."""
+    reference_offload: bool = False
+    """Keep the starting policy, which the KL needs, in the CPU's memory between scorings. Memory only."""
+
+    @model_validator(mode="after")
+    def _offloads_something(self) -> Self:
+        if self.reference_offload and (self.lora is not None or not self.kl_coefficient):
+            raise ValueError(
+                "learner.reference_offload is true, but there is no copy of the starting policy to offload "
+                f"({'kl_coefficient is 0' if self.lora is None else 'learner.lora needs none'}); set it to false"
+            )
+        return self

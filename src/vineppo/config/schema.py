@@ -24,7 +24,9 @@ from vineppo.config.engine_schema import EngineConfig as EngineConfig
 from vineppo.config.engine_schema import TorchEngineConfig as TorchEngineConfig
 from vineppo.config.engine_schema import VllmEngineConfig as VllmEngineConfig
 from vineppo.config.learner_schema import LearnerConfig as LearnerConfig
+from vineppo.config.lora_schema import LoraConfig as LoraConfig
 from vineppo.config.pool_schema import PoolConfig as PoolConfig
+from vineppo.config.processes_schema import ProcessesConfig as ProcessesConfig
 from vineppo.config.recipe_schema import DpoPositiveRecipe as DpoPositiveRecipe
 from vineppo.config.recipe_schema import PolicyIterationRecipe as PolicyIterationRecipe
 from vineppo.config.recipe_schema import RecipeConfig as RecipeConfig
@@ -57,6 +59,8 @@ class PolicyConfig(Strict):
     `bundled:arithmetic_mixed`."""
     device: str = "auto"
     """`auto` takes cuda when there is one, else the cpu."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16: sampling, scoring and gradients are computed in it; trained weights and the optimizer stay float32."""
 
 
 class SamplingConfig(Strict):
@@ -141,6 +145,7 @@ class Config(Strict):
     evaluation: EvaluationConfig = EvaluationConfig()
     analysis: AnalysisConfig = AnalysisConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    processes: ProcessesConfig = ProcessesConfig()
     run: RunConfig = RunConfig()
 
     @property

@@ -21,7 +21,8 @@ from vineppo.errors import UserError
 from vineppo.learner.logprobs import check_head
 from vineppo.policy import Policy, encode_prompt, load_policy, load_tokenizer, pick_device
 from vineppo.progress import Display
-from vineppo.recipes.build import build_environment, build_sampling, build_scorer
+from vineppo.recipes.build import build_environment, build_sampling
+from vineppo.recipes.build_learner import build_scorer
 from vineppo.seams import Task
 from vineppo.tasks.build import build_task
 

@@ -13,7 +13,7 @@ from vineppo.explain.export import STEPS, STEPWISE, append_rows, stepwise_row, w
 from vineppo.explain.measure import Measured, build_explainer
 from vineppo.explain.show import show
 from vineppo.explain.source import Wanted, batches, gather
-from vineppo.policy import load_policy
+from vineppo.policy import DTYPES, load_policy
 from vineppo.progress import Display
 from vineppo.report.explanation_page import Explanation
 from vineppo.report.html import write_explanation
@@ -39,7 +39,7 @@ def explain(
         raise UserError(f"--solutions is {count}, but must be a whole number >= 1")
     out = free_folder() if out is None else check_folder(out)
     task, items = gather(wanted, config.task)
-    policy = load_policy(config.policy.path, device=config.policy.device)
+    policy = load_policy(config.policy.path, device=config.policy.device, dtype=DTYPES[config.policy.dtype])
     measure = build_explainer(config, policy, task, items, count=count)
     out.mkdir(parents=True, exist_ok=True)
     started, parts = time.monotonic(), list[Measured]()

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
 from statistics import fmean
 from typing import Any
 
@@ -12,18 +13,29 @@ from transformers import PreTrainedModel
 
 from vineppo.config.schema import LearnerConfig, PpoCredit
 from vineppo.learner.batch import collate
+from vineppo.learner.logprobs import computing_in
 from vineppo.learner.losses import value_loss
-from vineppo.learner.minibatches import micro_batches, minibatches
+from vineppo.learner.minibatches import minibatches
 from vineppo.learner.optimizer import Optimizer
+from vineppo.learner.parallel import accumulating, backward
+from vineppo.learner.recompute import recomputed
+from vineppo.learner.shares import per_sample, shares
 from vineppo.metrics import Metrics
+from vineppo.processes import ALONE, Processes
 from vineppo.types import PromptAndResponse, Sample
 
 
 class ValueNetwork(nn.Module):
-    """The value of the state before each response token. The output starts at 0 for every state."""
+    """The value of the state before each response token. The output starts at 0 for every state.
 
-    def __init__(self, policy: PreTrainedModel):
+    dtype: what the backbone is computed in, whatever the weights are kept in. recompute: see
+    `vineppo.learner.recompute`; the policy must be ready for it.
+    """
+
+    def __init__(self, policy: PreTrainedModel, *, dtype: torch.dtype = torch.float32, recompute: bool = False):
         super().__init__()
+        self.dtype = dtype
+        self.recompute = recompute
         self.backbone = copy.deepcopy(policy.base_model)
         hidden_size = policy.config.get_text_config().hidden_size
         self.output = nn.Linear(hidden_size, 1, device=policy.device)
@@ -38,15 +50,28 @@ class ValueNetwork(nn.Module):
         columns: Int[Tensor, " N"],
     ) -> Float[Tensor, " N"]:
         """The hidden state that predicts a token also tells the value of the state before it."""
-        hidden = self.backbone(input_ids=token_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
-        return self.output(hidden[rows, columns].float()).squeeze(-1)
+        kept = recomputed(self.backbone) if self.recompute else nullcontext()
+        with computing_in(self.dtype, token_ids.device), kept:
+            output = self.backbone(input_ids=token_ids, attention_mask=attention_mask, use_cache=False)
+        hidden = output.last_hidden_state
+        values = self.output(hidden[rows, columns].to(self.output.weight.dtype))
+        return values[:, 0].float().clone()  # FSDP2 wants no view
 
 
 class Critic:
-    """The value network and its optimizer. `updates` is the number planned for the whole run."""
+    """The value network, perhaps parallel, and its optimizer. `updates` is the number planned for the whole run."""
 
-    def __init__(self, network: ValueNetwork, settings: LearnerConfig, credit: PpoCredit, *, updates: int):
+    def __init__(
+        self,
+        network: nn.Module,
+        settings: LearnerConfig,
+        credit: PpoCredit,
+        *,
+        updates: int,
+        processes: Processes = ALONE,
+    ):
         self.network = network
+        self._processes = processes
         self._settings = settings
         self._value_clip = credit.value_clip
         self._optimizer = Optimizer(
@@ -62,13 +87,8 @@ class Critic:
     @torch.no_grad()
     def predict(self, samples: Sequence[PromptAndResponse]) -> list[list[float]]:
         """Per sample, [T] the value before each response token."""
-        values: list[list[float]] = [[]] * len(samples)
-        for micro in micro_batches(samples, range(len(samples)), size=self._settings.micro_batch):
-            predicted = self._forward([samples[i] for i in micro])
-            lengths = [samples[i].response_length for i in micro]
-            for index, part in zip(micro, predicted.split(lengths), strict=True):
-                values[index] = part.tolist()
-        return values
+        values = per_sample(self._forward, samples, size=self._settings.micro_batch, processes=self._processes)
+        return [own.tolist() for own in values]
 
     def update(self, samples: Sequence[Sample], *, seed: int) -> Metrics:
         """All epochs, over the same minibatches as the policy. Samples carry returns."""
@@ -89,7 +109,7 @@ class Critic:
 
     def state_dict(self) -> dict[str, Any]:
         """Optimizer and schedule."""
-        return self._optimizer.state_dict()
+        return self._optimizer.state_dict(keep=self._processes.is_main)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken."""
@@ -101,13 +121,15 @@ class Critic:
         """Gradient of the minibatch's token-mean loss; returns the loss."""
         num_tokens = sum(len(returns[i]) for i in chosen)
         total = 0.0
-        for micro in micro_batches(samples, chosen, size=self._settings.micro_batch):
-            values = self._forward([samples[i] for i in micro])
-            old_values, targets = torch.cat([old[i] for i in micro]), torch.cat([returns[i] for i in micro])
-            loss = value_loss(values, old_values, targets, clip=self._value_clip).sum() / num_tokens
-            loss.backward()
-            total += loss.item()
-        return total
+        for share in shares(samples, chosen, size=self._settings.micro_batch, processes=self._processes):
+            with accumulating(self.network, share):
+                values = self._forward([samples[i] for i in share.indices])
+                old_values = torch.cat([old[i] for i in share.indices])
+                targets = torch.cat([returns[i] for i in share.indices])
+                loss = value_loss(values, old_values, targets, clip=self._value_clip).sum() / num_tokens
+                backward(loss, share, self._processes)
+            total += share.weight * loss.item()
+        return self._processes.sum({"loss": total})["loss"]
 
     def _forward(self, samples: Sequence[PromptAndResponse]) -> Tensor:
         batch = collate(samples, device=self._device)

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from torch import nn
+
 from vineppo.config.schema import LearnerConfig
-from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.minibatches import minibatches
 from vineppo.learner.optimizer import policy_optimizer
 from vineppo.metrics import Metrics, mean_metrics
@@ -19,7 +20,7 @@ class Finetuning:
     Nothing of it outlasts the last epoch but the weights: the next finetuning begins with a fresh optimizer.
     """
 
-    def __init__(self, policy: TokenLogprobs, settings: LearnerConfig, *, num_items: int, epochs: int, seed: int):
+    def __init__(self, policy: nn.Module, settings: LearnerConfig, *, num_items: int, epochs: int, seed: int):
         self._num_items, self._size, self._seed = num_items, settings.minibatch, seed
         self._planned = epochs * -(-num_items // settings.minibatch)
         self._optimizer = policy_optimizer(policy, settings, updates=self._planned)

@@ -3,8 +3,8 @@
     loss = mean over the minibatch's tokens of the PPO-clip loss, those left out by the samples' masks not counted
          + kl_coefficient * mean over its trajectories of the k3 KL to the starting policy, summed over tokens
 
-Whitening and both means are over the whole minibatch, whatever the micro-batch: accumulated gradients equal those of
-one big batch.
+Whitening and both means are over the whole minibatch, whatever the micro-batch and the number of processes: accumulated
+gradients equal those of one big batch. Every process knows all samples, so only gradients and sums have to be gathered.
 """
 
 from collections.abc import Sequence
@@ -12,42 +12,48 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from vineppo.config.schema import LearnerConfig
 from vineppo.learner.batch import collate
-from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.losses import k3, ppo_clip_loss, whiten
-from vineppo.learner.minibatches import micro_batches, minibatches
+from vineppo.learner.minibatches import minibatches
 from vineppo.learner.optimizer import policy_optimizer
+from vineppo.learner.parallel import accumulating, backward
+from vineppo.learner.reference import Reference
+from vineppo.learner.scores import score
+from vineppo.learner.shares import shares
 from vineppo.metrics import Metrics, mean_metrics
+from vineppo.processes import ALONE, Processes
 from vineppo.seams import Progress
-from vineppo.types import PromptAndResponse, Sample
+from vineppo.types import Sample
 
 
 class Learner:
-    """Holds the policy, the frozen reference (None: no KL term) and the optimizer.
+    """Holds the policy (a TokenLogprobs, perhaps parallel), the reference (None: no KL term) and the optimizer.
 
     `updates` is the number planned for the whole run: the schedule needs it.
     """
 
     def __init__(
         self,
-        policy: TokenLogprobs,
-        reference: TokenLogprobs | None,
+        policy: nn.Module,
+        reference: Reference | None,
         settings: LearnerConfig,
         *,
         updates: int,
+        processes: Processes = ALONE,
     ):
         self._policy = policy
+        self._processes = processes
         self._reference = reference
         self._settings = settings
         self._optimizer = policy_optimizer(policy, settings, updates=updates)
 
     def update(self, samples: Sequence[Sample], *, seed: int, progress: Progress | None = None) -> Metrics:
         """All epochs over the samples. Raises ValueError when a sample has no response token."""
-        old = score(self._policy, samples, size=self._settings.micro_batch)
-        reference = score(self._reference, samples, size=self._settings.micro_batch) if self._reference else None
+        old = score(self._policy, samples, size=self._settings.micro_batch, processes=self._processes)
+        reference = self._reference(samples) if self._reference else None
         learning_rate = self._optimizer.learning_rate
         results: list[Metrics] = []
         total = self._settings.epochs * -(-len(samples) // self._settings.minibatch)
@@ -68,7 +74,7 @@ class Learner:
 
     def state_dict(self) -> dict[str, Any]:
         """Optimizer and schedule; the weights are saved with the policy."""
-        return self._optimizer.state_dict()
+        return self._optimizer.state_dict(keep=self._processes.is_main)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken."""
@@ -85,24 +91,26 @@ class Learner:
         advantages, num_learning = self._advantages(samples, chosen)
         num_tokens = sum(len(samples[i].advantages) for i in chosen)
         sums: dict[str, float] = dict.fromkeys(("loss/policy", "entropy", "ratio/mean", "ratio/clipped", "kl"), 0.0)
-        for micro in micro_batches(samples, chosen, size=self._settings.micro_batch):
-            batch = collate([samples[i] for i in micro], device=self._device)
-            logprobs, entropies = self._policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
-            old_logprobs = torch.cat([old[i] for i in micro])
-            policy_loss = ppo_clip_loss(
-                logprobs, old_logprobs, torch.cat([advantages[i] for i in micro]), clip=self._settings.clip
-            ).sum()
-            loss = policy_loss / num_learning
-            if reference is not None:
-                kl = k3(logprobs, torch.cat([reference[i] for i in micro])).sum()
-                loss = loss + self._settings.kl_coefficient * kl / len(chosen)
-                sums["kl"] += kl.item() / len(chosen)
-            loss.backward()
+        for share in shares(samples, chosen, size=self._settings.micro_batch, processes=self._processes):
+            batch = collate([samples[i] for i in share.indices], device=self._device)
+            with accumulating(self._policy, share):
+                logprobs, entropies = self._policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
+                old_logprobs = torch.cat([old[i] for i in share.indices])
+                policy_loss = ppo_clip_loss(
+                    logprobs, old_logprobs, torch.cat([advantages[i] for i in share.indices]), clip=self._settings.clip
+                ).sum()
+                loss = policy_loss / num_learning
+                if reference is not None:
+                    kl = k3(logprobs, torch.cat([reference[i] for i in share.indices])).sum()
+                    loss = loss + self._settings.kl_coefficient * kl / len(chosen)
+                    sums["kl"] += share.weight * kl.item() / len(chosen)
+                backward(loss, share, self._processes)
             ratio = (logprobs.detach() - old_logprobs).exp()
-            sums["loss/policy"] += policy_loss.item() / num_learning
-            sums["entropy"] += entropies.sum().item() / num_tokens
-            sums["ratio/mean"] += ratio.sum().item() / num_tokens
-            sums["ratio/clipped"] += ((ratio - 1).abs() > self._settings.clip).sum().item() / num_tokens
+            sums["loss/policy"] += share.weight * policy_loss.item() / num_learning
+            sums["entropy"] += share.weight * entropies.sum().item() / num_tokens
+            sums["ratio/mean"] += share.weight * ratio.sum().item() / num_tokens
+            sums["ratio/clipped"] += share.weight * ((ratio - 1).abs() > self._settings.clip).sum().item() / num_tokens
+        sums = self._processes.sum(sums)
         if reference is None:
             del sums["kl"]
         veto = not sums["ratio/mean"] <= self._settings.ratio_guard
@@ -125,20 +133,6 @@ class Learner:
     @property
     def _device(self) -> torch.device:
         return next(self._policy.parameters()).device
-
-
-@torch.no_grad()
-def score(policy: TokenLogprobs, samples: Sequence[PromptAndResponse], *, size: int) -> list[Float[Tensor, " _"]]:
-    """Per sample, [T] log-probs of its response tokens under the policy as it is now."""
-    scores: list[Tensor] = [torch.empty(0)] * len(samples)
-    device = next(policy.parameters()).device
-    for micro in micro_batches(samples, range(len(samples)), size=size):
-        batch = collate([samples[i] for i in micro], device=device)
-        logprobs, _ = policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
-        lengths = [samples[i].response_length for i in micro]
-        for index, part in zip(micro, logprobs.split(lengths), strict=True):
-            scores[index] = part
-    return scores
 
 
 def _mean_difference(samples: Sequence[Sample], scores: Sequence[Tensor]) -> float:

@@ -5,25 +5,35 @@ loss = - mean over the minibatch's response tokens of log pi(token | prompt, res
 
 from collections.abc import Sequence
 
+from torch import nn
+
 from vineppo.learner.batch import collate
-from vineppo.learner.logprobs import TokenLogprobs
-from vineppo.learner.minibatches import micro_batches
+from vineppo.learner.parallel import accumulating, backward
+from vineppo.learner.shares import shares
 from vineppo.metrics import Metrics
+from vineppo.processes import ALONE, Processes
 from vineppo.types import PromptAndResponse
 
 
 def accumulate_likelihood(
-    policy: TokenLogprobs, items: Sequence[PromptAndResponse], chosen: Sequence[int], *, micro_batch: int
+    policy: nn.Module,
+    items: Sequence[PromptAndResponse],
+    chosen: Sequence[int],
+    *,
+    micro_batch: int,
+    processes: Processes = ALONE,
 ) -> Metrics:
     """Add the gradient of the chosen items' token-mean loss; return the loss and the policy's entropy."""
     num_tokens = sum(items[index].response_length for index in chosen)
-    device = policy.model.device
-    loss_sum = entropy_sum = 0.0
-    for micro in micro_batches(items, chosen, size=micro_batch):
-        batch = collate([items[index] for index in micro], device=device)
-        logprobs, entropies = policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
-        loss = -logprobs.sum() / num_tokens
-        loss.backward()
-        loss_sum += loss.item()
-        entropy_sum += entropies.sum().item()
-    return {"loss/likelihood": loss_sum, "entropy": entropy_sum / num_tokens}
+    device = next(policy.parameters()).device
+    sums = {"loss/likelihood": 0.0, "entropy": 0.0}
+    for share in shares(items, chosen, size=micro_batch, processes=processes):
+        batch = collate([items[index] for index in share.indices], device=device)
+        with accumulating(policy, share):
+            logprobs, entropies = policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
+            loss = -logprobs.sum() / num_tokens
+            backward(loss, share, processes)
+        sums["loss/likelihood"] += share.weight * loss.item()
+        sums["entropy"] += share.weight * entropies.sum().item()
+    sums = processes.sum(sums)
+    return {**sums, "entropy": sums["entropy"] / num_tokens}

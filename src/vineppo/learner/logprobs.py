@@ -1,5 +1,7 @@
 """Log-probs of sampled tokens under the policy, without ever holding [batch, time, vocabulary]."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -7,6 +9,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from vineppo.errors import UserError
+from vineppo.learner.recompute import recomputed
 
 
 class TokenLogprobs(nn.Module):
@@ -15,14 +18,27 @@ class TokenLogprobs(nn.Module):
     The backbone runs once; the vocabulary-wide head runs over `chunk` positions at a time and is recomputed in the
     backward pass. Logits are divided by the sampling temperature first, as they were in sampling; top-p and top-k are
     not applied, because a truncated law has no gradient at the tokens it removed.
+
+    dtype: what is computed in, whatever the weights are kept in; the softmax always is in float32. recompute: see
+    `vineppo.learner.recompute`.
     """
 
-    def __init__(self, model: PreTrainedModel, *, temperature: float, chunk: int):
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        temperature: float,
+        chunk: int,
+        dtype: torch.dtype = torch.float32,
+        recompute: bool = False,
+    ):
         super().__init__()
         self.model = model
         self.head = output_embedding(model)
         self.temperature = temperature
         self.chunk = chunk
+        self.dtype = dtype
+        self.recompute = recompute
 
     def forward(
         self,
@@ -32,14 +48,15 @@ class TokenLogprobs(nn.Module):
         columns: Int[Tensor, " N"],
     ) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
         """Log-prob of each response token, and the entropy of the law it was drawn from (no gradient)."""
-        hidden = self.model.base_model(
-            input_ids=token_ids, attention_mask=attention_mask, use_cache=False
-        ).last_hidden_state[rows, columns]
-        targets = token_ids[rows, columns + 1]
-        parts = [
-            checkpoint(self._head, h, t, use_reentrant=False)
-            for h, t in zip(hidden.split(self.chunk), targets.split(self.chunk), strict=True)
-        ]
+        backbone = self.model.base_model
+        with computing_in(self.dtype, token_ids.device):
+            with recomputed(backbone) if self.recompute else nullcontext():
+                hidden = backbone(input_ids=token_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
+            hidden, targets = hidden[rows, columns], token_ids[rows, columns + 1]
+            parts = [
+                checkpoint(self._head, h, t, use_reentrant=False)
+                for h, t in zip(hidden.split(self.chunk), targets.split(self.chunk), strict=True)
+            ]
         logprobs, entropies = zip(*parts, strict=True)
         return torch.cat(logprobs), torch.cat(entropies)
 
@@ -50,6 +67,11 @@ class TokenLogprobs(nn.Module):
         law = logits.log_softmax(-1)
         entropy = -(law.detach().exp() * law.detach()).sum(-1)
         return law.gather(-1, targets[:, None]).squeeze(-1), entropy
+
+
+def computing_in(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
+    """Matrix products in `dtype`, from weights kept in float32; nothing special for float32 itself."""
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
 def output_embedding(model: PreTrainedModel) -> nn.Module:

@@ -4,10 +4,11 @@ from functools import partial
 from math import isfinite
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW
 
 from vineppo.config.schema import LearnerConfig
+from vineppo.learner.parallel import like, whole, whole_tree
 
 Shape = Literal["linear", "constant"]
 
@@ -34,6 +35,7 @@ class Optimizer:
             {"params": [p for p in self._parameters if p.ndim < 2], "weight_decay": 0.0},
         ]
         self._adamw = AdamW([group for group in groups if group["params"]], lr=learning_rate)
+        self._ordered = [parameter for group in self._adamw.param_groups for parameter in group["params"]]
         self._peak = learning_rate
         self._factor = partial(schedule_factor, updates=updates, warmup=round(updates * warmup_ratio), shape=shape)
         self._done = 0
@@ -49,7 +51,7 @@ class Optimizer:
         None when the gradient was not finite and so was not applied. `veto` drops a finite one. The schedule moves on
         either way, so that the number of planned updates stays what it was.
         """
-        norm = float(nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm))
+        norm = float(whole(nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)))
         if isfinite(norm) and not veto:
             for group in self._adamw.param_groups:
                 group["lr"] = self.learning_rate
@@ -58,14 +60,24 @@ class Optimizer:
         self._done += 1
         return norm if isfinite(norm) else None
 
-    def state_dict(self) -> dict[str, Any]:
-        """All that the next update depends on besides the weights."""
-        return {"adamw": self._adamw.state_dict(), "done": self._done}
+    def state_dict(self, *, keep: bool = True) -> dict[str, Any]:
+        """All that the next update depends on besides the weights; the same whether they are sharded or not.
+
+        All processes must ask; `keep` says who gets it.
+        """
+        return {"adamw": whole_tree(self._adamw.state_dict(), keep=keep), "done": self._done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken."""
-        self._adamw.load_state_dict(state["adamw"])
+        adamw = state["adamw"]
+        moments = {index: self._placed(own, index) for index, own in adamw["state"].items()}
+        self._adamw.load_state_dict({**adamw, "state": moments})
         self._done = state["done"]
+
+    def _placed(self, state: dict[str, Tensor], index: int) -> dict[str, Tensor]:
+        """A parameter's moments, sharded as it is; the count of its updates is no part of it."""
+        parameter = self._ordered[index]
+        return {name: value if value.ndim == 0 else like(value, parameter) for name, value in state.items()}
 
 
 def policy_optimizer(policy: nn.Module, settings: LearnerConfig, *, updates: int) -> Optimizer:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from vineppo.learner.batch import collate
-from vineppo.learner.learner import score
-from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.losses import dpo_positive_loss
-from vineppo.learner.minibatches import micro_batches
+from vineppo.learner.parallel import accumulating, backward
+from vineppo.learner.scores import score
+from vineppo.learner.shares import shares
 from vineppo.metrics import Metrics
+from vineppo.processes import ALONE, Processes
 from vineppo.types import PromptAndResponse
 
 
@@ -36,10 +37,12 @@ class ScoredPairs:
     rejected: Float[Tensor, " P"]
 
 
-def score_pairs(policy: TokenLogprobs, pairs: Sequence[Pair], *, micro_batch: int) -> ScoredPairs:
+def score_pairs(
+    policy: nn.Module, pairs: Sequence[Pair], *, micro_batch: int, processes: Processes = ALONE
+) -> ScoredPairs:
     """Take the policy as it is now for the reference. A response that stands in many pairs is scored once."""
     distinct = list(dict.fromkeys(item for pair in pairs for item in (pair.chosen, pair.rejected)))
-    sums = [tokens.sum() for tokens in score(policy, distinct, size=micro_batch)]
+    sums = [tokens.sum() for tokens in score(policy, distinct, size=micro_batch, processes=processes)]
     reference = dict(zip(distinct, sums, strict=True))
     return ScoredPairs(
         pairs=pairs,
@@ -49,32 +52,36 @@ def score_pairs(policy: TokenLogprobs, pairs: Sequence[Pair], *, micro_batch: in
 
 
 def accumulate_preference(
-    policy: TokenLogprobs,
+    policy: nn.Module,
     scored: ScoredPairs,
     indices: Sequence[int],
     *,
     beta: float,
     penalty: float,
     micro_batch: int,
+    processes: Processes = ALONE,
 ) -> Metrics:
     """Add the gradient of these pairs' mean loss; return the loss and how far the pairs are apart."""
     pairs = [scored.pairs[index] for index in indices]
     chosen, rejected = scored.chosen[list(indices)], scored.rejected[list(indices)]
     sums: dict[str, float] = {}
     # A micro-batch holds both responses of each of its pairs.
-    for micro in micro_batches([pair.chosen for pair in pairs], range(len(pairs)), size=max(1, micro_batch // 2)):
-        winners = sequence_logprobs(policy, [pairs[i].chosen for i in micro]) - chosen[micro]
-        losers = sequence_logprobs(policy, [pairs[i].rejected for i in micro]) - rejected[micro]
-        loss = dpo_positive_loss(winners, losers, beta=beta, penalty=penalty).sum() / len(pairs)
-        loss.backward()
+    half, winning = max(1, micro_batch // 2), [pair.chosen for pair in pairs]
+    for share in shares(winning, range(len(pairs)), size=half, processes=processes):
+        own = share.indices
+        with accumulating(policy, share):
+            winners = sequence_logprobs(policy, [pairs[i].chosen for i in own]) - chosen[own]
+            losers = sequence_logprobs(policy, [pairs[i].rejected for i in own]) - rejected[own]
+            loss = dpo_positive_loss(winners, losers, beta=beta, penalty=penalty).sum() / len(pairs)
+            backward(loss, share, processes)
         measured = {"loss/preference": loss.item(), **_rewards(winners.detach(), losers.detach(), beta, len(pairs))}
-        sums = {name: sums.get(name, 0.0) + value for name, value in measured.items()}
-    return sums
+        sums = {name: sums.get(name, 0.0) + share.weight * value for name, value in measured.items()}
+    return processes.sum(sums)
 
 
-def sequence_logprobs(policy: TokenLogprobs, items: Sequence[PromptAndResponse]) -> Float[Tensor, " B"]:
+def sequence_logprobs(policy: nn.Module, items: Sequence[PromptAndResponse]) -> Float[Tensor, " B"]:
     """Log-prob of each whole response, end token included."""
-    batch = collate(items, device=policy.model.device)
+    batch = collate(items, device=next(policy.parameters()).device)
     logprobs, _ = policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
     return torch.stack([part.sum() for part in logprobs.split([item.response_length for item in items])])
 

@@ -5,8 +5,8 @@ from itertools import repeat
 
 from vineppo.config.schema import Config, UncertainSteps
 from vineppo.errors import UserError
-from vineppo.learner.learner import score
 from vineppo.learner.logprobs import TokenLogprobs, check_head
+from vineppo.learner.scores import score
 from vineppo.policy import Policy, load_policy, load_tokenizer
 from vineppo.preview.cut import Cut, cut
 from vineppo.preview.solutions import Solution

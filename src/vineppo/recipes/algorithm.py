@@ -8,10 +8,12 @@ Everything else about a run (directory, evaluation, checkpoints, interruption, c
 `vineppo.recipes.run`. Which methods there are is a match in `vineppo.recipes.build`.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from vineppo.learner.trained import TrainedPolicy
 from vineppo.metrics import Metrics
 from vineppo.progress import Display
 from vineppo.recipes.sampler import Sampler
@@ -39,6 +41,11 @@ class Algorithm(Protocol):
         """Where its trajectories come from."""
         ...
 
+    @property
+    def policy(self) -> TrainedPolicy:
+        """What it trains."""
+        ...
+
     def collect(self, iteration: int, display: Display) -> Experience:
         """Sample and judge with the policy as it is. Doing it twice gives the same."""
         ...
@@ -48,7 +55,10 @@ class Algorithm(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """All that the next iteration depends on besides the policy's weights and the curriculum."""
+        """All that the next iteration depends on besides the policy's weights and the curriculum.
+
+        All processes call it, because what is sharded has to be gathered; only the main one writes.
+        """
         ...
 
     def load(self, folder: Path) -> None:
@@ -59,3 +69,11 @@ class Algorithm(Protocol):
 def whole_response_credit(scored: Scored, weight: float) -> Credit:
     """The credit of methods that judge a response as a whole: every token of it gets `weight`."""
     return Credit(advantages=(weight,) * len(scored.trajectory.response_ids))
+
+
+def fingerprint(experience: Experience) -> str:
+    """Equal for equal tokens and credit."""
+    digest = hashlib.blake2b(digest_size=8)
+    for scored, credit in zip(experience.scored, experience.credits, strict=True):
+        digest.update(repr((scored.trajectory.response_ids, credit.advantages, credit.mask)).encode())
+    return digest.hexdigest()

@@ -27,7 +27,8 @@ from vineppo.learner.critic import Critic
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.policy import Policy, load_policy
 from vineppo.progress import Display
-from vineppo.recipes.build import build_critic, build_environment, build_sampling, check_prompts
+from vineppo.recipes.build import build_environment, build_sampling, check_prompts
+from vineppo.recipes.build_learner import build_critic
 from vineppo.recipes.scoring import judge_and_cut
 from vineppo.recipes.sources import build_sources, parse_sources
 from vineppo.recipes.target import Target

@@ -1,12 +1,10 @@
 """From a config to the parts of the loop: the only place that reads all of it, every choice a visible match."""
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from transformers import PreTrainedModel
 
 from vineppo.config.schema import (
     Config,
@@ -37,16 +35,19 @@ from vineppo.curriculum.choice import Curriculum
 from vineppo.curriculum.epoch import Epoch
 from vineppo.curriculum.per_iteration import PerIteration
 from vineppo.curriculum.uniform import Uniform
+from vineppo.engines.sharded import ShardedEngine
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.engines.vllm.start import Settings, start_vllm
 from vineppo.environment import Environment
 from vineppo.errors import UserError
-from vineppo.learner.critic import Critic, ValueNetwork
+from vineppo.learner.critic import Critic
 from vineppo.learner.learner import Learner
-from vineppo.learner.logprobs import TokenLogprobs, check_head
+from vineppo.learner.logprobs import check_head
 from vineppo.metrics import Metrics
 from vineppo.policy import Policy
+from vineppo.processes import ALONE, Processes
 from vineppo.recipes.algorithm import Algorithm
+from vineppo.recipes.build_learner import build_critic, build_reference, build_trained, copy_reference
 from vineppo.recipes.dpo_positive import DpoPositive
 from vineppo.recipes.evaluation import evaluate
 from vineppo.recipes.policy_iteration import PolicyIteration
@@ -55,6 +56,7 @@ from vineppo.recipes.sampler import Sampler
 from vineppo.rng import derive_seed
 from vineppo.seams import CreditAssigner, Engine, Progress, Task
 from vineppo.steps import Pieces, build_segmenter
+from vineppo.tasks.sharded import ShardedTask
 from vineppo.types import Question, Sampling, Scored
 
 
@@ -88,19 +90,24 @@ def build_questions(config: Config, task: Task) -> TrainingQuestions:
 
 
 def build_algorithm(
-    config: Config, policy: Policy, environment: Environment, questions: TrainingQuestions
+    config: Config,
+    policy: Policy,
+    environment: Environment,
+    questions: TrainingQuestions,
+    processes: Processes = ALONE,
 ) -> Algorithm:
-    """The method, with all its parts. `policy` is still the starting policy."""
+    """The method, with all its parts. `policy` is still the starting policy, and becomes the trained one."""
     check_head(policy.model)
     sampler = build_sampler(config, policy, environment, questions.train)
     match config.recipe:
         case PolicyIterationRecipe():
-            return build_policy_iteration(config, policy, sampler)
+            return build_policy_iteration(config, policy, sampler, processes)
         case RestEmRecipe() as rest_em:
+            trained = build_trained(config, policy, processes)
             return RestEm(
                 sampler=sampler,
-                policy=build_scorer(config, policy.model),
-                start={name: tensor.clone() for name, tensor in policy.model.state_dict().items()},
+                policy=trained,
+                start=trained.snapshot(),
                 settings=config.learner,
                 accept=rest_em.accept,
                 kept=rest_em.kept,
@@ -112,7 +119,7 @@ def build_algorithm(
         case DpoPositiveRecipe() as dpo:
             return DpoPositive(
                 sampler=sampler,
-                policy=build_scorer(config, policy.model),
+                policy=build_trained(config, policy, processes),
                 settings=config.learner,
                 accept=dpo.accept,
                 pairs=dpo.pairs,
@@ -123,19 +130,20 @@ def build_algorithm(
             )
 
 
-def build_policy_iteration(config: Config, policy: Policy, sampler: Sampler) -> PolicyIteration:
+def build_policy_iteration(config: Config, policy: Policy, sampler: Sampler, processes: Processes) -> PolicyIteration:
     """The PPO family, with the credit that `config.credit` names."""
     updates = config.training.iterations * config.updates_per_iteration
-    frozen = copy.deepcopy(policy.model).requires_grad_(False) if config.learner.kl_coefficient else None
-    reference = None if frozen is None else build_scorer(config, frozen)
-    critic = build_critic(config, policy, updates=updates)
+    frozen = copy_reference(config, policy)
+    critic = build_critic(config, policy, updates=updates, processes=processes)
+    trained = build_trained(config, policy, processes)
+    reference = build_reference(config, frozen, trained, processes)
     return PolicyIteration(
         sampler=sampler,
         assign=build_assigner(config, sampler.environment, critic),
-        learner=Learner(build_scorer(config, policy.model), reference, config.learner, updates=updates),
+        learner=Learner(trained.scorer, reference, config.learner, updates=updates, processes=processes),
         critic=critic,
         critic_warmup=config.credit.critic_warmup_iterations if isinstance(config.credit, PpoCredit) else 0,
-        weights=policy.model.state_dict,
+        policy=trained,
         seed=config.training.seed,
     )
 
@@ -184,11 +192,6 @@ def build_curriculum(config: Config, environment: Environment, questions: Sequen
             )
 
 
-def build_scorer(config: Config, model: PreTrainedModel) -> TokenLogprobs:
-    """Log-probs under the sampling temperature."""
-    return TokenLogprobs(model, temperature=config.sampling.temperature, chunk=config.learner.logprob_chunk)
-
-
 def build_validation(
     config: Config, environment: Environment, questions: Sequence[Question]
 ) -> Callable[[Progress], Metrics] | None:
@@ -202,9 +205,16 @@ def build_validation(
     )
 
 
-def build_environment(policy: Policy, task: Task, engine: EngineConfig) -> Environment:
-    """The task, spoken in the policy's tokens."""
+def build_environment(policy: Policy, task: Task, engine: EngineConfig, processes: Processes = ALONE) -> Environment:
+    """The task, spoken in the policy's tokens; of several processes, each samples and judges a share."""
+    if engine.pool.replicas and processes.count > 1:
+        raise UserError(
+            f"engine.pool.replicas is {engine.pool.replicas}, but the run has {processes.count} processes, which "
+            "sample a share each already; set engine.pool.replicas to 0, or launch one process"
+        )
     sampler = build_pool(policy, engine) if engine.pool.replicas else build_engine(policy, engine)
+    if processes.count > 1:
+        sampler, task = ShardedEngine(sampler, processes), ShardedTask(task, processes)
     return Environment(engine=sampler, task=task, encode=policy.encode, decode=policy.decode)
 
 
@@ -286,13 +296,6 @@ def build_assigner(config: Config, environment: Environment, critic: Critic | No
             return GroupAssigner(partial(grpo, scale=group.scale))
         case RlooCredit():
             return GroupAssigner(rloo)
-
-
-def build_critic(config: Config, policy: Policy, *, updates: int) -> Critic | None:
-    """PPO's value network, initialised from the policy; None for the others."""
-    if not isinstance(config.credit, PpoCredit):
-        return None
-    return Critic(ValueNetwork(policy.model), config.learner, config.credit, updates=updates)
 
 
 def build_sampling(sampling: SamplingConfig) -> Sampling:

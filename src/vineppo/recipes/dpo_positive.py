@@ -27,8 +27,8 @@ import numpy as np
 
 from vineppo.config.schema import LearnerConfig
 from vineppo.learner.finetuning import Finetuning
-from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.preference import Pair, accumulate_preference, score_pairs
+from vineppo.learner.trained import TrainedPolicy
 from vineppo.metrics import Metrics
 from vineppo.progress import Display
 from vineppo.recipes.accepted import distinct, is_accepted
@@ -46,7 +46,7 @@ class DpoPositive:
     """The loop's body and its parts, put together by `vineppo.recipes.build`."""
 
     sampler: Sampler
-    policy: TokenLogprobs
+    policy: TrainedPolicy
     settings: LearnerConfig
     accept: float
     pairs: int
@@ -75,23 +75,24 @@ class DpoPositive:
         if not indices:
             return {"updates_made": 0.0}
         pairs = [Pair(chosen=tokens[accepted], rejected=tokens[rejected]) for accepted, rejected in indices]
-        micro_batch, engine = self.settings.micro_batch, self.sampler.environment.engine
+        scorer, micro_batch, processes = self.policy.scorer, self.settings.micro_batch, self.policy.processes
+        engine = self.sampler.environment.engine
         with display.phase("update") as progress:
             engine.sleep()
             accumulate = partial(
                 accumulate_preference,
-                self.policy,
-                score_pairs(self.policy, pairs, micro_batch=micro_batch),
+                scorer,
+                score_pairs(scorer, pairs, micro_batch=micro_batch, processes=processes),
                 beta=self.beta,
                 penalty=self.penalty,
                 micro_batch=micro_batch,
+                processes=processes,
             )
             seed = derive_seed(self.seed, "update", experience.iteration)
-            finetuning = Finetuning(self.policy, self.settings, num_items=len(pairs), epochs=self.epochs, seed=seed)
+            finetuning = Finetuning(scorer, self.settings, num_items=len(pairs), epochs=self.epochs, seed=seed)
             for epoch in range(1, self.epochs + 1):
                 finetuning.epoch(epoch, accumulate, progress=progress)
-            weights = self.policy.model.state_dict()
-            engine.load_weights(weights, policy_version=experience.iteration)
+            engine.load_weights(self.policy.weights(), policy_version=experience.iteration)
         return finetuning.metrics()
 
     def save(self, folder: Path) -> None:

@@ -2,22 +2,31 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from vineppo.processes import ALONE, Processes
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+INSISTING = 5.0
+"""Seconds after which a second signal to one of several processes is a person's: launchers pass on the first one."""
 
 
 class Interrupt:
     """Turns both signals into KeyboardInterrupt, at once or, inside `deferred`, when the block is over.
 
-    A second signal inside `deferred` does not wait.
+    A second signal inside `deferred` does not wait. Several processes stop together, at the next `agreed`.
     """
 
-    def __init__(self):
-        self._deferring = False
+    def __init__(self, processes: Processes = ALONE):
+        self._processes = processes
+        self._deferring = processes.count > 1
         self._pending = False
+        self._first = 0.0
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -35,6 +44,9 @@ class Interrupt:
     @contextmanager
     def deferred(self) -> Iterator[None]:
         """A block that changes weights and files together, and so must not stop in the middle."""
+        if self._processes.count > 1:
+            yield
+            return
         self._deferring = True
         try:
             yield
@@ -44,9 +56,20 @@ class Interrupt:
             self._pending = False
             raise KeyboardInterrupt
 
+    def agreed(self) -> None:
+        """Where several processes can stop, all at the same place: raises if any of them was told to."""
+        if self._processes.count > 1 and self._processes.any(self._pending):
+            self._pending = False
+            raise KeyboardInterrupt
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._deferring and not self._pending:
-            self._pending = True
-            print("finishing this iteration first; once more stops at once and loses it", flush=True)
+            self._pending, self._first = True, time.monotonic()
+            if self._processes.count == 1:
+                print("finishing this iteration first; once more stops at once and loses it", flush=True)
+            elif self._processes.is_main:
+                print("stopping as soon as all processes can, at the latest after this iteration", flush=True)
+            return
+        if self._processes.count > 1 and time.monotonic() - self._first < INSISTING:
             return
         raise KeyboardInterrupt

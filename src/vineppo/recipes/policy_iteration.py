@@ -7,7 +7,7 @@ for each iteration:
     credit       -> update                 PPO-clip
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from torch import Tensor
 
 from vineppo.learner.critic import Critic
 from vineppo.learner.learner import Learner
+from vineppo.learner.parallel import WholeTensors, bare, load_whole, on_main
+from vineppo.learner.trained import TrainedPolicy
 from vineppo.metrics import Metrics
 from vineppo.progress import Display
 from vineppo.recipes.algorithm import Experience
@@ -40,8 +42,7 @@ class PolicyIteration:
     critic: Critic | None
     critic_warmup: int
     """Iterations in which only the critic learns."""
-    weights: Callable[[], Mapping[str, Tensor]]
-    """The policy's, for the engine."""
+    policy: TrainedPolicy
     seed: int
 
     def collect(self, iteration: int, display: Display) -> Experience:
@@ -63,23 +64,28 @@ class PolicyIteration:
                 metrics |= self.critic.update(samples, seed=seed)
             if experience.iteration > self.critic_warmup:
                 metrics |= self.learner.update(samples, seed=seed, progress=progress)
-            engine.load_weights(self.weights(), policy_version=experience.iteration)
+            engine.load_weights(self.policy.weights(), policy_version=experience.iteration)
         return metrics
 
     def save(self, folder: Path) -> None:
         """The critic, and both optimizers with their schedules."""
         optimizers = {"learner": self.learner.state_dict()}
+        critic: Mapping[str, Tensor] = {}
         if self.critic is not None:
-            save_file(self.critic.network.state_dict(), folder / CRITIC)
+            critic = on_main(WholeTensors(bare(self.critic.network).state_dict()), self.policy.processes)
             optimizers["critic"] = self.critic.state_dict()
+        if not self.policy.processes.is_main:
+            return
         torch.save(optimizers, folder / "optimizers.pt")
+        if critic:
+            save_file(dict(critic), folder / CRITIC)
 
     def load(self, folder: Path) -> None:
         """Continue where `save` was called."""
         optimizers = torch.load(folder / "optimizers.pt", map_location="cpu", weights_only=True)
         self.learner.load_state_dict(optimizers["learner"])
         if self.critic is not None:
-            self.critic.network.load_state_dict(load_file(folder / CRITIC))
+            load_whole(bare(self.critic.network), load_file(folder / CRITIC))
             self.critic.load_state_dict(optimizers["critic"])
 
 

@@ -26,7 +26,7 @@ from torch import Tensor
 from vineppo.config.schema import LearnerConfig
 from vineppo.learner.finetuning import Finetuning
 from vineppo.learner.likelihood import accumulate_likelihood
-from vineppo.learner.logprobs import TokenLogprobs
+from vineppo.learner.trained import TrainedPolicy
 from vineppo.metrics import Metrics
 from vineppo.progress import Display
 from vineppo.recipes.accepted import distinct, is_accepted
@@ -44,9 +44,9 @@ class RestEm:
     """The loop's body and its parts, put together by `vineppo.recipes.build`."""
 
     sampler: Sampler
-    policy: TokenLogprobs
+    policy: TrainedPolicy
     start: Weights
-    """The starting policy's weights."""
+    """A snapshot of the starting policy."""
     settings: LearnerConfig
     accept: float
     kept: int
@@ -86,8 +86,11 @@ class RestEm:
     def _finetune(self, kept: Sequence[PromptAndResponse], iteration: int, display: Display) -> Metrics:
         """Epoch after epoch, the best of them in the end."""
         seed = derive_seed(self.seed, "update", iteration)
-        finetuning = Finetuning(self.policy, self.settings, num_items=len(kept), epochs=self.epochs, seed=seed)
-        accumulate = partial(accumulate_likelihood, self.policy, kept, micro_batch=self.settings.micro_batch)
+        scorer, processes = self.policy.scorer, self.policy.processes
+        finetuning = Finetuning(scorer, self.settings, num_items=len(kept), epochs=self.epochs, seed=seed)
+        accumulate = partial(
+            accumulate_likelihood, scorer, kept, micro_batch=self.settings.micro_batch, processes=processes
+        )
         validations: list[Metrics] = []
         best: Weights = {}
         for epoch in range(1, self.epochs + 1):
@@ -101,7 +104,7 @@ class RestEm:
                 validations.append(self.validate(progress))
             accuracies = [metrics["eval/accuracy"] for metrics in validations]
             if best_epoch(accuracies) == epoch:
-                best = {name: tensor.clone() for name, tensor in self.policy.model.state_dict().items()}
+                best = self.policy.snapshot()
             elif is_exhausted(accuracies, self.patience):
                 break
         if best:
@@ -109,11 +112,11 @@ class RestEm:
         return finetuning.metrics() | validation_metrics(validations)
 
     def _take(self, weights: Weights, iteration: int) -> None:
-        self.policy.model.load_state_dict(weights)
+        self.policy.take(weights)
         self._hand_over(iteration)
 
     def _hand_over(self, iteration: int) -> None:
-        self.sampler.environment.engine.load_weights(self.policy.model.state_dict(), policy_version=iteration)
+        self.sampler.environment.engine.load_weights(self.policy.weights(), policy_version=iteration)
 
 
 def keep(scored: Sequence[Scored], *, accept: float, per_question: int) -> list[int]:

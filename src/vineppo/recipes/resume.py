@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from vineppo.checkpoint import checkpoints, verify_checkpoint, write_checkpoint
-from vineppo.policy import Policy, load_policy
 from vineppo.recipes.algorithm import Algorithm
 
 
@@ -24,18 +23,27 @@ class Position:
     seconds: float = 0.0
 
 
-def save(root: Path, algorithm: Algorithm, policy: Policy, position: Position) -> None:
-    """Policy, what the algorithm and its curriculum go by, random states and position, in one checkpoint."""
+def save(root: Path, algorithm: Algorithm, position: Position) -> None:
+    """Policy, what the algorithm and its curriculum go by, random states and position, in one checkpoint.
+
+    All processes must call it: the main one writes, the others hand it their shards.
+    """
+
+    def gather(folder: Path) -> None:
+        algorithm.policy.save(folder / "policy")
+        algorithm.save(folder)
 
     def fill(folder: Path) -> None:
-        policy.save(folder / "policy")
-        algorithm.save(folder)
+        gather(folder)
         (folder / "curriculum.json").write_text(json.dumps(algorithm.sampler.curriculum.state()))
         torch.save(_random_states(), folder / "random.pt")
         state = {name: getattr(position, name) for name in Position.__slots__}
         (folder / "position.json").write_text(json.dumps(state))
 
-    write_checkpoint(root, position.iteration, fill)
+    if algorithm.policy.processes.is_main:
+        write_checkpoint(root, position.iteration, fill)
+    else:
+        gather(root)
 
 
 def newest(root: Path) -> Path | None:
@@ -47,18 +55,17 @@ def newest(root: Path) -> Path | None:
     return found[-1]
 
 
-def restore(folder: Path, algorithm: Algorithm, policy: Policy) -> Position:
-    """Put everything back and tell where the run is.
+def restore(folder: Path, algorithm: Algorithm) -> Position:
+    """Put everything back and tell where the run is, with however many processes it was saved.
 
-    `policy` and `algorithm` were built from the starting policy, which the algorithm may still need.
+    `algorithm` was built from the starting policy, which it may still need.
     """
-    saved = load_policy(str(folder / "policy"), device="cpu")
-    policy.model.load_state_dict(saved.model.state_dict())
+    algorithm.policy.restore(folder / "policy")
     algorithm.load(folder)
     algorithm.sampler.curriculum.restore(json.loads((folder / "curriculum.json").read_text()))
     _restore_random_states(torch.load(folder / "random.pt", weights_only=False))
     position = Position(**json.loads((folder / "position.json").read_text()))
-    weights = policy.model.state_dict()
+    weights = algorithm.policy.weights()
     algorithm.sampler.environment.engine.load_weights(weights, policy_version=position.iteration)
     return position
 

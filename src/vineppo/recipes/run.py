@@ -6,11 +6,13 @@ from pathlib import Path
 
 from vineppo.checkpoint import prune_checkpoints
 from vineppo.config.schema import Config
+from vineppo.errors import UserError
 from vineppo.metrics import Metrics
 from vineppo.policy import load_policy
+from vineppo.processes import ALONE, Processes
 from vineppo.progress import Display
 from vineppo.recipes import resume as resuming
-from vineppo.recipes.algorithm import Experience
+from vineppo.recipes.algorithm import Experience, fingerprint
 from vineppo.recipes.build import (
     build_algorithm,
     build_environment,
@@ -18,6 +20,7 @@ from vineppo.recipes.build import (
     build_questions,
     check_prompts,
 )
+from vineppo.recipes.build_learner import sampling_policy
 from vineppo.recipes.evaluation import evaluate
 from vineppo.recipes.interrupt import Interrupt
 from vineppo.recipes.records import trajectory_records
@@ -35,29 +38,34 @@ Report = Callable[[Path], object]
 class Run:
     """A run that can be started, stopped at any moment, and continued.
 
-    Making one checks everything that can be checked before expensive work, and raises UserError.
+    Making one checks everything that can be checked before expensive work, and raises UserError. Of several processes
+    all make the same run; the main one alone writes and prints.
     """
 
-    def __init__(self, config: Config, task: Task, *, resume: bool, report: Report):
-        self._config, self._report = config, report
+    def __init__(self, config: Config, task: Task, *, resume: bool, report: Report, processes: Processes = ALONE):
+        self._config, self._report, self._processes = config, report, processes
         self.directory = RunDir(Path(config.run.dir))
         self.directory.check(config, resume=resume)
         questions = build_questions(config, task)
         checkpoint = resuming.newest(self.directory.checkpoints)
-        self._policy = load_policy(config.policy.path, device=config.policy.device)
-        self._environment = build_environment(self._policy, task, config.engine)
+        self._check_shared(checkpoint)
+        # What will be sharded goes to the accelerator layer by layer, and is never whole there.
+        policy = load_policy(config.policy.path, device="cpu" if processes.sharded else processes.device)
+        sampled = sampling_policy(config, policy, processes)
+        self._environment = build_environment(sampled, task, config.engine, processes)
         self._test = task.questions("test")[: config.evaluation.questions]
-        check_prompts(self._environment, [*task.questions("train"), *self._test], self._policy.context)
-        self._algorithm = build_algorithm(config, self._policy, self._environment, questions)
-        self._tracker = build_tracker(config.run.tracker, self.directory.root, config.model_dump())
-        self.directory.open(config)
-        self._position = (
-            Position() if checkpoint is None else resuming.restore(checkpoint, self._algorithm, self._policy)
-        )
+        check_prompts(self._environment, [*task.questions("train"), *self._test], policy.context)
+        self._algorithm = build_algorithm(config, policy, self._environment, questions, processes)
+        self._position = Position() if checkpoint is None else resuming.restore(checkpoint, self._algorithm)
         self._saved = self._position.iteration
         self._between_iterations = True
-        self.directory.rewind_metrics(-1 if checkpoint is None else self._position.iteration)
-        self._interrupt = Interrupt()
+        self._interrupt = Interrupt(processes)
+        self._tracker = None
+        processes.wait()  # until all have seen the directory as it was
+        if processes.is_main:
+            self._tracker = build_tracker(config.run.tracker, self.directory.root, config.model_dump())
+            self.directory.open(config)
+            self.directory.rewind_metrics(-1 if checkpoint is None else self._position.iteration)
 
     @property
     def finished(self) -> bool:
@@ -67,13 +75,13 @@ class Run:
     def run(self) -> bool:
         """Train to the end; False when interrupted, with everything saved."""
         iterations = self._config.training.iterations
-        if self.finished and self.directory.summary_file.exists():
-            print(f"run.dir {self.directory.root} holds a finished run; for another one give another run.dir")
+        display = Display(iterations, done=self._position.iteration, quiet=not self._processes.is_main)
+        if self.finished and self._processes.from_main(self.directory.summary_file.exists()):
+            display.say(f"run.dir {self.directory.root} holds a finished run; for another one give another run.dir")
             return True
-        display = Display(iterations, done=self._position.iteration)
         with display, self._interrupt.installed():
             try:
-                if not self.directory.read_metrics():
+                if self._processes.from_main(not self.directory.read_metrics()):
                     self._start(display)
                 while not self.finished:
                     self._iterate(self._position.iteration + 1, display)
@@ -94,7 +102,11 @@ class Run:
 
     def _iterate(self, iteration: int, display: Display) -> None:
         started = time.monotonic()
+        self._interrupt.agreed()
         experience = self._algorithm.collect(iteration, display)
+        if self._processes.count > 1:
+            self._processes.check_same(fingerprint(experience), what="trajectories or credits")
+        self._interrupt.agreed()
         with self._interrupt.deferred():
             self._between_iterations = False
             metrics = experience.metrics | self._algorithm.learn(experience, display)
@@ -102,7 +114,8 @@ class Run:
                 metrics |= self._evaluate(display)
             metrics |= {"iteration": float(iteration), "time/iteration": time.monotonic() - started}
             self._position = self._advanced(metrics)
-            self._write_trajectories(experience)
+            if self._processes.is_main:
+                self._write_trajectories(experience)
             self._record(metrics, self._position, display)
             self._between_iterations = True
             if iteration % self._config.checkpoint.every == 0 or self.finished:
@@ -133,6 +146,8 @@ class Run:
         )
 
     def _record(self, metrics: Metrics, position: Position, display: Display) -> None:
+        if not self._processes.is_main:
+            return
         metrics |= {f"time/{phase}": seconds for phase, seconds in display.take_seconds().items()}
         metrics |= {
             "updates": float(position.updates),
@@ -153,10 +168,19 @@ class Run:
             self.directory.write_trajectories(experience.iteration, records)
 
     def _save(self) -> None:
-        resuming.save(self.directory.checkpoints, self._algorithm, self._policy, self._position)
+        resuming.save(self.directory.checkpoints, self._algorithm, self._position)
         self._saved = self._position.iteration
         kept = self._config.checkpoint
-        prune_checkpoints(self.directory.checkpoints, keep=kept.keep, keep_every=kept.keep_every)
+        if self._processes.is_main:
+            prune_checkpoints(self.directory.checkpoints, keep=kept.keep, keep_every=kept.keep_every)
+
+    def _check_shared(self, checkpoint: Path | None) -> None:
+        """All processes, on whatever machines, must see one run directory."""
+        if len(found := set(self._processes.gather(checkpoint))) > 1:
+            raise UserError(
+                f"run.dir {self.directory.root}: not all processes find the same newest checkpoint there "
+                f"({', '.join(sorted(map(str, found)))}); put it on a disk that all machines share"
+            )
 
     def _save_if_consistent(self) -> None:
         """After an interruption: weights changed half-way through an update are no iteration's, and stay unsaved."""
@@ -164,8 +188,10 @@ class Run:
             self._save()
 
     def _finish(self, display: Display) -> None:
+        self._algorithm.policy.save(self.directory.policy)
+        if not self._processes.is_main:
+            return
         summary = summarise(self._config, self.directory.read_metrics())
-        self._policy.save(self.directory.policy)
         self.directory.write_summary(summary)
         self._report(self.directory.root)
         accuracy = summary["accuracy"]

@@ -10,7 +10,7 @@ from vineppo.errors import UserError
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.learner.optimizer import Optimizer
-from vineppo.policy import Policy, load_policy, new_policy
+from vineppo.policy import DTYPES, Policy, load_policy, new_policy
 from vineppo.progress import Display
 from vineppo.tasks.arithmetic_tokenizer import build_tokenizer
 from vineppo.tasks.demonstrations import Demonstration, endless_demonstrations
@@ -29,7 +29,8 @@ def finetune(config: SftConfig) -> int:
     policy = starting_policy(config)
     demonstrations = endless_demonstrations(config.task, seed=config.seed)
     check_head(policy.model)
-    scorer = TokenLogprobs(policy.model, temperature=1.0, chunk=CHUNK)
+    dtype = DTYPES["float32" if config.policy is None else config.policy.dtype]
+    scorer = TokenLogprobs(policy.model, temperature=1.0, chunk=CHUNK, dtype=dtype)
     optimizer = Optimizer(
         scorer,
         learning_rate=config.learning_rate,

@@ -1,0 +1,51 @@
+"""Gradient checkpointing: a layer's activations are forgotten in the forward pass and made again in the backward one.
+
+transformers does it in layers that are in training mode. Ours never are, so that dropout is off and sampler and learner
+see one policy; a layer is put into that mode only for the length of a forward pass, and its parts are not.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from vineppo.errors import UserError
+
+
+@contextmanager
+def recomputed(backbone: nn.Module) -> Iterator[None]:
+    """Forward passes within the block keep only what goes into each layer. Without gradients, nothing changes."""
+    layers = _layers(backbone) if torch.is_grad_enabled() else []
+    for layer in layers:
+        layer.training = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.training = False
+
+
+def enable_recompute(model: PreTrainedModel) -> None:
+    """Make a model ready for `recomputed`. Raises UserError for one whose layers cannot, or would drop out."""
+    if not model.supports_gradient_checkpointing or not _layers(model):
+        raise UserError(
+            f"learner.gradient_checkpointing is true, but {type(model).__name__} does not support it; set it to false"
+        )
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    token_ids = torch.arange(1, 9, device=model.device)[None] % model.config.get_text_config().vocab_size
+    with torch.no_grad():
+        plain = model.base_model(input_ids=token_ids, use_cache=False).last_hidden_state
+    with recomputed(model):
+        again = model.base_model(input_ids=token_ids, use_cache=False).last_hidden_state.detach()
+    if not torch.allclose(plain, again, rtol=1e-3, atol=1e-3):
+        raise UserError(
+            f"learner.gradient_checkpointing is true, but layers of {type(model).__name__} then drop activations out; "
+            "set its dropout to 0 in config.json, or gradient_checkpointing to false"
+        )
+
+
+def _layers(module: nn.Module) -> list[GradientCheckpointingLayer]:
+    return [layer for layer in module.modules() if isinstance(layer, GradientCheckpointingLayer)]
