@@ -45,7 +45,7 @@ def test_a_shipped_sweep_can_be_planned_and_its_cost_told(capsys, path, tmp_path
 
 
 def test_the_papers_studies_are_all_there():
-    assert {path.stem for path in SHIPPED} == {"rollouts", "temperature", "kl", "steps"}
+    assert {path.stem for path in SHIPPED} == {"rollouts", "temperature", "kl", "steps", "curricula", "recipes"}
     plans = {path.stem: [planned.config for planned in make_plan(path, ["seeds=[0]"])] for path in SHIPPED}
     assert [c.credit.rollouts for c in plans["rollouts"] if isinstance(c.credit, VineCredit)] == [1, 3, 9]
     assert [c.sampling.temperature for c in plans["temperature"]] == [0.6, 0.8, 1.0]

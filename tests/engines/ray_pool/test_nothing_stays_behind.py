@@ -42,7 +42,7 @@ def test_no_process_is_left(how: str | signal.Signals):
     assert len(others) > 3, "two replicas, and what Ray needs"
     if isinstance(how, signal.Signals):
         process.send_signal(how)
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
     _, alive = psutil.wait_procs(others, timeout=20)
     if how is signal.SIGKILL:  # two small agents of Ray's own look for their parent only once a minute
         alive = [other for other in alive if "Agent" not in "".join(other.cmdline())]
