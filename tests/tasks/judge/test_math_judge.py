@@ -14,6 +14,8 @@ from vineppo.tasks.judge.workers import Workers
 from vineppo.types import Outcome
 
 SECONDS = 2.0
+BUSY = 10.0
+"""What a busy machine may add, far below what the answers would take."""
 
 DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "math"
 needs_math = pytest.mark.skipif(not DATA.is_dir(), reason=f"no MATH data at {DATA}")
@@ -94,7 +96,7 @@ def test_a_hostile_answer_stays_within_its_limit(judge, answer):
     assert judge.outcomes([r"\sqrt{4}"], ["2"]) == [Outcome.CORRECT]  # a worker is up
     began = time.monotonic()
     [outcome] = judge.outcomes([answer], [r"\sqrt{2}"])
-    assert time.monotonic() - began < SECONDS + 1
+    assert time.monotonic() - began < SECONDS + BUSY
     assert outcome != Outcome.CORRECT
 
 
@@ -120,7 +122,7 @@ def test_nothing_is_judged_twice(judge):
     began = time.monotonic()
     for _ in range(5):
         assert judge.outcomes(["9^{9^{9^{9}}}"] * 3, ["1"] * 3) == [Outcome.TIMEOUT] * 3
-    assert time.monotonic() - began < 3 * SECONDS
+    assert time.monotonic() - began < 4 * SECONDS, "five verdicts, had they been made anew, take five limits"
 
 
 def test_the_cache_is_bounded():
