@@ -3,11 +3,12 @@ import random
 import pytest
 
 from vineppo.config.estimate import (
-    arithmetic_shape,
+    LINE_TOKENS,
     estimate,
     evaluations,
     even_shape,
     expected_shape,
+    lines_shape,
     render,
     render_sft,
 )
@@ -216,7 +217,7 @@ def test_the_arithmetic_shape_is_that_of_a_real_demonstration(answer_prefix, ans
     text = demonstrate(chain, make_habits(operators="+", count=0, probability=0, seed=0), random.Random(0))
     tokenizer = build_tokenizer(50)
     pieces = [tokenizer.decode([token]) for token in tokenizer(text).input_ids] + [""]  # the end token is no text
-    shape = arithmetic_shape(3, answer_is_step=answer_is_step)
+    shape = lines_shape(3, LINE_TOKENS, answer_is_step=answer_is_step)
     assert token_bounds(line_starts(text, answer_prefix), pieces) == (*shape.states, shape.length)
 
 

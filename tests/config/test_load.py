@@ -526,7 +526,7 @@ def test_keys_of_all_variants_are_described():
     described = {row.key: row.variant for row in describe_keys(Config)}
     assert described["credit.gae_lambda"] == "ppo"
     assert described["credit.scale"] == "grpo"
-    assert described["task.operators"] == "arithmetic"
+    assert described["task.operations"] == "arithmetic"
 
 
 def test_a_union_s_name_is_described_once_with_all_its_choices():

@@ -29,6 +29,7 @@ from vineppo.config.schema import (
     MathTask,
     PolicyIterationRecipe,
     ReasoningGymTask,
+    RegistersTask,
     SftConfig,
     StepsConfig,
     TokensSteps,
@@ -36,7 +37,7 @@ from vineppo.config.schema import (
     WholeSteps,
 )
 
-LINE_TOKENS = 6
+LINE_TOKENS, REGISTER_LINE_TOKENS = 6, 8
 """Arithmetic: value, operator, operand, =, result, line break."""
 ANSWER = "####"
 ANSWER_TOKENS = 3
@@ -144,7 +145,9 @@ def expected_shape(config: Config) -> Shape:
     limit = config.sampling.max_new_tokens
     match config.task:
         case ArithmeticTask() as task:
-            shape = arithmetic_shape(mean_operations(task), answer_is_step=not joins_answer(config.steps))
+            shape = lines_shape(mean_operations(task), LINE_TOKENS, answer_is_step=not joins_answer(config.steps))
+        case RegistersTask(instructions=lines):
+            shape = lines_shape(lines, REGISTER_LINE_TOKENS, answer_is_step=not joins_answer(config.steps))
         case Gsm8kTask():
             shape = even_shape(GSM8K_TOKENS, GSM8K_STEPS)
         case MathTask():
@@ -174,10 +177,10 @@ def longest_shape(config: Config) -> Shape:
             return Shape(length=limit, states=range(limit))
 
 
-def arithmetic_shape(operations: int, *, answer_is_step: bool) -> Shape:
-    """Exact for a well-formed response."""
-    lines = operations * LINE_TOKENS
-    return Shape(length=lines + ANSWER_TOKENS, states=range(0, lines + 1 if answer_is_step else lines, LINE_TOKENS))
+def lines_shape(lines: int, tokens: int, *, answer_is_step: bool) -> Shape:
+    """Lines of so many tokens, then the answer: exact for a well-formed response."""
+    end = lines * tokens
+    return Shape(length=end + ANSWER_TOKENS, states=range(0, end + 1 if answer_is_step else end, tokens))
 
 
 def mean_operations(task: ArithmeticTask) -> int:
@@ -246,8 +249,8 @@ def evaluations(iterations: int, every: int) -> int:
 def evaluation_questions(config: Config) -> int:
     """Questions of one evaluation."""
     match config.task:
-        case ArithmeticTask(test_questions=available) | ReasoningGymTask(test_questions=available):
-            pass
+        case ArithmeticTask() | RegistersTask() | ReasoningGymTask() as generated:
+            available = generated.test_questions
         case Gsm8kTask():
             available = GSM8K_TEST_QUESTIONS
         case MathTask():
@@ -293,6 +296,8 @@ def shape_reason(config: Config) -> str:
         case ArithmeticTask() as task:
             lines = mean_operations(task)
             return f"{lines} well-formed lines of {LINE_TOKENS} tokens, then {ANSWER}, the number and the end"
+        case RegistersTask(instructions=lines):
+            return f"{lines} well-formed lines of {REGISTER_LINE_TOKENS} tokens, then {ANSWER}, the number and the end"
         case Gsm8kTask() | MathTask():
             return "a typical worked solution, its steps evenly long"
         case DatasetTask() | ReasoningGymTask() | CustomTask():

@@ -46,6 +46,7 @@ from vineppo.config.task_schema import Gsm8kTask as Gsm8kTask
 from vineppo.config.task_schema import JudgeConfig as JudgeConfig
 from vineppo.config.task_schema import MathTask as MathTask
 from vineppo.config.task_schema import ReasoningGymTask as ReasoningGymTask
+from vineppo.config.task_schema import RegistersTask as RegistersTask
 from vineppo.config.task_schema import TaskConfig as TaskConfig
 
 # --- policy, engine, sampling, steps -----------------------------------------------------------------------------

@@ -46,6 +46,32 @@ class ArithmeticTask(Strict):
     """Demonstrations only: how often a habit strikes where it applies."""
 
 
+class RegistersTask(Strict):
+    """Small programs over a few registers, executed one instruction a line; many lines do not matter for the answer."""
+
+    name: Literal["registers"] = "registers"
+    instructions: int = Field(default=16, ge=1, le=200)
+    """Instructions in a program; each is one line of the solution."""
+    registers: int = Field(default=3, ge=1, le=6)
+    """Registers; one of them is asked for in the end."""
+    modulus: int = Field(default=50, ge=10, le=1000)
+    """Numbers live in 0 .. modulus - 1."""
+    operators: str = Field(default="+-*", min_length=1, pattern=r"^[+\-*]+$")
+    """Which operators occur, besides setting a register to a number or to another register."""
+    least_that_matter: int = Field(default=4, ge=0)
+    """Programs have at least so many instructions that the answer depends on."""
+    train_questions: int = Field(default=4000, ge=1)
+    """Distinct programs to train on."""
+    test_questions: int = Field(default=400, ge=1)
+    """Distinct programs to evaluate on, none of them among the training questions."""
+    seed: int = 0
+    """Generates the questions; train and test are disjoint."""
+    habits: int = Field(default=12, ge=0)
+    """Demonstrations only: how many (operator, operand) pairs carry a habitual error."""
+    habit_probability: float = Field(default=0.6, ge=0, le=1)
+    """Demonstrations only: how often a habit strikes where it applies."""
+
+
 class Gsm8kTask(Strict):
     """Grade-school mathematics: the answer follows `####`."""
 
@@ -149,5 +175,6 @@ class CustomTask(Strict):
 
 
 TaskConfig = Annotated[
-    ArithmeticTask | Gsm8kTask | MathTask | DatasetTask | ReasoningGymTask | CustomTask, Field(discriminator="name")
+    ArithmeticTask | RegistersTask | Gsm8kTask | MathTask | DatasetTask | ReasoningGymTask | CustomTask,
+    Field(discriminator="name"),
 ]

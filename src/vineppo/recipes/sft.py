@@ -5,14 +5,16 @@ loss = - mean over the batch's response tokens of log pi(token | prompt, respons
 
 from pathlib import Path
 
-from vineppo.config.schema import ArithmeticTask, SftConfig
+from transformers import PreTrainedTokenizerFast
+
+from vineppo.config.schema import ArithmeticTask, RegistersTask, SftConfig, TaskConfig
 from vineppo.errors import UserError
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.learner.optimizer import Optimizer
 from vineppo.policy import DTYPES, Policy, load_policy, new_policy
 from vineppo.progress import Display
-from vineppo.tasks.arithmetic_tokenizer import build_tokenizer
+from vineppo.tasks.arithmetic_tokenizer import REGISTER_SIGNS, build_tokenizer
 from vineppo.tasks.demonstrations import Demonstration, endless_demonstrations
 from vineppo.types import PromptAndResponse
 
@@ -82,9 +84,18 @@ def starting_policy(config: SftConfig) -> Policy:
     """A given model, or a small one with random weights."""
     if config.policy is not None:
         return load_policy(config.policy.path, device=config.policy.device)
-    if not isinstance(config.task, ArithmeticTask):
-        raise UserError(
-            f"policy is none, but only task arithmetic brings a tokenizer to start from nothing; task is "
-            f"{config.task.name}: set policy.path to a Hugging Face folder"
-        )
-    return new_policy(config.architecture, build_tokenizer(config.task.modulus), seed=config.seed, device=config.device)
+    return new_policy(config.architecture, own_tokenizer(config.task), seed=config.seed, device=config.device)
+
+
+def own_tokenizer(task: TaskConfig) -> PreTrainedTokenizerFast:
+    """Of a task that brings one."""
+    match task:
+        case ArithmeticTask(modulus=modulus):
+            return build_tokenizer(modulus)
+        case RegistersTask(modulus=modulus):
+            return build_tokenizer(modulus, REGISTER_SIGNS)
+        case _:
+            raise UserError(
+                "policy is none, but only tasks arithmetic and registers bring a tokenizer to start from nothing; "
+                f"task is {task.name}: set policy.path to a Hugging Face folder"
+            )

@@ -1,19 +1,24 @@
-"""A Hugging Face tokenizer for arithmetic chains: one token a number, a sign, a line break.
+"""A Hugging Face tokenizer for arithmetic: one token a number, a sign, a register's name, a line break.
 
 It is an ordinary fast tokenizer, saved with the policy, so `AutoTokenizer.from_pretrained` reads it back and nothing
 else in the project knows that it is special. Texts over its alphabet round-trip exactly.
 """
 
+from collections.abc import Sequence
+
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from vineppo.tasks.registers import NAMES
+
 SIGNS = ("+", "-", "*", "=", "?", "\n", "####")
+REGISTER_SIGNS = (*SIGNS, ";", *NAMES)
 END, PAD, UNKNOWN = "<end>", "<pad>", "<unk>"
 
 
-def build_tokenizer(modulus: int) -> PreTrainedTokenizerFast:
+def build_tokenizer(modulus: int, signs: Sequence[str] = SIGNS) -> PreTrainedTokenizerFast:
     """Tokens for 0 .. modulus - 1 and the signs. A number outside becomes its digits."""
-    words = [PAD, END, UNKNOWN, *SIGNS, *map(str, range(modulus))]
+    words = [PAD, END, UNKNOWN, *signs, *map(str, range(modulus))]
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token=UNKNOWN))
     longest_first = sorted(map(str, range(modulus)), key=len, reverse=True)
     known_number = "(?:" + "|".join(longest_first) + r")(?!\d)"

@@ -10,6 +10,7 @@ from vineppo.config.schema import (
     JudgeConfig,
     MathTask,
     ReasoningGymTask,
+    RegistersTask,
     TaskConfig,
 )
 from vineppo.errors import UserError
@@ -23,6 +24,7 @@ from vineppo.tasks.judge.responses import AnswerVerdicts, Verdicts
 from vineppo.tasks.judge.workers import Workers
 from vineppo.tasks.mathematics import Math
 from vineppo.tasks.reasoning_gym import MODULE, Generator, ReasoningGym
+from vineppo.tasks.registers import Registers
 from vineppo.tasks.reward import WeightedRewards
 from vineppo.tasks.reward_file import load_reward
 from vineppo.tasks.rows import read_rows
@@ -41,6 +43,17 @@ def build_task(config: TaskConfig) -> Task:
                 test_questions=config.test_questions,
                 seed=config.seed,
             )
+        case RegistersTask():
+            return Registers(
+                instructions=config.instructions,
+                registers=config.registers,
+                modulus=config.modulus,
+                operators=config.operators,
+                least_that_matter=config.least_that_matter,
+                train_questions=config.train_questions,
+                test_questions=config.test_questions,
+                seed=config.seed,
+            )
         case Gsm8kTask():
             return Gsm8k(config.path, config.subset, config.template, config.answer_marker)
         case MathTask():
@@ -52,7 +65,7 @@ def build_task(config: TaskConfig) -> Task:
         case CustomTask():
             raise UserError(
                 "task.name 'custom' cannot be built from a configuration; hand the task object to the Python API, "
-                "or set task.name to arithmetic, gsm8k, math, dataset or reasoning_gym"
+                "or set task.name to arithmetic, registers, gsm8k, math, dataset or reasoning_gym"
             )
 
 
@@ -71,7 +84,7 @@ def build_verdicts(config: TaskConfig) -> Verdicts:
             return build_answer_verdicts(config.judge, None)
         case DatasetTask():
             return build_dataset_verdicts(config)
-        case ReasoningGymTask() | CustomTask():
+        case RegistersTask() | ReasoningGymTask() | CustomTask():
             raise UserError(
                 f"task {config.name} judges only questions of its own; set task to arithmetic, gsm8k, math or dataset"
             )
