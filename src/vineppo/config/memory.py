@@ -33,6 +33,7 @@ from vineppo.config.schema import (
     PolicyIterationRecipe,
     PpoCredit,
     ReasoningGymTask,
+    RegistersTask,
     RestEmRecipe,
 )
 
@@ -156,6 +157,8 @@ def assumed_prompt(config: Config) -> int:
     match config.task:
         case ArithmeticTask(operations=operations):
             return 3 * operations + 8
+        case RegistersTask(instructions=instructions, registers=registers):
+            return 3 * instructions + 2 * registers + 8
         case Gsm8kTask():
             return 400
         case MathTask() | DatasetTask() | ReasoningGymTask() | CustomTask():

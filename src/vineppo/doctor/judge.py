@@ -10,6 +10,7 @@ from vineppo.config.schema import (
     Gsm8kTask,
     MathTask,
     ReasoningGymTask,
+    RegistersTask,
     TaskConfig,
 )
 from vineppo.doctor.finding import Finding, Verdict
@@ -66,7 +67,7 @@ def unjudged(config: TaskConfig) -> str:
 def right(config: TaskConfig, answer: str) -> str:
     """A response that ends with this answer in the form that the task reads."""
     match config:
-        case ArithmeticTask():
+        case ArithmeticTask() | RegistersTask():
             return f"####{answer}"
         case Gsm8kTask(answer_marker=marker) | DatasetTask(answer_marker=str(marker)):
             return f"So it is.\n{marker} {answer}"
@@ -79,7 +80,7 @@ def right(config: TaskConfig, answer: str) -> str:
 def wrong(config: TaskConfig, answer: str) -> str:
     """Another answer: one more, or, where answers are no plain numbers, with something added to it."""
     match config:
-        case ArithmeticTask() | Gsm8kTask():
+        case ArithmeticTask() | RegistersTask() | Gsm8kTask():
             return str(Decimal(answer) + 1)
         case _:
             return f"{answer} + 17"
