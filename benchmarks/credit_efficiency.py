@@ -25,6 +25,7 @@ from vineppo.policy import load_policy
 from vineppo.progress import Display
 from vineppo.recipes.build import build_environment
 from vineppo.recipes.measurements import credit_metrics
+from vineppo.recipes.scoring import judge_and_cut
 from vineppo.rng import derive_seed
 from vineppo.seams import CreditAssigner
 from vineppo.steps import Pieces, build_segmenter
@@ -101,13 +102,11 @@ class Setting:
         policy, task = load_policy(path), build_task(config.task)
         self.environment = build_environment(policy, task, config.engine)
         self.sampling = sampling
-        segment, token_texts = build_segmenter(config.steps), Pieces(policy.decode)
         chosen = random.Random(SEED).sample(list(task.questions("train")), questions)
         trajectories = self.environment.sample(chosen, count=GROUP, sampling=sampling, seed=SEED, branches=True)
-        self.scored = [
-            Scored(trajectory=own, judgement=judgement, bounds=segment(own, token_texts(own.response_ids)))
-            for own, judgement in zip(trajectories, self.environment.judge_trajectories(trajectories), strict=True)
-        ]
+        self.scored = judge_and_cut(
+            self.environment, build_segmenter(config.steps), Pieces(policy.decode), trajectories
+        )
 
     def vine(self, rollouts: int) -> CreditAssigner:
         return VineAssigner(self.environment, rollouts=rollouts, max_states=None, sampling=self.sampling)

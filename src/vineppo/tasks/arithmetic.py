@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from vineppo.errors import UserError
 from vineppo.rng import derive_seed
 from vineppo.seams import Split
+from vineppo.tasks.generated import Generated
 from vineppo.types import Judgement, Outcome, Question
 
 ANSWER = "####"
@@ -120,14 +121,13 @@ class Arithmetic:
             )
         self.modulus = modulus
         self.operators = "".join(sorted(set(operators)))
-        self._chains = self._generate(train_questions, test_questions, seed)
+        self._check_enough(train_questions, test_questions)
+        rng = random.Random(derive_seed(seed, "chains"))
+        self._generated = Generated(lambda: self.random_chain(rng), train=train_questions, test=test_questions)
 
     def questions(self, split: Split) -> Sequence[Question]:
         """Train and test never share a prompt."""
-        return [
-            Question(id=f"{split}-{i}", prompt=chain.prompt, answer=str(chain.answer))
-            for i, chain in enumerate(self._chains[split])
-        ]
+        return self._generated.questions(split)
 
     def judge(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Judgement]:
         """1 for the right number after `####`."""
@@ -142,23 +142,15 @@ class Arithmetic:
 
     def is_test(self, chain: Chain) -> bool:
         """Whether a chain belongs to the test split, and so must not be demonstrated."""
-        return chain.prompt in self._test_prompts
+        return self._generated.is_test(chain)
 
-    def _generate(self, train: int, test: int, seed: int) -> dict[Split, list[Chain]]:
+    def _check_enough(self, train: int, test: int) -> None:
         distinct = self.modulus * sum((len(self.operators) * len(OPERANDS)) ** count for count in self.operations)
         if train + test > distinct // 2:
             raise UserError(
                 f"task.train_questions {train} + task.test_questions {test} is more than half of the {distinct} chains "
                 f"with task.operations {self.operations[-1]}; ask for fewer questions or more operations"
             )
-        rng = random.Random(derive_seed(seed, "chains"))
-        chains: dict[str, Chain] = {}
-        while len(chains) < train + test:
-            chain = self.random_chain(rng)
-            chains.setdefault(chain.prompt, chain)
-        everything = list(chains.values())
-        self._test_prompts = frozenset(chain.prompt for chain in everything[:test])
-        return {"test": everything[:test], "train": everything[test:]}
 
 
 def judge_one(answer: str, response: str) -> Judgement:

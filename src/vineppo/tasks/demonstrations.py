@@ -1,7 +1,8 @@
 """Worked solutions for supervised finetuning."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from vineppo.config.schema import ArithmeticTask, RegistersTask, TaskConfig
 from vineppo.errors import UserError
@@ -9,6 +10,7 @@ from vineppo.rng import derive_seed
 from vineppo.tasks import registers
 from vineppo.tasks.arithmetic import Arithmetic, Habits, demonstrate, make_habits
 from vineppo.tasks.build import build_task
+from vineppo.tasks.generated import P
 from vineppo.tasks.gsm8k import Gsm8k
 from vineppo.tasks.mathematics import Math
 from vineppo.tasks.registers import Registers
@@ -22,9 +24,13 @@ def endless_demonstrations(config: TaskConfig, *, seed: int) -> Iterator[Demonst
     rng = random.Random(derive_seed(seed, "demonstrations"))
     match build_task(config), config:
         case Arithmetic() as task, ArithmeticTask() as knobs:
-            return _fresh_chains(task, _habits(knobs), rng)
+            habits = _habits(knobs)
+            solve = partial(demonstrate, habits=habits, rng=rng)
+            return _fresh(lambda: task.random_chain(rng), task.is_test, solve)
         case Registers() as task, RegistersTask() as knobs:
-            return _fresh_programs(task, _habits(knobs), rng)
+            habits = _habits(knobs)
+            solve = partial(registers.demonstrate, habits=habits, rng=rng)
+            return _fresh(lambda: task.random_program(rng), task.is_test, solve)
         case (Gsm8k() | Math()) as task, _:
             return _drawn(task.demonstrations("train"), rng)
         case _:
@@ -37,18 +43,11 @@ def _habits(knobs: ArithmeticTask | RegistersTask) -> Habits:
     )
 
 
-def _fresh_chains(task: Arithmetic, habits: Habits, rng: random.Random) -> Iterator[Demonstration]:
+def _fresh(draw: Callable[[], P], is_test: Callable[[P], bool], solve: Callable[[P], str]) -> Iterator[Demonstration]:
     while True:
-        chain = task.random_chain(rng)
-        if not task.is_test(chain):
-            yield chain.prompt, demonstrate(chain, habits, rng)
-
-
-def _fresh_programs(task: Registers, habits: Habits, rng: random.Random) -> Iterator[Demonstration]:
-    while True:
-        program = task.random_program(rng)
-        if not task.is_test(program):
-            yield program.prompt, registers.demonstrate(program, habits, rng)
+        puzzle = draw()
+        if not is_test(puzzle):
+            yield puzzle.prompt, solve(puzzle)
 
 
 def _drawn(known: list[Demonstration], rng: random.Random) -> Iterator[Demonstration]:

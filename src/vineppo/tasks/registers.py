@@ -22,6 +22,7 @@ from vineppo.errors import UserError
 from vineppo.rng import derive_seed
 from vineppo.seams import Split
 from vineppo.tasks.arithmetic import ANSWER, OPERANDS, Habits, apply, judge_one
+from vineppo.tasks.generated import Generated
 from vineppo.types import Judgement, Question
 
 NAMES = "xyzuvw"
@@ -124,14 +125,12 @@ class Registers:
                 f"set task.least_that_matter to at most {instructions}, well below it, or ask for more instructions"
             )
         self.least_that_matter = least_that_matter
-        self._programs = self._generate(train_questions, test_questions, seed)
+        rng = random.Random(derive_seed(seed, "programs"))
+        self._generated = Generated(lambda: self.random_program(rng), train=train_questions, test=test_questions)
 
     def questions(self, split: Split) -> Sequence[Question]:
         """Train and test never share a prompt."""
-        return [
-            Question(id=f"{split}-{i}", prompt=program.prompt, answer=str(program.answer))
-            for i, program in enumerate(self._programs[split])
-        ]
+        return self._generated.questions(split)
 
     def judge(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Judgement]:
         """1 for the right number after `####`."""
@@ -151,7 +150,7 @@ class Registers:
 
     def is_test(self, program: Program) -> bool:
         """Whether a program belongs to the test split, and so must not be demonstrated."""
-        return program.prompt in self._test_prompts
+        return self._generated.is_test(program)
 
     def _random_instruction(self, rng: random.Random) -> Instruction:
         register, kind = rng.choice(self.names), rng.random()
@@ -161,13 +160,3 @@ class Registers:
         if kind < COPIES + SETS:
             return Instruction(register=register, operator=ASSIGN, operand=rng.randrange(self.modulus))
         return Instruction(register=register, operator=rng.choice(self.operators), operand=rng.choice(OPERANDS))
-
-    def _generate(self, train: int, test: int, seed: int) -> dict[Split, list[Program]]:
-        rng = random.Random(derive_seed(seed, "programs"))
-        programs: dict[str, Program] = {}
-        while len(programs) < train + test:
-            program = self.random_program(rng)
-            programs.setdefault(program.prompt, program)
-        everything = list(programs.values())
-        self._test_prompts = frozenset(program.prompt for program in everything[:test])
-        return {"test": everything[:test], "train": everything[test:]}
