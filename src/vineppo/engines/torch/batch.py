@@ -135,7 +135,7 @@ class Batch:
         tokens, logprobs = draw_tokens(
             logits,
             self._sampling,
-            _first_uniforms(newcomers),
+            _first_uniforms(newcomers, self._seeds[new]),
             of=np.array([place[row.trunk, len(row.prefix)] for row in newcomers]),
             forbidden=[row.forbidden_first for row in newcomers],
         )
@@ -172,9 +172,8 @@ class Batch:
         return torch.cat([trunk, self._branches.planes[:, row, :, own.start : own.stop - 1]], dim=2)
 
 
-def _first_uniforms(rows: Sequence[Row]) -> np.ndarray:
+def _first_uniforms(rows: Sequence[Row], seeds: np.ndarray) -> np.ndarray:
     """[B] each within the row's share of [0, 1)."""
-    seeds = np.array([row.seed for row in rows], dtype=np.uint64)
     uniforms = counter_uniforms(seeds, np.zeros(len(rows), dtype=np.int64))
     shares = np.array([row.shares for row in rows])
     place = np.array([row.draw if row.shares > 1 else 0 for row in rows])
