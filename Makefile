@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/arithmetic.yaml
 
-.PHONY: train test test-vllm check bench vllm-venv policy policy_mixed instruments clean
+.PHONY: train test test-vllm check bench vllm-venv policy policy_mixed policy_registers policy_registers_gpu headline instruments clean
 
 train: .venv/installed  ## VinePPO on the embedded default; again: continues, or tells that it is done
 	$(BIN)/vineppo train $(CONFIG) --resume
@@ -37,6 +37,19 @@ policy_mixed: .venv/installed  ## rebuild the other one, for chains of mixed dif
 	rm -rf build/policy_mixed
 	$(BIN)/vineppo sft configs/sft_arithmetic_mixed_facts.yaml output=build/policy_mixed/facts
 	$(BIN)/vineppo sft configs/sft_arithmetic_mixed_habits.yaml policy.path=build/policy_mixed/facts output=build/policy_mixed/habits
+
+policy_registers: .venv/installed  ## rebuild the one that executes programs (about 20 minutes on 2 cores)
+	rm -rf build/policy_registers
+	$(BIN)/vineppo sft configs/sft_registers_facts.yaml output=build/policy_registers/facts
+	$(BIN)/vineppo sft configs/sft_registers_habits.yaml policy.path=build/policy_registers/facts output=build/policy_registers/habits
+
+policy_registers_gpu: .venv/installed  ## the one for configs/registers_gpu.yaml: for a machine with a GPU
+	rm -rf build/policy_registers_gpu
+	$(BIN)/vineppo sft configs/sft_registers_gpu_facts.yaml
+	$(BIN)/vineppo sft configs/sft_registers_gpu_habits.yaml
+
+headline: .venv-bench/installed  ## every method at equal tuning, TRL's too: docs/headline.md (about 45 minutes on 2 cores)
+	.venv-bench/bin/python benchmarks/headline.py
 
 RUN := build/instruments/ppo
 CAREFUL := analysis.questions=128 analysis.draws=64

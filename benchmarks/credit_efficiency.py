@@ -86,7 +86,12 @@ def policies() -> dict[str, str]:
     """Names and places; the later ones are trained here if they are not there yet."""
     training = load_config(
         "configs/arithmetic.yaml",
-        [f"training.iterations={CHECKPOINTS[-1]}", "checkpoint.keep_every=20", f"run.dir={HOME / 'training'}"],
+        [
+            "credit={name: vine, rollouts: 4}",
+            f"training.iterations={CHECKPOINTS[-1]}",
+            "checkpoint.keep_every=20",
+            f"run.dir={HOME / 'training'}",
+        ],
     )
     if not (HOME / "training" / "summary.json").exists():
         Trainer(training, resume=True).train()

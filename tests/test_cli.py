@@ -10,7 +10,7 @@ import yaml
 
 from vineppo.cli import main
 from vineppo.config.load import load_config
-from vineppo.config.schema import Config, PolicyConfig, PpoCredit, SftConfig, VineCredit
+from vineppo.config.schema import Config, CoupledCredit, PolicyConfig, PpoCredit, SftConfig
 from vineppo.errors import UserError
 
 
@@ -82,7 +82,7 @@ def test_train_takes_a_file_overrides_and_resume_in_any_order(calls, tmp_path):
     ]
     for argv in words:
         assert main(["train", *argv]) == 0
-    expected = load_config(None, ["credit.rollouts=3", "training.seed=1"])
+    expected = load_config(None, ["credit=vine", "credit.rollouts=3", "training.seed=1"])
     assert calls.made == [("train", expected, True)] * 3
 
 
@@ -128,7 +128,7 @@ def test_config_prints_yaml_that_loads_back(capsys, tmp_path):
     assert main(["config", "credit.rollouts=3"]) == 0
     path = tmp_path / "config.yaml"
     path.write_text(capsys.readouterr().out)
-    assert load_config(path, []) == Config(credit=VineCredit(rollouts=3))
+    assert load_config(path, []) == Config(credit=CoupledCredit(rollouts=3))
 
 
 def test_config_of_sft_prints_yaml_that_loads_back(capsys, tmp_path):

@@ -137,7 +137,7 @@ def test_a_different_config_is_refused_with_each_setting_before_and_now(run: Run
 
 def test_another_credit_is_a_difference_in_all_its_settings(run: RunDir):
     message = complaint(run, config("credit=rloo"), resume=True)
-    assert "credit.name was 'vine' and is now 'rloo'" in message
+    assert "credit.name was 'coupled' and is now 'rloo'" in message
     assert "credit.rollouts was 9 and is now None" in message
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from vineppo.config.estimate import estimate, render, render_sft
 from vineppo.config.load import load_config
-from vineppo.config.schema import Config, SftConfig, VineCredit
+from vineppo.config.schema import Config, CoupledCredit, SftConfig, VineCredit
 from vineppo.errors import UserError
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs"
@@ -88,8 +88,12 @@ def test_gsm8k_has_the_papers_settings(key: str):
 
 
 @pytest.mark.parametrize("key", PAPER)
-def test_so_have_the_defaults(key: str):
-    assert settings(Config())[key] == PAPER[key]
+def test_so_have_the_defaults_with_the_papers_credit(key: str):
+    assert settings(load_config(None, ["credit=vine"]))[key] == PAPER[key]
+
+
+def test_credit_is_coupled_where_nothing_is_said():
+    assert Config().credit == CoupledCredit()
 
 
 def test_ppo_on_gsm8k_has_lambda_one():

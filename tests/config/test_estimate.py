@@ -24,7 +24,7 @@ def small(*overrides: str) -> Config:
     base = [
         "task.operations=2",
         "task.test_questions=10",
-        "credit.rollouts=3",
+        "credit={name: vine, rollouts: 3}",
         "sampling.max_new_tokens=20",
         "training.questions=2",
         "training.trajectories=4",
@@ -34,7 +34,7 @@ def small(*overrides: str) -> Config:
         "evaluation.samples=2",
     ]
     if any(override.startswith("credit=") for override in overrides):
-        base.remove("credit.rollouts=3")
+        base.remove("credit={name: vine, rollouts: 3}")
     if any(override.startswith("task=") for override in overrides):
         base = [override for override in base if not override.startswith("task.")]
     return load_config(None, [*base, *overrides])

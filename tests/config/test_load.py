@@ -11,6 +11,7 @@ from vineppo.config.load import dump_config, load_config
 from vineppo.config.schema import (
     ArithmeticTask,
     Config,
+    CoupledCredit,
     DelimiterSteps,
     EvaluationConfig,
     GrpoCredit,
@@ -126,7 +127,7 @@ def test_a_name_alone_stands_for_its_section(write):
 
 
 def test_keys_of_the_default_variant_need_no_name():
-    assert load_config(None, ["credit.rollouts=3"]).credit == VineCredit(rollouts=3)
+    assert load_config(None, ["credit.rollouts=3"]).credit == CoupledCredit(rollouts=3)
 
 
 def test_a_new_name_drops_the_files_keys_that_only_the_old_variant_has(write):
@@ -202,8 +203,8 @@ def test_overrides_win_over_presets_in_any_order(write):
 
 
 def test_a_preset_of_the_default_variant_holds_when_the_section_is_not_mentioned(write):
-    path = write("variants: {credit: {vine: {rollouts: 2}}}")
-    assert load_config(path, []).credit == VineCredit(rollouts=2)
+    path = write("variants: {credit: {coupled: {rollouts: 2}}}")
+    assert load_config(path, []).credit == CoupledCredit(rollouts=2)
 
 
 ALSO = """
@@ -312,8 +313,8 @@ SECTIONS = (
     [
         (
             "credit.rolouts=3",
-            "key credit.rolouts (given 3) is unknown; allowed here: name, rollouts, max_states, mask_above; "
-            "did you mean rollouts?",
+            "key credit.rolouts (given 3) is unknown; allowed here: name, rollouts, token_budget, segments, "
+            "mask_above; did you mean rollouts?",
         ),
         (
             "lerner.clip=1",
@@ -531,7 +532,7 @@ def test_keys_of_all_variants_are_described():
 
 def test_a_union_s_name_is_described_once_with_all_its_choices():
     [(variant, kind, default, meaning)] = rows(Config, "credit.name")
-    assert (variant, kind, default) == ("", "one of vine, coupled, ppo, grpo, rloo", '"vine"')
+    assert (variant, kind, default) == ("", "one of vine, coupled, ppo, grpo, rloo", '"coupled"')
     assert "ppo: PPO: a value network guesses, GAE mixes." in meaning
 
 

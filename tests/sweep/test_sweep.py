@@ -9,7 +9,7 @@ import pytest
 
 from recipes.small_runs import QUICK
 from vineppo.cli import main
-from vineppo.config.schema import PpoCredit, TokensSteps, VineCredit
+from vineppo.config.schema import CoupledCredit, PpoCredit, TokensSteps, VineCredit
 from vineppo.errors import UserError
 from vineppo.sweep.plan import make_plan, map_overrides
 
@@ -71,7 +71,7 @@ def test_every_combination_runs_with_every_seed(sweep, tmp_path):
         "rollouts=2,seed=1",
     ]
     last = plan[-1].config
-    assert (last.credit, last.training.seed) == (VineCredit(rollouts=2), 1)
+    assert (last.credit, last.training.seed) == (CoupledCredit(rollouts=2), 1)
     assert last.run.dir == str(tmp_path / "runs" / "rollouts=2,seed=1")
 
 

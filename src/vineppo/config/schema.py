@@ -1,7 +1,9 @@
 """The typed configuration tree. Torch-free; frozen; unknown keys are refused.
 
-Defaults of the algorithm are the paper's settings (arXiv 2410.01679). Batch sizes of the algorithm are global;
-`micro_batch` and `engine.rows` only trade memory for speed and never change a result beyond rounding.
+Defaults of the algorithm are the paper's settings (arXiv 2410.01679), but for `credit`: coupled vines measure what the
+paper's estimator measures, `credit=vine`, with a fraction of its rollouts (docs/coupled.md). Batch sizes of the
+algorithm are global; `micro_batch` and `engine.rows` only trade memory for speed and never change a result beyond
+rounding.
 """
 
 from typing import Literal, Self
@@ -138,7 +140,7 @@ class Config(Strict):
     policy: PolicyConfig = PolicyConfig()
     sampling: SamplingConfig = SamplingConfig()
     steps: StepsConfig = LinesSteps()
-    credit: CreditConfig = VineCredit()
+    credit: CreditConfig = CoupledCredit()
     engine: EngineConfig = TorchEngineConfig()
     learner: LearnerConfig = LearnerConfig()
     training: TrainingConfig = TrainingConfig()

@@ -1,0 +1,89 @@
+"""Many training runs, some side by side, each in a process and on a core of its own. What is finished is left alone."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from equal_tuning.methods import Program
+
+BENCHMARKS = Path(__file__).resolve().parents[1]
+PROGRAMS: dict[Program, str] = {"vineppo": "equal_tuning.train_one", "trl": "equal_tuning.trl_peer"}
+DONE = "memory.json"
+"""Written last of all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One run."""
+
+    program: Program
+    words: tuple[str, ...]
+    """A config and overrides, without `run.dir`."""
+    folder: Path
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it need not run again."""
+        return (self.folder / DONE).exists()
+
+
+def run_all(title: str, jobs: Sequence[Job], *, workers: int, log: Path) -> None:
+    """Run what is not finished, `workers` at a time with one thread each. The first that fails ends all."""
+    waiting = [job for job in jobs if not job.is_finished]
+    print(f"{title}: {len(jobs)} runs, {len(jobs) - len(waiting)} of them done already", flush=True)
+    places: SimpleQueue[int] = SimpleQueue()
+    for place in range(workers):
+        places.put(place)
+    started = time.monotonic()
+
+    def run(job: Job) -> None:
+        place = places.get()
+        try:
+            run_one(job, place, log)
+        finally:
+            places.put(place)
+
+    with ThreadPoolExecutor(workers) as pool:
+        futures = {pool.submit(run, job): job for job in waiting}
+        while futures:
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION, timeout=30)
+            for future in done:
+                job = futures.pop(future)
+                if future.exception() is not None:
+                    for other in futures:
+                        other.cancel()
+                    raise SystemExit(f"{job.folder} failed: {future.exception()}; see {log}")
+            report(title, len(waiting), len(futures), time.monotonic() - started, bool(done))
+
+
+def report(title: str, total: int, left: int, seconds: float, changed: bool) -> None:
+    """A line whenever runs have ended."""
+    if changed and left < total:
+        remaining = seconds / (total - left) * left / 60
+        print(f"  {title}: {total - left}/{total}  {seconds / 60:.1f} min, about {remaining:.0f} left", flush=True)
+
+
+def run_one(job: Job, place: int, log: Path) -> None:
+    """In a process of its own, on one core where the system can pin it."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    core = cores[place % len(cores)] if cores else None
+    command = [sys.executable, "-m", PROGRAMS[job.program], *job.words, f"run.dir={job.folder}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths())}
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        if core is not None:
+            os.sched_setaffinity(process.pid, {core})
+        if process.wait() != 0:
+            raise RuntimeError(f"exit code {process.returncode} of {' '.join(command)}")
+
+
+def paths() -> list[str]:
+    """Where the children find this package."""
+    return [str(BENCHMARKS), *filter(None, [os.environ.get("PYTHONPATH", "")])]

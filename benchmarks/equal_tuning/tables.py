@@ -1,0 +1,131 @@
+"""The results as Markdown: pure, from mean curves over seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from vineppo.analysis.reaching import ALMOST, Target, make_reach
+from vineppo.analysis.run_comparison import Axis, Experiment
+
+MIB = 2**20
+OWNER = "ppo"
+"""Whose peak is the mark."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One method."""
+
+    experiment: Experiment
+    rates: str
+    peak_bytes: float
+
+
+def marks(experiments: Sequence[Experiment]) -> dict[str, tuple[Target, Experiment]]:
+    """PPO's peak, and nine tenths of the best."""
+    best = max(experiments, key=lambda each: each.peak.accuracy.mean)
+    almost = ALMOST * best.peak.accuracy.mean
+    found = {"90 % of the best": (Target(name="almost", owner=best.name, share=ALMOST, accuracy=almost), best)}
+    for each in experiments:
+        if each.name == OWNER:
+            peak = each.peak.accuracy.mean
+            found = {"PPO's peak": (Target(name="peak", owner=OWNER, share=1.0, accuracy=peak), each)} | found
+    return found
+
+
+def overview(rows: Sequence[Row]) -> list[list[str]]:
+    """Accuracy, memory and distance."""
+    targets = marks([row.experiment for row in rows])
+    level = next(iter(targets.values()))[0].accuracy
+    header = ["method", "rates", "start", "final", "peak", "peak memory", f"KL at {level:.0%}"]
+    body = [[_method(row), row.rates, *_accuracies(row.experiment), _memory(row), _kl(row, level)] for row in rows]
+    return [header, *body]
+
+
+def reaching(rows: Sequence[Row], axis: Axis) -> list[list[str]]:
+    """Along one axis: what it took each method to get to each mark, its interval, and how many times less than PPO."""
+    experiments = {row.experiment.name: row.experiment for row in rows}
+    targets = marks(list(experiments.values()))
+    header = ["method", *(f"{name} ({target.accuracy:.1%})" for name, (target, _) in targets.items())]
+    table = [header]
+    for experiment in experiments.values():
+        cells = [_cell(experiment, experiments.get(OWNER), owner, target, axis) for target, owner in targets.values()]
+        table.append([experiment.name, *cells])
+    return table
+
+
+def _cell(experiment: Experiment, ppo: Experiment | None, owner: Experiment, target: Target, axis: Axis) -> str:
+    reach = make_reach(experiment, owner, target, axis)
+    if reach.cost is None:
+        return f"never ({reach.reached} of {reach.seeds} seeds)"
+    text = quantity(reach.cost.value)
+    if reach.cost.low is not None and reach.cost.high is not None:
+        text += f" [{quantity(reach.cost.low)}, {quantity(reach.cost.high)}]"
+    theirs = None if ppo is None or ppo is experiment else make_reach(ppo, owner, target, axis).cost
+    if theirs is not None and reach.cost.value > 0:
+        text += f", **{theirs.value / reach.cost.value:.1f}x**"
+    return text
+
+
+def kl_at(experiment: Experiment, accuracy: float) -> float | None:
+    """KL to the starting policy where the mean curve first has this accuracy; None where it never has, or has no KL."""
+    if any("kl" not in point.at for point in experiment.curve):
+        return None
+    for before, after in pairwise(experiment.curve):
+        low, high = before.accuracy.mean, after.accuracy.mean
+        if high >= accuracy > low:
+            share = (accuracy - low) / (high - low)
+            return before.at["kl"] + share * (after.at["kl"] - before.at["kl"])
+    return None
+
+
+def quantity(number: float) -> str:
+    """Three digits that matter."""
+    if number == float("inf"):
+        return "never"
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if number >= 10 * size or (letter == "M" and number >= size):
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
+
+
+def markdown(table: Sequence[Sequence[str]]) -> str:
+    """As a Markdown table; the first row is its head."""
+    head, *body = table
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def grid_table(scores: Mapping[tuple[str, str], float], best: Mapping[str, str]) -> list[list[str]]:
+    """The score of every point; the chosen ones bold."""
+    table = [["method", "rates: mean accuracy along the run"]]
+    for method in best:
+        own = {point: score for (name, point), score in scores.items() if name == method}
+        cells = [
+            f"**{point}: {score:.1%}**" if point == best[method] else f"{point}: {score:.1%}"
+            for point, score in own.items()
+        ]
+        table.append([method, "; ".join(cells)])
+    return table
+
+
+def _method(row: Row) -> str:
+    return f"**{row.experiment.name}**"
+
+
+def _accuracies(experiment: Experiment) -> list[str]:
+    return [_accuracy(point) for point in (experiment.curve[0], experiment.curve[-1], experiment.peak)]
+
+
+def _accuracy(point) -> str:
+    own = point.accuracy
+    return f"{own.mean:.1%}" + ("" if own.spread is None else f" ± {100 * own.spread:.1f}")
+
+
+def _memory(row: Row) -> str:
+    return f"{row.peak_bytes / MIB:,.0f} MiB"
+
+
+def _kl(row: Row, level: float) -> str:
+    kl = kl_at(row.experiment, level)
+    return "-" if kl is None else f"{kl:.2f}"
