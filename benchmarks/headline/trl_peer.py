@@ -90,7 +90,7 @@ def train(config: Config) -> RunDir:
         print(f"run.dir {directory.root} holds a finished run; for another one give another run.dir")
         return directory
     peer = Peer(config, build_task(config.task), directory)
-    open_directory(directory, recorded_settings(config))
+    open_directory(directory, recorded_settings(config), {"trl": version("trl")})
     peer.trainer.train()
     peer.policy.save(directory.policy)
     directory.write_summary(summarise(config, directory.read_metrics()) | {"recipe": RECIPE, "credit": RECIPE})
@@ -112,11 +112,11 @@ def is_finished(directory: RunDir, settings: dict[str, Any]) -> bool:
     return directory.summary_file.exists()
 
 
-def open_directory(directory: RunDir, settings: dict[str, Any]) -> None:
+def open_directory(directory: RunDir, settings: dict[str, Any], versions: dict[str, str]) -> None:
     """Make it ready for a run from the start."""
     directory.root.mkdir(parents=True, exist_ok=True)
     directory.metrics_file.unlink(missing_ok=True)
-    write_atomically(directory.root / "provenance.json", json.dumps(provenance() | {"trl": version("trl")}, indent=1))
+    write_atomically(directory.root / "provenance.json", json.dumps(provenance() | versions, indent=1))
     write_atomically(directory.config_file, yaml.dump(settings, Dumper=Dumper, sort_keys=False, allow_unicode=True))
 
 
@@ -129,10 +129,13 @@ class Peer:
         self.policy = load_policy(config.policy.path, device=config.policy.device)
         evaluated = self.policy.copy(DTYPES[config.policy.dtype], config.policy.device)
         environment = build_environment(evaluated, task, config.engine)
-        questions, test = build_questions(config, task).train, task.questions("test")[: config.evaluation.questions]
-        check_prompts(environment, [*questions, *test], self.policy.context)
-        questions = asked_questions(config, environment, questions)
+        known, test = build_questions(config, task).train, task.questions("test")[: config.evaluation.questions]
+        check_prompts(environment, [*known, *test], self.policy.context)
+        questions = asked_questions(config, environment, known)
         judge = Judge(environment=environment, policy=self.policy, questions=questions)
+        recorder = Recorder(
+            config=config, model=self.policy.model, judge=judge, test=test, environment=environment, to=directory
+        )
         arguments = GRPOConfig(output_dir=str(directory.root), **trainer_arguments(config))
         self.trainer = GRPOTrainer(
             model=self.policy.model,
@@ -141,11 +144,7 @@ class Peer:
             train_dataset=as_dataset(questions),
             processing_class=self.policy.tokenizer,
             optimizers=make_optimizer(self.policy.model, config.learner, updates=arguments.max_steps),
-            callbacks=[
-                Recorder(
-                    config=config, model=self.policy.model, judge=judge, test=test, environment=environment, to=directory
-                )
-            ],
+            callbacks=[recorder],
         )
         self.trainer.remove_callback(PrinterCallback)
 
@@ -166,7 +165,7 @@ def as_dataset(questions: Sequence[Question]) -> Dataset:
 
 
 def make_optimizer(model: PreTrainedModel, settings: LearnerConfig, *, updates: int) -> tuple[AdamW, LambdaLR]:
-    """Ours, in transformers' terms. Its own linear schedule starts from 0, so that the first update would move nothing."""
+    """Ours, as transformers takes it. Its own schedule warms up from 0, so that the first update would do nothing."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": settings.weight_decay},

@@ -5,8 +5,8 @@ training.questions x trajectories the generation batch, sampled all at once (`st
 learner.minibatch                 `per_device_train_batch_size`, without accumulation: the fastest on one device
 learner.epochs                    `num_iterations`
 credit.scale                      `scale_rewards`: by the group's standard deviation, or not at all
-token mean over the minibatch     `loss_type` bnpo: its sum over the tokens of the local batch, which is the whole minibatch here.
-                                  dapo divides by the mean tokens of the generation's minibatches: the same for one minibatch
+token mean over the minibatch     `loss_type` bnpo: the mean over the local batch's tokens: the whole minibatch.
+                                  dapo's is over the mean number of tokens of the iteration's minibatches instead
 reward 0 for truncated responses  the same; they stay in the loss (`mask_truncated_completions` is off)
 """
 
@@ -31,20 +31,26 @@ IGNORED = {
 
 def check_settings(config: Config) -> None:
     """Raise UserError for what TRL cannot do as we do."""
-    ragged = config.batch % config.learner.minibatch
-    refused = {
-        f"recipe is {config.recipe.name}; set recipe=policy_iteration": isinstance(config.recipe, PolicyIterationRecipe),
-        f"credit is {config.credit.name}; set credit=grpo": isinstance(config.credit, GrpoCredit),
-        f"curriculum is {config.curriculum.name}, which chooses by what the policy can do; set curriculum=uniform": (
-            isinstance(config.curriculum, UniformCurriculum | EpochCurriculum)
-        ),
-        f"learner.minibatch {config.learner.minibatch} does not divide the {config.batch} trajectories of an "
-        "iteration; choose one that does": not ragged,
-        "learner.lora is set; set it to null": config.learner.lora is None,
-    }
-    for complaint, fine in refused.items():
-        if not fine:
-            raise UserError(f"TRL's GRPOTrainer trains all weights by GRPO, but {complaint}")
+    if problem := find_problem(config):
+        raise UserError(f"TRL's GRPOTrainer trains all weights by GRPO, but {problem}")
+
+
+def find_problem(config: Config) -> str | None:
+    """What is asked beyond that, and the remedy."""
+    if not isinstance(config.recipe, PolicyIterationRecipe):
+        return f"recipe is {config.recipe.name}; set recipe=policy_iteration"
+    if not isinstance(config.credit, GrpoCredit):
+        return f"credit is {config.credit.name}; set credit=grpo"
+    if not isinstance(config.curriculum, UniformCurriculum | EpochCurriculum):
+        return f"curriculum is {config.curriculum.name}, which looks at what the policy can do; set curriculum=uniform"
+    if config.learner.lora is not None:
+        return "learner.lora is set; set it to null"
+    if config.batch % config.learner.minibatch:
+        return (
+            f"learner.minibatch {config.learner.minibatch} does not divide the {config.batch} trajectories of an "
+            "iteration; choose one that does"
+        )
+    return None
 
 
 def trainer_arguments(config: Config) -> dict[str, Any]:
