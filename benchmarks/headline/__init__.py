@@ -1,0 +1,1 @@
+"""The headline benchmark's parts."""
