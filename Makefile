@@ -48,8 +48,8 @@ policy_registers_gpu: .venv/installed  ## the one for configs/registers_gpu.yaml
 	$(BIN)/vineppo sft configs/sft_registers_gpu_facts.yaml
 	$(BIN)/vineppo sft configs/sft_registers_gpu_habits.yaml
 
-headline: .venv-bench/installed  ## every method at equal tuning, TRL's too: docs/headline.md (about 45 minutes on 2 cores)
-	.venv-bench/bin/python benchmarks/headline.py
+headline: .venv/bench-installed  ## every method at equal tuning, TRL's too: docs/headline.md (about 45 minutes on 2 cores)
+	$(BIN)/python benchmarks/headline.py
 
 RUN := build/instruments/ppo
 CAREFUL := analysis.questions=128 analysis.draws=64
@@ -69,6 +69,10 @@ clean:
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+.venv/bench-installed: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
 	touch $@
 
 # torch for the CPU must be +cpu: where pip finds another build, point PIP_EXTRA_INDEX_URL at PyTorch's index for the CPU.

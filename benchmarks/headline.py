@@ -16,8 +16,9 @@ from pathlib import Path
 from statistics import fmean
 
 from equal_tuning.figures import draw_curves, draw_grid
-from equal_tuning.jobs import DONE, Job, run_all
+from equal_tuning.jobs import Job, run_all
 from equal_tuning.methods import ROOT, STUDIES, Point, Study, chosen
+from equal_tuning.peak import MEMORY
 from equal_tuning.plan import choose, curve, grid_jobs, test_jobs
 from equal_tuning.tables import Row, grid_table, markdown, overview, reaching
 from rollout_speed.record import with_section
@@ -92,7 +93,7 @@ def title(study: Study) -> str:
 
 def peak_bytes(job: Job) -> float:
     """Beyond libraries, in bytes."""
-    return json.loads((job.folder / DONE).read_text())["peak_bytes"]
+    return json.loads((job.folder / MEMORY).read_text())["peak_bytes"]
 
 
 def keep(test: Mapping[str, Sequence[Job]], study: Study) -> None:

@@ -11,11 +11,10 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from equal_tuning.methods import Program
+from equal_tuning.peak import MEMORY
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
 PROGRAMS: dict[Program, str] = {"vineppo": "equal_tuning.train_one", "trl": "equal_tuning.trl_peer"}
-DONE = "memory.json"
-"""Written last of all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +29,7 @@ class Job:
     @property
     def is_finished(self) -> bool:
         """Whether it need not run again."""
-        return (self.folder / DONE).exists()
+        return (self.folder / MEMORY).exists()
 
 
 def run_all(title: str, jobs: Sequence[Job], *, workers: int, log: Path) -> None:

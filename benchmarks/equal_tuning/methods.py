@@ -30,7 +30,7 @@ METHODS = (
     Method(name="ppo", settings=("credit=ppo",), has_critic=True),
     Method(name="grpo", settings=("credit=grpo",)),
     Method(name="rloo", settings=("credit=rloo",)),
-    Method(name="TRL grpo", settings=("credit=grpo",), program="trl"),
+    Method(name="TRL grpo", settings=("credit=grpo", "learner.kl_coefficient=0"), program="trl"),
     Method(name="rest_em", settings=("recipe=rest_em",), plans_its_own_length=True),
     Method(name="dpo_positive", settings=("recipe=dpo_positive",), plans_its_own_length=True),
 )
@@ -86,10 +86,10 @@ STUDIES = {
     "small": Study(
         name="small",
         config=ROOT / "configs/registers.yaml",
-        learning_rates=(2e-4, 5e-4, 1e-3),
+        learning_rates=(3e-5, 1e-4, 2e-4),
         critic_rates=(5e-4, 2e-3),
-        iterations=300,
-        shorter={"vine K = 9": 60},
+        iterations=100,
+        shorter={"vine K = 9": 36},
         tuning_settings=("task.seed=1",),
     ),
     "gpu": Study(

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from equal_tuning.jobs import DONE, Job, run_all
+from equal_tuning.jobs import Job, run_all
 from equal_tuning.methods import METHODS, STUDIES, Point, chosen
+from equal_tuning.peak import MEMORY
 from equal_tuning.plan import choose, grid_jobs, score, test_jobs
 from equal_tuning.tables import Row, grid_table, kl_at, markdown, overview, quantity, reaching
 from vineppo.analysis.run_comparison import Experiment, RunCurve, make_experiment
@@ -103,7 +104,7 @@ def test_tuning_and_test_share_neither_seeds_nor_questions(tmp_path: Path):
 def test_finished_runs_are_left_alone_and_a_failure_names_the_run(tmp_path: Path, capsys):
     done = Job(program="vineppo", words=("nowhere.yaml",), folder=tmp_path / "done")
     done.folder.mkdir()
-    (done.folder / DONE).write_text("{}")
+    (done.folder / MEMORY).write_text("{}")
     run_all("tuning", [done], workers=1, log=tmp_path / "log.txt")
     assert "1 runs, 1 of them done already" in capsys.readouterr().out
     broken = Job(program="vineppo", words=("nowhere.yaml",), folder=tmp_path / "new")

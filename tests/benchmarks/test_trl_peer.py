@@ -8,10 +8,19 @@ import pytest
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
-from headline import trl_peer
-from headline.group_metrics import group_metrics
-from headline.trl_peer import Judge, Peer, Recorder, asked_questions, is_finished, make_optimizer, open_directory, train
-from headline.trl_settings import check_settings, recorded_settings, trainer_arguments
+from equal_tuning import trl_peer
+from equal_tuning.group_metrics import group_metrics
+from equal_tuning.trl_peer import (
+    Judge,
+    Peer,
+    Recorder,
+    asked_questions,
+    is_finished,
+    make_optimizer,
+    open_directory,
+    train,
+)
+from equal_tuning.trl_settings import check_settings, recorded_settings, trainer_arguments
 from vineppo.analysis.configurations import names_of, settings_of
 from vineppo.compare.read import read_comparison
 from vineppo.config.load import load_config

@@ -1,6 +1,6 @@
 """The outside peer: TRL's GRPOTrainer on our task, from our config, leaving a run directory beside ours.
 
-    PYTHONPATH=benchmarks python -m headline.trl_peer configs/arithmetic.yaml credit=grpo run.dir=runs/trl-0
+    PYTHONPATH=benchmarks python -m equal_tuning.trl_peer configs/arithmetic.yaml credit=grpo run.dir=runs/trl-0
     vineppo compare runs/grpo-0 runs/trl-0
 
 The same as in a run of ours with credit=grpo: the starting policy, the questions of every iteration (drawn by our
@@ -41,8 +41,9 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 
-from headline.group_metrics import group_metrics
-from headline.trl_settings import RECIPE, check_settings, recorded_settings, trainer_arguments
+from equal_tuning.group_metrics import group_metrics
+from equal_tuning.peak import Peak
+from equal_tuning.trl_settings import RECIPE, check_settings, recorded_settings, trainer_arguments
 from vineppo.checkpoint import write_atomically
 from vineppo.cli import USER_ERROR, split_words
 from vineppo.config.load import load_config
@@ -75,7 +76,9 @@ def main(words: Sequence[str]) -> int:
     """The exit code: 0 done, 2 wrong input."""
     path, overrides = split_words(words)
     try:
-        train(load_config(path, overrides))
+        config = load_config(path, overrides)
+        with Peak(config):
+            train(config)
     except UserError as error:
         print(f"trl_peer: error: {error}", file=sys.stderr)
         return USER_ERROR

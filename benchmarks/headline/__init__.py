@@ -1,1 +1,0 @@
-"""The headline benchmark's parts."""
