@@ -160,8 +160,8 @@ class Loop:
                 *lines,
                 "",
                 f"The rest of an iteration: {', '.join(f'{name} {own:.3f} s' for name, own in parts.items())}.",
-                f"Judging beside decoding could save {parts['judge'] / whole:.1%} of an iteration. Without KL and whitening,",
-                f"leaving the {silent:.0%} of trajectories that have no advantage out of the update could save",
+                f"Judging beside decoding could save {parts['judge'] / whole:.1%} of an iteration. Without KL and",
+                f"whitening, leaving the {silent:.0%} of trajectories that have no advantage out of the update could save",
                 f"{silent * parts['update'] / whole:.1%}.",
             ]
         )

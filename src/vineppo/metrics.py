@@ -58,7 +58,8 @@ CATALOGUE: dict[str, str] = {
     "entropy": "mean entropy of the policy at the sampled tokens, nats",
     "ratio/mean": "mean probability ratio new / old",
     "ratio/clipped": "share of tokens whose ratio is outside the clip range",
-    "sampler_kl": "mean over tokens of log-prob when sampled minus log-prob in the learner: 0 when both agree",
+    "sampler_kl": "mean over tokens of log-prob when sampled minus log-prob in the learner before the "
+    "iteration's updates: 0 when both agree",
     "grad_norm": "gradient norm before clipping, mean over updates",
     "learning_rate": "at the last update",
     "updates_skipped": "updates of this iteration skipped because the mean ratio exceeded ratio_guard",

@@ -255,3 +255,22 @@ def test_explained_variance_by_hand():
     assert explained_variance(returns, returns) == {"critic/explained_variance": 1.0}
     assert explained_variance(torch.zeros(3), returns) == {"critic/explained_variance": 0.0}
     assert explained_variance(torch.zeros(3), torch.ones(3)) == {}
+
+
+def test_a_single_update_is_what_scoring_first_would_make_of_it(monkeypatch: pytest.MonkeyPatch):
+    def update() -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+        model, settings = tiny_model("llama"), LearnerConfig(epochs=1, minibatch=6, micro_batch=4, kl_coefficient=0)
+        metrics = Learner(scorer(model), None, settings, updates=1).update(random_samples(6), seed=0)
+        return {name: value.clone() for name, value in model.state_dict().items()}, metrics
+
+    weights, metrics = update()
+    step = Learner._step
+
+    def scored_first(self, samples, chosen, old, reference):
+        assert old is None, "nothing is scored twice"
+        return step(self, samples, chosen, self._score(samples), reference)
+
+    monkeypatch.setattr(Learner, "_step", scored_first)
+    scored_weights, scored_metrics = update()
+    torch.testing.assert_close(weights, scored_weights, atol=1e-6, rtol=1e-6)
+    assert metrics == pytest.approx(scored_metrics, abs=1e-6)

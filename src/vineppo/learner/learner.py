@@ -28,6 +28,9 @@ from vineppo.processes import ALONE, Processes
 from vineppo.seams import Progress
 from vineppo.types import Sample
 
+SUMS = ("loss/policy", "entropy", "ratio/mean", "ratio/clipped", "sampler_kl", "kl")
+"""What an update adds up over its forward passes."""
+
 
 class Learner:
     """Holds the policy (a TokenLogprobs, perhaps parallel), the reference (None: no KL term) and the optimizer.
@@ -52,11 +55,12 @@ class Learner:
 
     def update(self, samples: Sequence[Sample], *, seed: int, progress: Progress | None = None) -> Metrics:
         """All epochs over the samples. Raises ValueError when a sample has no response token."""
-        old = score(self._policy, samples, size=self._settings.micro_batch, processes=self._processes)
+        total = self._settings.epochs * -(-len(samples) // self._settings.minibatch)
+        # A single update is made by the policy that sampled: its own pass tells the old log-probs.
+        old = None if total == 1 else self._score(samples)
         reference = self._reference(samples) if self._reference else None
         learning_rate = self._optimizer.learning_rate
         results: list[Metrics] = []
-        total = self._settings.epochs * -(-len(samples) // self._settings.minibatch)
         for epoch in range(self._settings.epochs):
             for chosen in minibatches(len(samples), size=self._settings.minibatch, seed=seed, epoch=epoch):
                 learning_rate = self._optimizer.learning_rate
@@ -67,7 +71,6 @@ class Learner:
             **mean_metrics(results),
             "learning_rate": learning_rate,
             "updates_made": float(len(results)),
-            "sampler_kl": _mean_difference(samples, old),
             "updates_skipped": sum(r["updates_skipped"] for r in results),
             "updates_nonfinite": sum(r["updates_nonfinite"] for r in results),
         }
@@ -84,18 +87,18 @@ class Learner:
         self,
         samples: Sequence[Sample],
         chosen: Sequence[int],
-        old: Sequence[Float[Tensor, " _"]],
+        old: Sequence[Float[Tensor, " _"]] | None,
         reference: Sequence[Float[Tensor, " _"]] | None,
     ) -> Metrics:
-        """One update."""
+        """One update. old: log-probs under the policy before the first; None: this is the first."""
         advantages, num_learning = self._advantages(samples, chosen)
         num_tokens = sum(len(samples[i].advantages) for i in chosen)
-        sums: dict[str, float] = dict.fromkeys(("loss/policy", "entropy", "ratio/mean", "ratio/clipped", "kl"), 0.0)
+        sums: dict[str, float] = dict.fromkeys(SUMS, 0.0)
         for share in shares(samples, chosen, size=self._settings.micro_batch, processes=self._processes):
             batch = collate([samples[i] for i in share.indices], device=self._device)
             with accumulating(self._policy, share):
                 logprobs, entropies = self._policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
-                old_logprobs = torch.cat([old[i] for i in share.indices])
+                old_logprobs = torch.cat([old[i] for i in share.indices]) if old else logprobs.detach()
                 policy_loss = ppo_clip_loss(
                     logprobs, old_logprobs, torch.cat([advantages[i] for i in share.indices]), clip=self._settings.clip
                 ).sum()
@@ -110,6 +113,8 @@ class Learner:
             sums["entropy"] += share.weight * entropies.sum().item() / num_tokens
             sums["ratio/mean"] += share.weight * ratio.sum().item() / num_tokens
             sums["ratio/clipped"] += share.weight * ((ratio - 1).abs() > self._settings.clip).sum().item() / num_tokens
+            sampled = torch.tensor([logprob for i in share.indices for logprob in samples[i].logprobs])
+            sums["sampler_kl"] += share.weight * (sampled - old_logprobs.cpu()).sum().item() / num_tokens
         sums = self._processes.sum(sums)
         if reference is None:
             del sums["kl"]
@@ -130,11 +135,9 @@ class Learner:
         parts = flat.split([len(mask) for mask in masks])
         return dict(zip(chosen, parts, strict=True)), max(len(kept), 1)
 
+    def _score(self, samples: Sequence[Sample]) -> list[Float[Tensor, " _"]]:
+        return score(self._policy, samples, size=self._settings.micro_batch, processes=self._processes)
+
     @property
     def _device(self) -> torch.device:
         return next(self._policy.parameters()).device
-
-
-def _mean_difference(samples: Sequence[Sample], scores: Sequence[Tensor]) -> float:
-    sampled = torch.tensor([lp for sample in samples for lp in sample.logprobs], dtype=torch.float64)
-    return float((sampled - torch.cat(list(scores)).double().cpu()).mean())
