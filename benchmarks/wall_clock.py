@@ -161,7 +161,7 @@ class Loop:
                 "",
                 f"The rest of an iteration: {', '.join(f'{name} {own:.3f} s' for name, own in parts.items())}.",
                 f"Judging beside decoding could save {parts['judge'] / whole:.1%} of an iteration. Without KL and",
-                f"whitening, leaving the {silent:.0%} of trajectories that have no advantage out of the update could save",
+                f"whitening, leaving out of the update the {silent:.0%} of trajectories without advantage could save",
                 f"{silent * parts['update'] / whole:.1%}.",
             ]
         )
