@@ -14,7 +14,7 @@ from vineppo.explain.show import MINUS, PLUS, heading, legend, style_of
 from vineppo.report.credit_map import StepView, map_of
 from vineppo.report.run_data import LoggedTrajectory
 
-ARITHMETIC = ["sampling={temperature: 1.0, top_p: 1.0, max_new_tokens: 80}", "credit.rollouts=4"]
+ARITHMETIC = ["sampling={temperature: 1.0, top_p: 1.0, max_new_tokens: 80}", "credit=vine", "credit.rollouts=4"]
 NATALIA = (
     "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. "
     "How many clips did Natalia sell altogether in April and May?"

@@ -45,7 +45,7 @@ def title(process: psutil.Process) -> str:
 
 @pytest.mark.slow
 def test_killed_replicas_do_not_show_in_what_is_learned(tmp_path: Path, capfd):
-    settings = [*QUICK, "training.iterations=2", "evaluation.every=0"]
+    settings = [*QUICK, "credit=vine", "training.iterations=2", "evaluation.every=0"]
     Trainer(load_config(None, [*settings, f"run.dir={tmp_path / 'one'}"])).train()
     killer = Killer()
     killer.start()
