@@ -47,15 +47,17 @@ class Study:
     iterations: int
     shorter: Mapping[str, int] = field(default_factory=dict)
     """Iterations of methods that are long done by then, and whose iterations cost the most."""
+    tuning_share: float = 0.4
+    """Of a run's length, for tuning."""
     tuning_seeds: tuple[int, ...] = (100,)
     tuning_settings: tuple[str, ...] = ()
     """What tuning sees instead of the test: other questions."""
 
-    def length(self, method: Method) -> tuple[str, ...]:
-        """The override of how long a method trains."""
+    def length(self, method: Method, share: float) -> tuple[str, ...]:
+        """The override of how long a method trains, for a share of its whole length."""
         if method.plans_its_own_length:
             return ()
-        return (f"training.iterations={self.shorter.get(method.name, self.iterations)}",)
+        return (f"training.iterations={round(share * self.shorter.get(method.name, self.iterations))}",)
 
     def grid(self, method: Method) -> list["Point"]:
         """Everything the method is tuned over: the same learning rates for all, PPO's critic's beside them."""
@@ -86,7 +88,7 @@ STUDIES = {
     "small": Study(
         name="small",
         config=ROOT / "configs/registers.yaml",
-        learning_rates=(3e-5, 1e-4, 2e-4),
+        learning_rates=(5e-5, 1e-4, 2e-4, 5e-4),
         critic_rates=(5e-4, 2e-3),
         iterations=100,
         shorter={"vine K = 9": 36},
@@ -95,7 +97,7 @@ STUDIES = {
     "gpu": Study(
         name="gpu",
         config=ROOT / "configs/registers_gpu.yaml",
-        learning_rates=(5e-5, 1e-4, 2e-4),
+        learning_rates=(2e-5, 5e-5, 1e-4, 2e-4),
         critic_rates=(1e-4, 1e-3),
         iterations=300,
         tuning_settings=("task.seed=1",),

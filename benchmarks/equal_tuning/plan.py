@@ -14,7 +14,15 @@ def grid_jobs(study: Study, methods: Sequence[Method], home: Path) -> dict[tuple
     """By method and point: a run for each tuning seed."""
     return {
         (method.name, point.name): [
-            job(study, method, point, seed, home / "grid", study.tuning_settings) for seed in study.tuning_seeds
+            job(
+                study,
+                method,
+                point,
+                seed,
+                home / "grid",
+                (*study.length(method, study.tuning_share), *study.tuning_settings),
+            )
+            for seed in study.tuning_seeds
         ]
         for method in methods
         for point in study.grid(method)
@@ -26,7 +34,9 @@ def test_jobs(
 ) -> dict[str, list[Job]]:
     """By method: a run for each test seed, at the rates that were chosen."""
     return {
-        method.name: [job(study, method, best[method.name], seed, home / "test", ()) for seed in seeds]
+        method.name: [
+            job(study, method, best[method.name], seed, home / "test", study.length(method, 1.0)) for seed in seeds
+        ]
         for method in methods
     }
 
@@ -38,7 +48,6 @@ def job(study: Study, method: Method, point: Point, seed: int, home: Path, setti
         words=(
             str(study.config),
             *method.settings,
-            *study.length(method),
             *point.overrides,
             f"training.seed={seed}",
             *settings,
@@ -50,10 +59,7 @@ def job(study: Study, method: Method, point: Point, seed: int, home: Path, setti
 def choose(
     study: Study, methods: Sequence[Method], jobs: Mapping[tuple[str, str], Sequence[Job]]
 ) -> tuple[dict[str, Point], dict[tuple[str, str], float]]:
-    """Each method's best point, and the score of every point: accuracy, averaged over all that was decoded.
-
-    The area under the curve over tokens, over their whole number, rewards being early, being high and staying there.
-    """
+    """Each method's best point, and the score of every point: its runs' mean accuracy along the way."""
     scores = {key: fmean(score(curve(each)) for each in own) for key, own in jobs.items()}
     best = {
         method.name: max(study.grid(method), key=lambda point: scores[method.name, point.name]) for method in methods
@@ -62,7 +68,7 @@ def choose(
 
 
 def score(run: RunCurve) -> float:
-    """Mean accuracy along the run's updates, between evaluations on straight lines."""
+    """Mean accuracy along the run's updates, between evaluations on straight lines: early counts, high, and staying."""
     pairs = list(zip(run.points, run.points[1:], strict=False))
     areas = [
         (after.accuracy + before.accuracy) / 2 * (after.at["updates"] - before.at["updates"]) for before, after in pairs

@@ -129,7 +129,15 @@ def test_another_checkpoint_has_another_truth(ppo_run: Path, analysed: Path):
 
 
 def test_a_policy_folder_with_a_config(ppo_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    words = [*TRAINING[:2], *TINY, "analysis.states=4", "credit=vine", "credit.rollouts=2", "--output", str(tmp_path / "out")]
+    words = [
+        *TRAINING[:2],
+        *TINY,
+        "analysis.states=4",
+        "credit=vine",
+        "credit.rollouts=2",
+        "--output",
+        str(tmp_path / "out"),
+    ]
     assert main(["analyze", "--policy", str(ppo_run / "policy"), *words]) == 0
     analysis = read(tmp_path / "out")
     assert [source.name for source in analysis.sources] == ["vine:1", "vine:2", "vine:3", "vine:9", "group", "constant"]
