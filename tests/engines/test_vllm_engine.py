@@ -159,6 +159,33 @@ def test_an_interrupted_wave_leaves_nothing_behind(tied: Subject):
     assert tied.engine.sample(requests[:3], Sampling(max_new_tokens=9)) == expected
 
 
+def test_prefixes_of_a_trajectory_are_asked_one_after_the_other_and_find_its_whole_pages(
+    tied: Subject, monkeypatch: pytest.MonkeyPatch
+):
+    from vineppo.engines.vllm.requests import in_order
+    from vineppo.engines.vllm.start import PAGE_CPU
+
+    trajectories = [(first, 9, 4, *([first] * 45)) for first in (11, 12)]
+    requests = [
+        Request(prefix=trajectory[:length], count=1, seed=length)
+        for length in (PAGE_CPU + 9, PAGE_CPU + 1, PAGE_CPU + 5)
+        for trajectory in trajectories
+    ]
+    asked = [requests[index].prefix for index in in_order(requests)]
+    assert [(prefix[0], len(prefix) - PAGE_CPU) for prefix in asked] == [(a, b) for a in (11, 12) for b in (1, 5, 9)]
+    vllm = tied.engine._llm.llm_engine  # pyright: ignore[reportAttributeAccessIssue]
+    step, found = vllm.step, {}
+
+    def recorded():
+        outputs = step()
+        found.update({tuple(output.prompt_token_ids): output.num_cached_tokens for output in outputs})
+        return outputs
+
+    monkeypatch.setattr(vllm, "step", recorded)
+    tied.engine.sample(requests, Sampling(max_new_tokens=2))
+    assert [found[prefix] for prefix in asked] == [0, PAGE_CPU, PAGE_CPU] * 2
+
+
 @needs_vllm
 def test_heads_that_cannot_be_widened_are_refused_before_vllm_starts():
     with torch.device("meta"):
@@ -177,6 +204,18 @@ def test_what_vllm_refuses_is_told_with_a_remedy(tmp_path: Path):
     assert "engine vllm cannot be started for LlamaForCausalLM" in ran.stderr
     assert "Traceback" not in ran.stderr
     assert not (tmp_path / "run").exists()
+
+
+@needs_vllm
+def test_a_run_ends_without_a_complaint(tmp_path: Path):
+    words = ["task.test_questions=8", "sampling.max_new_tokens=20", "training={iterations: 1, questions: 2}"]
+    words += ["learner={minibatch: 4, micro_batch: 4}", "engine=vllm", "engine.rows=8", f"run.dir={tmp_path / 'run'}"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "vineppo", "train", *words], cwd=ROOT, capture_output=True, text=True, timeout=240
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "Traceback" not in ran.stderr + ran.stdout
+    assert (tmp_path / "run" / "summary.json").exists()
 
 
 @needs_vllm
