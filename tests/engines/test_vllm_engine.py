@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conformance import END, Subject, assert_plain, make_subject
+from conformance import END, VOCABULARY, Subject, assert_plain, make_subject, tied_model
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
 
 from tiny_models import SHAPE, tiny_model
@@ -229,8 +229,19 @@ def test_the_bundled_policy_has_the_same_law_in_it():
 
 @needs_vllm
 def test_bfloat16_stays_near_the_float32_trainer():
-    model = tiny_model("llama", sharpness=1.5)
+    model = tied_model()
     engine = started(model, replace(SETTINGS, dtype="bfloat16"))
-    found = probe(engine, vocabulary=13, context=64)
+    found = probe(engine, vocabulary=VOCABULARY, context=64)
     distance = difference(found.engine_logprobs(), found.model_logprobs(model, model.state_dict()))
     assert 0 < distance < 0.1
+
+
+@needs_vllm
+def test_widened_heads_in_bfloat16_are_refused_before_they_end_the_process():
+    policy = load_policy("bundled:arithmetic", device="cpu", dtype=torch.bfloat16)
+    with pytest.raises(UserError, match=r"heads of 24 numbers .* engine\.dtype=float32"):
+        start_vllm(policy.model, end_ids=policy.end_ids, settings=SETTINGS)
+    engine = started(policy.model, replace(SETTINGS, dtype="float32"), end_ids=policy.end_ids)
+    request = Request(prefix=policy.encode("40+9+5="), count=20, seed=0)
+    (group,) = engine.sample([request], Sampling(max_new_tokens=40))
+    assert_plain(policy.model.float(), request, group)
