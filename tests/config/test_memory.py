@@ -292,8 +292,11 @@ def dry_run(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 )
 def test_every_training_config_has_a_forecast_in_its_dry_run(path: Path, credit: str, capsys):
     printed = dry_run(capsys, str(path), f"credit={credit}")
-    assert "memory of one process" in printed
     assert "decoded tokens" in printed
+    if (policy := load_config(path).policy.path).startswith("build/"):  # to be made first
+        assert f"no forecast for policy.path {policy}" in printed
+        return
+    assert "memory of one process" in printed
     assert "no forecast" not in printed
     assert ("value network" in printed) == (credit == "ppo")
 
