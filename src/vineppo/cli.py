@@ -10,8 +10,9 @@ from pathlib import Path
 
 from vineppo.config.estimate import estimate, render, render_sft
 from vineppo.config.keys import describe_keys
+from vineppo.config.launch import find_launch
 from vineppo.config.load import dump_config, load_config
-from vineppo.config.memory import render_forecast
+from vineppo.config.memory.show import render_forecast
 from vineppo.config.model_shape import find_shape
 from vineppo.config.schema import Config, SftConfig
 from vineppo.errors import ProcessLostError, UserError
@@ -97,9 +98,10 @@ def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume:
     """Train, or say what would happen."""
     config = load_config(path, overrides)
     if dry_run:
-        print(dump_config(config))
-        print(render(estimate(config)))
-        print(f"\n{render_forecast(config, find_shape(config.policy.path))}")
+        if (launch := find_launch()).rank == 0:
+            print(dump_config(config))
+            print(render(estimate(config)))
+            print(f"\n{render_forecast(config, find_shape(config.policy.path), launch)}")
         return 0
     from vineppo.processes import end_processes
     from vineppo.trainer import Trainer

@@ -63,9 +63,7 @@ class Policy:
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of token ids, special tokens left out."""
-        text = self.tokenizer.decode(list(token_ids), skip_special_tokens=True)
-        assert isinstance(text, str), "one list of ids decodes to one text"
-        return text
+        return decode_tokens(self.tokenizer, token_ids)
 
     @property
     def device(self) -> torch.device:
@@ -101,6 +99,13 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> tuple[i
         ) from error
     assert isinstance(text, str), "one conversation gives one text"
     return tuple(tokenizer(text, add_special_tokens=False).input_ids)
+
+
+def decode_tokens(tokenizer: PreTrainedTokenizerBase, token_ids: Sequence[int]) -> str:
+    """The text of token ids, special tokens left out."""
+    text = tokenizer.decode(list(token_ids), skip_special_tokens=True)
+    assert isinstance(text, str), "one list of ids decodes to one text"
+    return text
 
 
 def cast(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:

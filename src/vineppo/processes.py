@@ -18,21 +18,13 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
+from vineppo.config.launch import find_launch
 from vineppo.errors import ProcessLostError, UserError
 
 T = TypeVar("T")
 
 NETWORKS = ("gloo", "NCCL")
 """Errors of a broken connection carry one of these names, and often nothing else that tells them apart."""
-
-UNHEEDED = (
-    ("ACCELERATE_USE_DEEPSPEED", "false", "shard with FSDP2 instead: use_fsdp, fsdp_version 2"),
-    ("ACCELERATE_USE_MEGATRON_LM", "false", "shard with FSDP2 instead: use_fsdp, fsdp_version 2"),
-    ("ACCELERATE_MIXED_PRECISION", "no", "set mixed_precision to no, and policy.dtype=bfloat16"),
-    ("FSDP_ACTIVATION_CHECKPOINTING", "false", "set it to false, and learner.gradient_checkpointing=true"),
-    ("FSDP_OFFLOAD_PARAMS", "false", "set fsdp_offload_params to false"),
-)
-"""What `accelerate launch` says of settings that are ours to make, or not there: variable, harmless value, remedy."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,8 +109,8 @@ def start_processes(device: str, *, timeout: float) -> Processes:
 
     `device` is `policy.device`; on GPUs each process takes its own. Raises UserError for a device that all would share.
     """
-    _check_launch()
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    launch = find_launch()
+    if launch.count == 1:
         return Processes(device=device)
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(
@@ -138,34 +130,16 @@ def start_processes(device: str, *, timeout: float) -> Processes:
         rank=state.process_index,
         count=state.num_processes,
         device=str(state.device),
-        sharded=_is_sharded(),
+        sharded=launch.sharded,
         timeout=timeout,
         group=group,
     )
 
 
 def end_processes() -> None:
-    """Close the connections, after the last word. Nothing to do where there are none."""
-    if dist.is_available() and dist.is_initialized():
+    """Close the connections, after the last word. Nothing to do for one process: vLLM in it closes what it opened."""
+    if find_launch().count > 1 and dist.is_initialized():
         dist.destroy_process_group()
-
-
-def _is_sharded() -> bool:
-    """Whether `accelerate launch` was asked for FSDP."""
-    return _said("ACCELERATE_USE_FSDP") == "true"
-
-
-def _check_launch() -> None:
-    """Refuse what of accelerate's settings would be silently left undone."""
-    for variable, harmless, remedy in UNHEEDED:
-        if _said(variable) not in ("", harmless):
-            raise UserError(f"accelerate launch: {variable} is {os.environ[variable]!r}, which nobody heeds; {remedy}")
-    if _is_sharded() and _said("FSDP_VERSION") != "2":
-        raise UserError("accelerate launch: FSDP is asked for in another version than 2; set fsdp_version to 2")
-
-
-def _said(variable: str) -> str:
-    return os.environ.get(variable, "").lower()
 
 
 def _is_broken_connection(error: RuntimeError) -> bool:

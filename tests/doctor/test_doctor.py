@@ -1,6 +1,7 @@
 """The doctor: finds nothing wrong with what ships, and each ailment that it is there for."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +55,16 @@ def test_the_default_is_in_good_health(capsys):
         assert f"\n{check} " in f"\n{printed}"
     assert "4 questions x 4 trajectories = 16 trajectories" in " ".join(printed.split())
     assert "FAIL" not in printed
+
+
+def test_what_is_examined_is_what_will_be_trained(capsys):
+    """In bfloat16 the engine samples from a rounded copy, and the learner computes from float32 weights."""
+    assert main(["doctor", *QUICK, "policy.dtype=bfloat16"]) == 0
+    printed = capsys.readouterr().out
+    [found] = re.findall(r"differ by (\S+) on\s+average", printed)
+    assert 1e-4 < float(found) < 5e-2
+    assert "FAIL" not in printed
+    assert "engine's copy" in printed
 
 
 def test_a_failure_is_exit_code_1_and_what_depends_on_it_says_so(capsys, tmp_path: Path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conformance import END, Subject, assert_plain, make_subject
+from conformance import END, VOCABULARY, Subject, assert_plain, make_subject, tied_model
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
 
 from tiny_models import SHAPE, tiny_model
@@ -159,6 +159,33 @@ def test_an_interrupted_wave_leaves_nothing_behind(tied: Subject):
     assert tied.engine.sample(requests[:3], Sampling(max_new_tokens=9)) == expected
 
 
+def test_prefixes_of_a_trajectory_are_asked_one_after_the_other_and_find_its_whole_pages(
+    tied: Subject, monkeypatch: pytest.MonkeyPatch
+):
+    from vineppo.engines.vllm.requests import in_order
+    from vineppo.engines.vllm.start import PAGE_CPU
+
+    trajectories = [(first, 9, 4, *([first] * 45)) for first in (11, 12)]
+    requests = [
+        Request(prefix=trajectory[:length], count=1, seed=length)
+        for length in (PAGE_CPU + 9, PAGE_CPU + 1, PAGE_CPU + 5)
+        for trajectory in trajectories
+    ]
+    asked = [requests[index].prefix for index in in_order(requests)]
+    assert [(prefix[0], len(prefix) - PAGE_CPU) for prefix in asked] == [(a, b) for a in (11, 12) for b in (1, 5, 9)]
+    vllm = tied.engine._llm.llm_engine  # pyright: ignore[reportAttributeAccessIssue]
+    step, found = vllm.step, {}
+
+    def recorded():
+        outputs = step()
+        found.update({tuple(output.prompt_token_ids): output.num_cached_tokens for output in outputs})
+        return outputs
+
+    monkeypatch.setattr(vllm, "step", recorded)
+    tied.engine.sample(requests, Sampling(max_new_tokens=2))
+    assert [found[prefix] for prefix in asked] == [0, PAGE_CPU, PAGE_CPU] * 2
+
+
 @needs_vllm
 def test_heads_that_cannot_be_widened_are_refused_before_vllm_starts():
     with torch.device("meta"):
@@ -180,6 +207,18 @@ def test_what_vllm_refuses_is_told_with_a_remedy(tmp_path: Path):
 
 
 @needs_vllm
+def test_a_run_ends_without_a_complaint(tmp_path: Path):
+    words = ["task.test_questions=8", "sampling.max_new_tokens=20", "training={iterations: 1, questions: 2}"]
+    words += ["learner={minibatch: 4, micro_batch: 4}", "engine=vllm", "engine.rows=8", f"run.dir={tmp_path / 'run'}"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "vineppo", "train", *words], cwd=ROOT, capture_output=True, text=True, timeout=240
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "Traceback" not in ran.stderr + ran.stdout
+    assert (tmp_path / "run" / "summary.json").exists()
+
+
+@needs_vllm
 def test_the_bundled_policy_has_the_same_law_in_it():
     policy = load_policy("bundled:arithmetic", device="cpu")
     engine = started(policy.model, SETTINGS, end_ids=policy.end_ids)
@@ -190,8 +229,19 @@ def test_the_bundled_policy_has_the_same_law_in_it():
 
 @needs_vllm
 def test_bfloat16_stays_near_the_float32_trainer():
-    model = tiny_model("llama", sharpness=1.5)
+    model = tied_model()
     engine = started(model, replace(SETTINGS, dtype="bfloat16"))
-    found = probe(engine, vocabulary=13, context=64)
+    found = probe(engine, vocabulary=VOCABULARY, context=64)
     distance = difference(found.engine_logprobs(), found.model_logprobs(model, model.state_dict()))
     assert 0 < distance < 0.1
+
+
+@needs_vllm
+def test_widened_heads_in_bfloat16_are_refused_before_they_end_the_process():
+    policy = load_policy("bundled:arithmetic", device="cpu", dtype=torch.bfloat16)
+    with pytest.raises(UserError, match=r"heads of 24 numbers .* engine\.dtype=float32"):
+        start_vllm(policy.model, end_ids=policy.end_ids, settings=SETTINGS)
+    engine = started(policy.model, replace(SETTINGS, dtype="float32"), end_ids=policy.end_ids)
+    request = Request(prefix=policy.encode("40+9+5="), count=20, seed=0)
+    (group,) = engine.sample([request], Sampling(max_new_tokens=40))
+    assert_plain(policy.model.float(), request, group)

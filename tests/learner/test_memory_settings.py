@@ -1,5 +1,7 @@
 """What trades memory for time or precision: recomputed activations, bfloat16, a reference that waits on the CPU."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,17 @@ from recipes.small_runs import QUICK, metrics_of, without_time
 from tiny_models import tiny_model
 from vineppo import Trainer, load_config
 from vineppo.config.schema import LearnerConfig
+from vineppo.engines.fake import FakeEngine
 from vineppo.errors import UserError
 from vineppo.learner.batch import collate
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.recompute import enable_recompute
 from vineppo.learner.reference import frozen_copy
+from vineppo.policy import load_policy
+from vineppo.processes import ALONE
+from vineppo.recipes.build import build_environment
+from vineppo.recipes.build_learner import sampling_policy
+from vineppo.tasks.build import build_task
 from vineppo.types import PromptAndResponse
 
 SAMPLES = [PromptAndResponse(token_ids=(3, 4, 5, 6, 7), prompt_length=2)] * 2
@@ -111,3 +119,18 @@ def test_what_adapters_have_no_use_for_is_refused():
     with pytest.raises(UserError, match="reference_offload"):
         load_config(None, ["learner.lora={rank: 2}", "learner.reference_offload=true"])
     assert LearnerConfig().lora is None
+
+
+def test_a_copy_that_an_engine_only_starts_from_goes(monkeypatch: pytest.MonkeyPatch):
+    """As vLLM and a pool do, which have weights of their own."""
+    monkeypatch.setattr("vineppo.recipes.build.build_engine", lambda *_: FakeEngine(lambda _: [1.0], end_ids=(0,)))
+    config = load_config(None, ["policy.dtype=bfloat16"])
+    sampled = sampling_policy(config, load_policy("bundled:arithmetic", device="cpu"), ALONE)
+    task, model = build_task(config.task), weakref.ref(sampled.model)
+    environment = build_environment(sampled, task, config.engine)
+    tokens = sampled.encode("1+2=")
+    del sampled
+    gc.collect()
+    assert model() is None
+    assert environment.encode("1+2=") == tokens
+    assert environment.decode(tokens) == "1+2="

@@ -62,13 +62,30 @@ class ModelShape:
         return self.vocabulary * self.width
 
     @property
-    def backbone(self) -> int:
-        """Parameters without the output embedding."""
-        attention = 2 * self.width * (self.queries + self.keys)
+    def linear_layers(self) -> dict[str, tuple[int, int]]:
+        """Of one layer, by name: numbers that go in and come out."""
+        return {
+            "q_proj": (self.width, self.queries),
+            "k_proj": (self.width, self.keys),
+            "v_proj": (self.width, self.keys),
+            "o_proj": (self.queries, self.width),
+            "gate_proj": (self.width, self.feed_forward),
+            "up_proj": (self.width, self.feed_forward),
+            "down_proj": (self.feed_forward, self.width),
+        }
+
+    @property
+    def layer(self) -> int:
+        """Parameters of one layer."""
+        matrices = sum(entering * leaving for entering, leaving in self.linear_layers.values())
         bias = self.queries + 2 * self.keys if self.query_bias else 0
         norms = 2 * self.width + (2 * self.head_size if self.query_norm else 0)
-        layer = attention + bias + 3 * self.width * self.feed_forward + norms
-        return self.embedding + self.layers * layer + self.width
+        return matrices + bias + norms
+
+    @property
+    def backbone(self) -> int:
+        """Parameters without the output embedding."""
+        return self.embedding + self.layers * self.layer + self.width
 
     @property
     def parameters(self) -> int:

@@ -20,9 +20,10 @@ from vineppo.doctor.versions import check_devices, check_versions
 from vineppo.errors import UserError
 from vineppo.learner.logprobs import check_head
 from vineppo.policy import Policy, encode_prompt, load_policy, load_tokenizer, pick_device
+from vineppo.processes import ALONE
 from vineppo.progress import Display
 from vineppo.recipes.build import build_environment, build_sampling
-from vineppo.recipes.build_learner import build_scorer
+from vineppo.recipes.build_learner import build_scorer, sampling_policy
 from vineppo.seams import Task
 from vineppo.tasks.build import build_task
 
@@ -110,7 +111,9 @@ def examine_memory(config: Config, task: Task, done: Examination) -> bool:
 def examine_engine(config: Config, task: Task, policy: Policy, done: Examination, display: Display) -> None:
     """Sampler beside trainer, before and after an update."""
     head = done.attempt("policy", lambda: check_head(policy.model) is None)
-    environment = done.attempt("engine", lambda: build_environment(policy, task, config.engine))
+    environment = done.attempt(
+        "engine", lambda: build_environment(sampling_policy(config, policy, ALONE), task, config.engine)
+    )
     if not head or environment is None:
         done.leave_out("there is no engine or no learner for this model", "agreement", "stale cache")
         return

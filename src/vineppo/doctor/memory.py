@@ -3,7 +3,10 @@
 import psutil
 import torch
 
-from vineppo.config.memory import forecast_memory, in_words, render_memory
+from vineppo.config.launch import find_launch
+from vineppo.config.memory.forecast import forecast_memory
+from vineppo.config.memory.parts import Place, in_words
+from vineppo.config.memory.show import render_memory
 from vineppo.config.model_shape import find_shape
 from vineppo.config.schema import Config
 from vineppo.doctor.finding import Finding, Verdict
@@ -17,15 +20,19 @@ def check_memory(config: Config, *, prompt: int, device: torch.device) -> tuple[
     shape = find_shape(config.policy.path)
     if isinstance(shape, str):
         return Finding(check="memory", verdict=Verdict.NOT_RUN, found=f"no forecast: {shape}"), []
-    forecast = forecast_memory(config, shape, prompt=prompt)
-    finding = judge_memory(max(forecast.update, forecast.sample), device_memory(device), forecast.longest, str(device))
-    return finding, render_memory(forecast)
+    launch, there, gpu = find_launch(), device_memory(device), device.type != "cpu"
+    place = Place(processes=launch.count, sharded=launch.sharded, gpu=gpu, gpu_bytes=there if gpu else None)
+    forecast = forecast_memory(config, shape, place, prompt=prompt)
+    return judge_memory(forecast.peak, there, forecast.longest, str(device)), render_memory(forecast)
 
 
 def judge_memory(needed: int, there: int, longest: int, device: str) -> Finding:
     """Bytes beside bytes."""
     found = f"{in_words(needed)} needed with a sample of {longest:,} tokens, {in_words(there)} on {device}"
-    remedy = "lower learner.micro_batch, learner.logprob_chunk, engine.memory_gib or sampling.max_new_tokens"
+    remedy = (
+        "lower learner.micro_batch, learner.logprob_chunk, engine.memory_gib or sampling.max_new_tokens, or see "
+        "docs/scaling.md: bfloat16, learner.gradient_checkpointing, learner.lora, several GPUs"
+    )
     if needed > there:
         return Finding(check="memory", verdict=Verdict.FAIL, found=found, remedy=f"{remedy}, or take a larger device")
     if needed > (1 - SPARE) * there:

@@ -35,7 +35,8 @@ def parallel(module: nn.Module, model: PreTrainedModel, processes: Processes, *,
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
     # Nothing of a language model's buffers changes; to send them around at every pass would cost and synchronise.
-    options = DistributedDataParallelKwargs(broadcast_buffers=False)
+    # Gradients live in what is sent, rather than a second time beside it.
+    options = DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)
     on_cpu = processes.device == "cpu"
     with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of torch, for an option accelerate lacks
         return Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[options]).prepare_model(module)

@@ -44,7 +44,7 @@ from vineppo.learner.critic import Critic
 from vineppo.learner.learner import Learner
 from vineppo.learner.logprobs import check_head
 from vineppo.metrics import Metrics
-from vineppo.policy import Policy
+from vineppo.policy import Policy, decode_tokens, encode_prompt
 from vineppo.processes import ALONE, Processes
 from vineppo.recipes.algorithm import Algorithm
 from vineppo.recipes.build_learner import build_critic, build_reference, build_trained, copy_reference
@@ -215,7 +215,9 @@ def build_environment(policy: Policy, task: Task, engine: EngineConfig, processe
     sampler = build_pool(policy, engine) if engine.pool.replicas else build_engine(policy, engine)
     if processes.count > 1:
         sampler, task = ShardedEngine(sampler, processes), ShardedTask(task, processes)
-    return Environment(engine=sampler, task=task, encode=policy.encode, decode=policy.decode)
+    # Not the policy's methods: its model may be a copy that only vLLM or a pool was started from, and can go now.
+    encode, decode = partial(encode_prompt, policy.tokenizer), partial(decode_tokens, policy.tokenizer)
+    return Environment(engine=sampler, task=task, encode=encode, decode=decode)
 
 
 def build_pool(policy: Policy, engine: EngineConfig) -> Engine:

@@ -30,6 +30,14 @@ class Widening:
     size: int
     width: int
 
+    def check(self, dtype: str) -> None:
+        """Refuse what vLLM's rotation on the CPU does not survive: vectors that it writes must be aligned."""
+        if dtype != "float32":
+            raise UserError(
+                f"engine is vllm, and would compute in {dtype}; on the CPU it ends the process over attention heads of "
+                f"{self.size} numbers in less than float32; set engine.dtype=float32, or take engine=torch, or a GPU"
+            )
+
     def config(self, config: PreTrainedConfig) -> dict[str, object]:
         """What changes in the model's config."""
         rotation = {**config.rope_parameters, "partial_rotary_factor": self.size / self.width}
@@ -42,7 +50,7 @@ class Widening:
     def _widened(self, name: str, tensor: Tensor) -> Tensor:
         match name.split(".")[-2:]:
             case ["q_proj", _]:
-                return self._spread(tensor) * sqrt(self.width / self.size)
+                return self._spread(tensor).float() * sqrt(self.width / self.size)  # not rounded once more
             case ["k_proj" | "v_proj", _]:
                 return self._spread(tensor)
             case ["o_proj", "weight"]:

@@ -72,6 +72,8 @@ def start_vllm(model: PreTrainedModel, *, end_ids: tuple[int, ...], settings: Se
     on_cpu = bool(current_platform.is_cpu())
     widening = find_widening(model.config, _head_sizes_cpu()) if on_cpu else None
     dtype = str(model.dtype).removeprefix("torch.") if settings.dtype == "auto" else settings.dtype
+    if widening is not None:
+        widening.check(dtype)
     special = _cpu(model, settings, widening) if on_cpu else _gpu(settings)
     with TemporaryDirectory() as folder:
         _describe(model, widening, Path(folder))

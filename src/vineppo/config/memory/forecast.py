@@ -1,0 +1,66 @@
+"""What a run will need in memory, from the model's shape alone. Torch-free. Of one process, on its device.
+
+P parameters, P' of the backbone, A those that learn (P, or the adapters'), N processes among which FSDP2 cuts up what
+is marked / N; c bytes a number in policy.dtype; d, q, k, i, V as in `model_shape`, L layers; T the tokens of the
+longest sample, prompt and response; B = min(learner.micro_batch, learner.minibatch). In bytes, and when:
+
+    weights                4 A / N, with adapters also c P / N
+    AdamW's moments        8 A / N
+    gradients              4 A / N               update; of the larger network; always with DDP, which keeps them
+    AdamW's roots          4 A                   the optimizer's step, on GPUs where nothing is cut up
+    reference              c P / N               learner.kl_coefficient > 0 in the PPO family, without adapters;
+                                                 with reference_offload only while it scores
+    value network          12 (P' + d + 1) / N   credit ppo; 16 with DDP
+    RestEM's copies        4 A / N each          its start, and the best epoch's
+    engine                 c P                   the embedded one where weights are cut up, adapted or not float32
+    keys and values        2 c L k               a token; engine.memory_gib always, else a share of what is free
+    vLLM                   e P + keys, values    e of engine.dtype; awake, engine.gpu_memory_share of the whole GPU
+    activations            B T a                 forward and backward passes; a: `passes`
+    logits                 20 V                  for each of min(learner.logprob_chunk, B T) positions
+    weights in bfloat16    2 P                   during passes, where those that learn are whole and float32
+    unsharded              2 c (P - (L - 2) layers)    during passes, where they are cut up: embeddings and 2 layers
+
+tests/config/test_memory.py holds activations against what autograd keeps. The sum leaves out fragmentation, the CUDA
+context (about 0.5 GiB), the network's buffers and whatever else runs: take a tenth more.
+"""
+
+from vineppo.config.memory.networks import network_parts
+from vineppo.config.memory.parts import MemoryForecast, Place
+from vineppo.config.memory.passes import pass_parts
+from vineppo.config.memory.sampler import engine_parts
+from vineppo.config.model_shape import ModelShape
+from vineppo.config.schema import (
+    ArithmeticTask,
+    Config,
+    CustomTask,
+    DatasetTask,
+    Gsm8kTask,
+    MathTask,
+    ReasoningGymTask,
+    RegistersTask,
+)
+
+
+def forecast_memory(config: Config, shape: ModelShape, place: Place, *, prompt: int) -> MemoryForecast:
+    """prompt: tokens of the longest one."""
+    longest = min(prompt + config.sampling.max_new_tokens, shape.context)
+    rows = min(config.learner.micro_batch, config.learner.minibatch)
+    parts = [
+        *network_parts(config, shape, place),
+        *engine_parts(config, shape, place, longest=longest),
+        *pass_parts(config, shape, place, rows=rows, longest=longest),
+    ]
+    return MemoryForecast(parts=tuple(parts), place=place, longest=longest)
+
+
+def assumed_prompt(config: Config) -> int:
+    """Tokens of the longest prompt, before any is read: an assumption, on the safe side for what ships."""
+    match config.task:
+        case ArithmeticTask(operations=operations):
+            return 3 * operations + 8
+        case RegistersTask(instructions=instructions, registers=registers):
+            return 3 * instructions + 2 * registers + 8
+        case Gsm8kTask():
+            return 400
+        case MathTask() | DatasetTask() | ReasoningGymTask() | CustomTask():
+            return 1024
