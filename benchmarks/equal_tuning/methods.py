@@ -88,7 +88,7 @@ STUDIES = {
     "small": Study(
         name="small",
         config=ROOT / "configs/registers.yaml",
-        learning_rates=(5e-5, 1e-4, 2e-4, 5e-4),
+        learning_rates=(2e-5, 5e-5, 1e-4, 2e-4),
         critic_rates=(5e-4, 2e-3),
         iterations=100,
         shorter={"vine K = 9": 36},
