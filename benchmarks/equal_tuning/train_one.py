@@ -9,11 +9,12 @@ from vineppo.trainer import Trainer
 
 
 def main() -> None:
-    """Train to the end, or continue."""
+    """Train to the end, or continue. A run that was interrupted is no finished one."""
     path, *overrides = sys.argv[1:]
     config = load_config(Path(path), overrides)
     with Peak(config):
-        Trainer(config, resume=True).train()
+        if not Trainer(config, resume=True).train().finished:
+            sys.exit("interrupted")
 
 
 if __name__ == "__main__":
