@@ -48,6 +48,7 @@ from vineppo.config.task_schema import MathTask as MathTask
 from vineppo.config.task_schema import ReasoningGymTask as ReasoningGymTask
 from vineppo.config.task_schema import RegistersTask as RegistersTask
 from vineppo.config.task_schema import TaskConfig as TaskConfig
+from vineppo.config.task_schema import WordProblemsTask as WordProblemsTask
 
 # --- policy, engine, sampling, steps -----------------------------------------------------------------------------
 
