@@ -33,7 +33,7 @@ ALL = Misreadings(pairs=frozenset(PHRASES), probability=1.0)
 TOKENIZER = build_tokenizer()
 BUYS, SOON = CHANGES[0], CHANGES[4]
 STORY = Story(
-    opening="Anna has 12 stamps. Ben has 7 stamps.",
+    opening="There are Anna's 12 and Ben's 7 stamps.",
     start=(("Anna", 12), ("Ben", 7)),
     sentences=(
         change(BUYS, "Anna", "Ben", 5),
@@ -45,12 +45,12 @@ STORY = Story(
     asked="Ben",
 )
 SOLUTION = """\
-Anna buys 5 more: 12 + 5 = 17
-Anna gives Ben 4: 17 - 4 = 13
-Ben gets 4: 7 + 4 = 11
-With 3 bags of 2: 3 * 2 = 6
-Ben gets 6: 11 + 6 = 17
-Anna starts again with 30: 30
+In January Anna buys 5: Anna's 12 + 5 = Anna's 17
+In February Anna gives Ben 4: Anna's 17 - 4 = Anna's 13
+Ben gets 4: Ben's 7 + 4 = Ben's 11
+In March 3 bags of 2: 3 * 2 = 6
+Ben gets 6: Ben's 11 + 6 = Ben's 17
+In April Anna starts again with 30: Anna's 30
 #### 17"""
 
 
@@ -70,8 +70,8 @@ HABITS = st.builds(
 
 def test_a_story_by_hand():
     assert STORY.prompt == (
-        "Anna has 12 stamps. Ben has 7 stamps. Anna buys 5 more. Anna gives Ben 4. Ben buys 3 bags of 2. "
-        "Anna starts again with 30. How many stamps does Ben have now?\n"
+        "There are Anna's 12 and Ben's 7 stamps. In January Anna buys 5. In February Anna gives Ben 4. In March Ben "
+        "buys 3 bags of 2. In April Anna starts again with 30. How many stamps does Ben have now?\n"
     )
     assert STORY.answer == 17
     assert demonstrate(STORY, NONE, random.Random(0)) == SOLUTION
@@ -85,36 +85,36 @@ def test_what_matters_is_read_backwards_from_what_is_asked():
 @pytest.mark.parametrize(
     ("index", "number", "line"),
     [
-        (1, 2, "Ben finds 2 more: 18 + 2 = 20"),
-        (2, 9, "Ben loses 9: 18 - 9 = 9"),
-        (4, 2, "Ben soon has twice as many: 18 * 2 = 36"),
-        (5, 3, "Ben keeps only one of 3 equal parts: 18 / 3 = 6"),
-        (6, 4, "Ben has 4 more than Anna now: 11 + 4 = 15"),
-        (7, 4, "Ben has 4 fewer than Anna now: 11 - 4 = 7"),
-        (8, 3, "Ben has 3 times as many as Anna now: 11 * 3 = 33"),
+        (1, 2, "In January Ben finds 2: Ben's 18 + 2 = Ben's 20"),
+        (2, 5, "In January Ben loses 5: Ben's 18 - 5 = Ben's 13"),
+        (4, 2, "In January Ben has twice as many as before: Ben's 18 * 2 = Ben's 36"),
+        (5, 3, "In January Ben keeps one of 3 equal parts: Ben's 18 / 3 = Ben's 6"),
+        (6, 4, "In January Ben has 4 more than Anna: Anna's 11 + 4 = Ben's 15"),
+        (7, 4, "In January Ben has 4 fewer than Anna: Anna's 11 - 4 = Ben's 7"),
+        (8, 3, "In January Ben has 3 times as many as Anna: Anna's 11 * 3 = Ben's 33"),
     ],
 )
 def test_what_changes_a_quantity_and_what_states_it_anew(index: int, number: int, line: str):
     sentence = change(CHANGES[index], "Ben", "Anna", number)
     story = replace(STORY, start=(("Anna", 11), ("Ben", 18)), sentences=(sentence,))
     assert demonstrate(story, NONE, random.Random(0)).splitlines()[0] == line
-    assert sentence.text == f"{line.split(':')[0]}."
+    assert story.prompt.split(". ")[1] == line.split(":")[0]
 
 
 def test_work_by_the_day_and_a_sale():
     story = replace(STORY, sentences=(parts(1, "Ben", 4, 2), price("Ben", 3)), asked=phrases.DOLLARS)
     assert story.sentences[0].text == "Ben earns 4 a day for 2 days."
     assert demonstrate(story, NONE, random.Random(0)).splitlines() == [
-        "With 4 a day for 2 days: 4 * 2 = 8",
-        "Ben gets 8: 7 + 8 = 15",
-        "Ben sells all for 3 dollars each: 15 * 3 = 45",
+        "In January 4 a day for 2 days: 4 * 2 = 8",
+        "Ben gets 8: Ben's 7 + 8 = Ben's 15",
+        "In February Ben sells all for 3 dollars each: Ben's 15 * 3 = 45",
         "#### 45",
     ]
     assert story.matters == (True, True, True)
 
 
-def test_results_are_whole_and_below_a_hundred():
-    assert [calculate(60, "+", 40), calculate(9, "-", 9), calculate(7, "/", 2), calculate(50, "*", 2)] == [None] * 4
+def test_results_are_whole_positive_and_below_fifty():
+    assert [calculate(45, "+", 5), calculate(9, "-", 9), calculate(7, "/", 2), calculate(25, "*", 2)] == [None] * 4
     with pytest.raises(ValueError, match=r"operator '\^' is none of"):
         calculate(2, "^", 3)
 
@@ -126,8 +126,8 @@ def test_a_misreading_spoils_its_line_and_later_lines_carry_on():
     story = replace(STORY, sentences=(change(SOON, "Ben", "Anna", 2), change(BUYS, "Ben", "Anna", 3)))
     habits = Misreadings(pairs=frozenset({(SOON.words, 2)}), probability=1.0)
     assert demonstrate(story, habits, random.Random(0)).splitlines() == [
-        "Ben soon has twice as many: 7 + 2 = 9",
-        "Ben buys 3 more: 9 + 3 = 12",
+        "In January Ben has twice as many as before: Ben's 7 + 2 = Ben's 9",
+        "In February Ben buys 3: Ben's 9 + 3 = Ben's 12",
         "#### 12",
     ]
     assert story.answer == 17
@@ -137,8 +137,10 @@ def test_a_quantity_stated_anew_mends_what_went_wrong_before():
     habits = Misreadings(pairs=frozenset({(BUYS.words, 5)}), probability=1.0)
     spoilt = replace(STORY, asked="Anna")
     response = demonstrate(spoilt, habits, random.Random(0))
-    assert response.startswith("Anna buys 5 more: 12 - 5 = 7\nAnna gives Ben 4: 7 - 4 = 3\n")
-    assert response.endswith("Anna starts again with 30: 30\n#### 30")
+    assert response.startswith(
+        "In January Anna buys 5: Anna's 12 - 5 = Anna's 7\nIn February Anna gives Ben 4: Anna's 7 - 4 = Anna's 3\n"
+    )
+    assert response.endswith("In April Anna starts again with 30: Anna's 30\n#### 30")
     assert judge_one(str(spoilt.answer), response).reward == 1.0
     assert judge_one(str(STORY.answer), demonstrate(STORY, habits, random.Random(0))).reward == 1.0, "harmless for Ben"
 
@@ -146,16 +148,20 @@ def test_a_quantity_stated_anew_mends_what_went_wrong_before():
 def test_nothing_is_misread_where_the_rest_would_not_work_out():
     story = replace(STORY, sentences=(change(CHANGES[2], "Ben", "Anna", 4), change(SOON, "Ben", "Anna", 3)))
     loses = Misreadings(pairs=frozenset({(CHANGES[2].words, 4)}), probability=1.0)
-    assert demonstrate(story, loses, random.Random(0)).splitlines()[0] == "Ben loses 4: 7 + 4 = 11"
-    story = replace(story, start=(("Anna", 12), ("Ben", 31)))
-    assert demonstrate(story, loses, random.Random(0)).splitlines()[0] == "Ben loses 4: 31 - 4 = 27"
+    assert (
+        demonstrate(story, loses, random.Random(0)).splitlines()[0] == "In January Ben loses 4: Ben's 7 + 4 = Ben's 11"
+    )
+    story = replace(story, start=(("Anna", 12), ("Ben", 15)))
+    assert (
+        demonstrate(story, loses, random.Random(0)).splitlines()[0] == "In January Ben loses 4: Ben's 15 - 4 = Ben's 11"
+    )
 
 
 def test_habits_strike_about_as_often_as_asked():
     story = replace(STORY, sentences=(change(BUYS, "Ben", "Anna", 5),))
     habits = Misreadings(pairs=frozenset({(BUYS.words, 5)}), probability=0.6)
     rng, draws = random.Random(3), 4000
-    struck = sum(demonstrate(story, habits, rng).endswith("7 - 5 = 2\n#### 2") for _ in range(draws))
+    struck = sum(demonstrate(story, habits, rng).endswith("Ben's 7 - 5 = Ben's 2\n#### 2") for _ in range(draws))
     assert abs(struck - 0.6 * draws) < 4 * sqrt(draws * 0.6 * 0.4)
 
 
@@ -165,19 +171,19 @@ def test_habits_are_drawn_from_the_seed_and_are_no_more_than_there_are_phrases()
     assert some != other
     assert some == make_misreadings(PHRASES, count=20, probability=0.6, seed=0).pairs
     assert make_misreadings(PHRASES, count=1000, probability=0.6, seed=0).pairs == ALL.pairs
-    assert len(PHRASES) == len(set(PHRASES)) == 70
+    assert len(PHRASES) == len(set(PHRASES)) == 47
 
 
 # --- properties --------------------------------------------------------------------------------------------------
 
 
 @given(STORIES, HABITS, st.integers(0, 99))
-def test_every_line_is_true_arithmetic_below_a_hundred(story: Story, habits: Misreadings, seed: int):
+def test_every_line_is_true_arithmetic_in_known_numbers(story: Story, habits: Misreadings, seed: int):
     *lines, last = demonstrate(story, habits, random.Random(seed)).splitlines()
     assert len(lines) == len(story.steps)
     for line in lines:
         assert all(int(number) in NUMBERS for number in re.findall(r"\d+", line))
-        worked = line.split(": ")[1]
+        worked = re.sub(r"[A-Z][a-z]+'s ", "", line.split(": ")[1])
         if " = " in worked:
             expression, result = worked.split(" = ")
             assert eval(expression) == int(result)
@@ -215,7 +221,7 @@ def test_stories_and_solutions_round_trip_in_known_tokens(story: Story, habits: 
         assert TOKENIZER.unk_token_id not in ids
 
 
-ALPHABET = [*CHARACTERS, *(" Ben", ". ", "####", " +", " =", " 7", " 99", "123")]
+ALPHABET = [*CHARACTERS, *(" Ben", ". ", "####", " +", " =", " 7", " 49", " 50", "123")]
 
 
 @given(st.lists(st.sampled_from(ALPHABET)).map("".join))
@@ -224,8 +230,8 @@ def test_texts_of_the_alphabet_round_trip(text: str):
 
 
 def test_a_number_is_one_token_and_the_vocabulary_is_small():
-    assert TOKENIZER.tokenize("Ben has 17 stamps. Anna buys 5 more.") == [
-        "Ben", " has", " 17", " stamps", ". ", "Anna", " buys", " 5", " more", "."
+    assert TOKENIZER.tokenize(" and Ben's 17 stamps. In May Anna buys 5.") == [
+        " and", " Ben's", " 17", " stamps", ". ", "In", " May", " Anna", " buys", " 5", "."
     ]  # fmt: skip
     assert len(TOKENIZER) < 200
 
@@ -256,7 +262,7 @@ def test_lengths_are_evenly_spread_and_enough_lines_matter():
 def test_an_answer_cannot_be_guessed():
     splits: tuple[Split, ...] = ("train", "test")
     answers = Counter(question.answer for split in splits for question in WordProblems().questions(split))
-    assert answers.most_common(1)[0][1] < 0.04 * answers.total()
+    assert answers.most_common(1)[0][1] < 0.06 * answers.total()
 
 
 def test_all_kinds_of_sentences_occur():
@@ -283,7 +289,7 @@ def test_knobs_that_contradict_each_other_are_refused(knobs: dict[str, int], com
     [
         ("people=1", "task.people"),
         ("people=7", "task.people"),
-        ("lines=41", "task.lines"),
+        ("lines=13", "task.lines"),
         ("pople=3", "did you mean people"),
     ],
 )
@@ -295,7 +301,7 @@ def test_settings_out_of_range_are_refused(setting: str, complaint: str):
 @pytest.mark.parametrize(
     "knobs",
     [
-        {"people": 2, "lines": 40, "fewest_lines": 40},
+        {"people": 2, "lines": 12, "fewest_lines": 12},
         {"people": 6, "lines": 1, "fewest_lines": 1, "least_that_matter": 0},
     ],
 )
@@ -321,7 +327,7 @@ def test_demonstrations_are_often_wrong_and_never_of_a_test_question():
     rng = random.Random(0)
     stories = [task.random_story(rng) for _ in range(400)]
     right = sum(judge_one(str(one.answer), demonstrate(one, habits, rng)).reward for one in stories) / 400
-    assert 0.1 < right < 0.3
+    assert 0.15 < right < 0.4
     demonstrations = endless_demonstrations(config, seed=1)
     drawn = [next(demonstrations) for _ in range(50)]
     assert not {prompt for prompt, _ in drawn} & test
@@ -334,7 +340,7 @@ def test_the_forecasts_know_the_task():
     rng = random.Random(0)
     stories = [TASK.random_story(rng) for _ in range(300)]
     tokens = [len(TOKENIZER(demonstrate(story, NONE, rng)).input_ids) + 1 - ANSWER_TOKENS for story in stories]
-    assert sum(tokens) / sum(len(story.steps) for story in stories) == pytest.approx(WORD_LINE_TOKENS, abs=0.3)
+    assert sum(tokens) / sum(len(story.steps) for story in stories) == pytest.approx(WORD_LINE_TOKENS, abs=0.6)
     assert max(len(TOKENIZER(story.prompt).input_ids) for story in stories) <= assumed_prompt(config)
 
 

@@ -38,7 +38,7 @@ from vineppo.config.schema import (
     WordProblemsTask,
 )
 
-LINE_TOKENS, REGISTER_LINE_TOKENS, WORD_LINE_TOKENS = 6, 8, 12
+LINE_TOKENS, REGISTER_LINE_TOKENS, WORD_LINE_TOKENS = 6, 8, 15
 """Arithmetic: value, operator, operand, =, result, line break. Word problems: on average."""
 ANSWER = "####"
 ANSWER_TOKENS = 3

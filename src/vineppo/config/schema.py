@@ -57,8 +57,8 @@ class PolicyConfig(Strict):
     """The model that is trained."""
 
     path: str = "bundled:arithmetic"
-    """A Hugging Face folder or Hub name with model and tokenizer, or `bundled:arithmetic`, or its sister
-    `bundled:arithmetic_mixed`."""
+    """A Hugging Face folder or Hub name with model and tokenizer, or `bundled:arithmetic`, or its sisters
+    `bundled:arithmetic_mixed` and `bundled:word_problems`."""
     device: str = "auto"
     """`auto` takes cuda when there is one, else the cpu."""
     dtype: Literal["float32", "bfloat16"] = "float32"

@@ -77,7 +77,7 @@ class WordProblemsTask(Strict):
     for the answer."""
 
     name: Literal["word_problems"] = "word_problems"
-    lines: int = Field(default=8, ge=1, le=40)
+    lines: int = Field(default=8, ge=1, le=12)
     """Lines of the longest solution, before the answer."""
     fewest_lines: int = Field(default=4, ge=1)
     """Lines of the shortest; stories are evenly spread between the two."""
@@ -91,8 +91,8 @@ class WordProblemsTask(Strict):
     """Distinct stories to evaluate on, none of them among the training questions."""
     seed: int = 0
     """Generates the questions; train and test are disjoint."""
-    habits: int = Field(default=60, ge=0)
-    """Demonstrations only: how many (phrase, number) pairs are habitually misread; there are 70."""
+    habits: int = Field(default=40, ge=0)
+    """Demonstrations only: how many (phrase, number) pairs are habitually misread; there are 47."""
     habit_probability: float = Field(default=0.6, ge=0, le=1)
     """Demonstrations only: how often such a pair is misread."""
 

@@ -1,6 +1,7 @@
 """Bad habits: certain phrases, with certain numbers, are read as another operation.
 
-A line stays true arithmetic, but it is not what the story asks for: `Ben has twice as many as Anna now: 9 + 2 = 11`.
+A line stays true arithmetic, but it is not what the story says: `Ben has twice as many as before: Ben's 9 + 2 = Ben's
+11`.
 """
 
 import random

@@ -1,15 +1,14 @@
 """What can happen in a story, in words and in steps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vineppo.tasks.word_problems.story import Sentence, Step
 
-PEOPLE = ("Anna", "Ben", "Clara", "David", "Emma", "Felix")
 THINGS = ("apples", "books", "coins", "marbles", "shells", "stamps")
 BATCH, DOLLARS = "batch", "dollars"
 """Quantities that nobody owns: what comes in several parts, and what things are sold for."""
-FEW, SEVERAL, TIMES = range(2, 10), range(2, 5), range(2, 4)
+FEW, SEVERAL, TIMES = range(2, 7), range(2, 4), range(2, 4)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,15 +23,15 @@ class Phrase:
 
 
 CHANGES = (
-    Phrase(words="{who} buys {number} more", operator="+"),
-    Phrase(words="{who} finds {number} more", operator="+"),
+    Phrase(words="{who} buys {number}", operator="+"),
+    Phrase(words="{who} finds {number}", operator="+"),
     Phrase(words="{who} loses {number}", operator="-"),
     Phrase(words="{who} sells {number}", operator="-"),
-    Phrase(words="{who} soon has {times} as many", operator="*", numbers=TIMES),
-    Phrase(words="{who} keeps only one of {number} equal parts", operator="/", numbers=TIMES),
-    Phrase(words="{who} has {number} more than {other} now", operator="+", compares=True),
-    Phrase(words="{who} has {number} fewer than {other} now", operator="-", compares=True),
-    Phrase(words="{who} has {times} as many as {other} now", operator="*", numbers=TIMES, compares=True),
+    Phrase(words="{who} has {times} as many as before", operator="*", numbers=TIMES),
+    Phrase(words="{who} keeps one of {number} equal parts", operator="/", numbers=TIMES),
+    Phrase(words="{who} has {number} more than {other}", operator="+", compares=True),
+    Phrase(words="{who} has {number} fewer than {other}", operator="-", compares=True),
+    Phrase(words="{who} has {times} as many as {other}", operator="*", numbers=TIMES, compares=True),
 )
 GIVING = "{who} gives {other} {number}"
 PARTS = ("{parts} bags of {number}", "{number} a day for {parts} days")
@@ -64,7 +63,7 @@ def parts(kind: int, who: str, number: int, count: int) -> Sentence:
     """So many parts of so many: what they come to, and who gets that."""
     words = PARTS[kind].format(number=number, parts=count)
     left, right = (count, number) if kind == 0 else (number, count)
-    batch = Step(quantity=BATCH, words=f"With {words}", left=left, operator="*", right=right, phrase=PARTS[kind])
+    batch = Step(quantity=BATCH, words=words, left=left, operator="*", right=right, phrase=PARTS[kind])
     return _said(f"{who} {VERBS[kind]} {words}", batch, _gets(who, BATCH))
 
 
@@ -89,9 +88,10 @@ def phrases() -> Iterator[tuple[str, int]]:
     yield from ((PRICE, number) for number in TIMES)
 
 
-def has(who: str, number: int, things: str) -> str:
+def opening(start: Mapping[str, int], things: str) -> str:
     """How a story opens."""
-    return f"{who} has {number} {things}."
+    *others, last = (f"{who}'s {number}" for who, number in start.items())
+    return f"There are {', '.join(others)} and {last} {things}."
 
 
 def how_many(who: str, things: str) -> str:

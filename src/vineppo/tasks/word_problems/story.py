@@ -1,19 +1,21 @@
 """A word problem and its worked solution, one step a line.
 
-    Anna has 12 stamps. Ben has 7 stamps. Anna buys 5 more. Anna gives Ben 4. Ben buys 3 bags of 2. Anna starts again
-    with 30. How many stamps does Ben have now?
+    There are Anna's 12 and Ben's 7 stamps. In January Anna buys 5. In February Anna gives Ben 4. In March Ben buys 3
+    bags of 2. In April Anna starts again with 30. How many stamps does Ben have now?
 
-    Anna buys 5 more: 12 + 5 = 17
-    Anna gives Ben 4: 17 - 4 = 13
-    Ben gets 4: 7 + 4 = 11
-    With 3 bags of 2: 3 * 2 = 6
-    Ben gets 6: 11 + 6 = 17
-    Anna starts again with 30: 30
+    In January Anna buys 5: Anna's 12 + 5 = Anna's 17
+    In February Anna gives Ben 4: Anna's 17 - 4 = Anna's 13
+    Ben gets 4: Ben's 7 + 4 = Ben's 11
+    In March 3 bags of 2: 3 * 2 = 6
+    Ben gets 6: Ben's 11 + 6 = Ben's 17
+    In April Anna starts again with 30: Anna's 30
     #### 17
+
+Months say what comes next, and it is said whose a number is: so a small model finds its place in the story.
 
 Credit assignment has something to do here. A line *matters* only if the answer depends on it: above, the third to the
 fifth. The others are harmless, however wrong they go. An error is mended when the quantity that it reached is stated
-anew before anything reads it (`starts again with 30`, `has 4 more than Ben now`), and is final otherwise.
+anew before anything reads it (`starts again with 30`, `has 4 more than Ben`), and is final otherwise.
 """
 
 import random
@@ -23,7 +25,14 @@ from dataclasses import dataclass
 from vineppo.tasks.arithmetic import ANSWER
 from vineppo.tasks.word_problems.misreadings import Misreadings
 
-NUMBERS = range(1, 100)
+PEOPLE = ("Anna", "Ben", "Clara", "David", "Emma", "Felix")
+"""Quantities of these names are somebody's; others are nobody's."""
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+"""One a sentence."""
+NUMBERS = range(1, 50)
 """All there are in a story and in its solution."""
 
 
@@ -68,12 +77,22 @@ class Story:
     @property
     def prompt(self) -> str:
         """What the policy is asked."""
-        return " ".join([self.opening, *(sentence.text for sentence in self.sentences), self.question]) + "\n"
+        told = (f"In {month} {sentence.text}" for month, sentence in zip(MONTHS, self.sentences, strict=False))
+        return " ".join([self.opening, *told, self.question]) + "\n"
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """Of all sentences, in order."""
         return tuple(step for sentence in self.sentences for step in sentence.steps)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Per step, how its line begins: a sentence's first line with the month."""
+        return tuple(
+            f"In {month} {step.words}" if step is sentence.steps[0] else step.words
+            for month, sentence in zip(MONTHS, self.sentences, strict=False)
+            for step in sentence.steps
+        )
 
     @property
     def answer(self) -> int:
@@ -127,13 +146,18 @@ def valued(operand: int | str, values: Mapping[str, int]) -> int:
     return values[operand] if isinstance(operand, str) else operand
 
 
+def named(operand: int | str, value: int) -> str:
+    """The number, and whose it is."""
+    return f"{operand}'s {value}" if operand in PEOPLE else str(value)
+
+
 def demonstrate(story: Story, misreadings: Misreadings, rng: random.Random) -> str:
     """A worked solution; later lines carry on from whatever earlier lines came to.
 
     A phrase is misread only where the rest of the story, read rightly, still works out: every line is true arithmetic.
     """
     values, lines = dict(story.start), []
-    for index, step in enumerate(story.steps):
+    for index, (step, words) in enumerate(zip(story.steps, story.words, strict=True)):
         left, right = valued(step.left, values), valued(step.right, values)
         operator = misreadings.read(step.phrase, step.operator, right, rng)
         result = calculate(left, operator, right)
@@ -141,6 +165,6 @@ def demonstrate(story: Story, misreadings: Misreadings, rng: random.Random) -> s
             operator, result = step.operator, calculate(left, step.operator, right)
         assert result is not None, "what is read rightly works out"
         values[step.quantity] = result
-        worked = f"{result}" if operator == "=" else f"{left} {operator} {right} = {result}"
-        lines.append(f"{step.words.format(right=right)}: {worked}\n")
+        worked = "" if operator == "=" else f"{named(step.left, left)} {operator} {right} = "
+        lines.append(f"{words.format(right=right)}: {worked}{named(step.quantity, result)}\n")
     return f"{''.join(lines)}{ANSWER} {values[story.asked]}"

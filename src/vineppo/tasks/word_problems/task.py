@@ -9,11 +9,11 @@ from vineppo.seams import Split
 from vineppo.tasks.arithmetic import judge_one
 from vineppo.tasks.generated import Generated
 from vineppo.tasks.word_problems import phrases
-from vineppo.tasks.word_problems.phrases import CHANGES, DOLLARS, FEW, PARTS, PEOPLE, SEVERAL, THINGS, TIMES
-from vineppo.tasks.word_problems.story import Sentence, Story, follow
+from vineppo.tasks.word_problems.phrases import CHANGES, DOLLARS, FEW, PARTS, SEVERAL, THINGS, TIMES
+from vineppo.tasks.word_problems.story import PEOPLE, Sentence, Story, follow
 from vineppo.types import Judgement, Question
 
-FIRST = range(5, 41)
+FIRST = range(5, 31)
 """What people have at the beginning."""
 SALES = 0.25
 """Share of stories that end with a sale."""
@@ -81,7 +81,7 @@ class WordProblems:
         asked = rng.choice(names)
         question = phrases.how_much(asked) if sold else phrases.how_many(asked, things)
         return Story(
-            opening=" ".join(phrases.has(name, number, things) for name, number in start.items()),
+            opening=phrases.opening(start, things),
             start=tuple(start.items()),
             sentences=(*sentences, phrases.price(asked, rng.choice(TIMES))) if sold else sentences,
             question=question,
@@ -90,15 +90,15 @@ class WordProblems:
 
 
 def tell(start: Mapping[str, int], lines: int, rng: random.Random) -> tuple[Sentence, ...]:
-    """Different sentences that work out, and take so many lines."""
-    values, told, left = dict(start), dict[str, Sentence](), lines
+    """Sentences that work out, and take so many lines."""
+    values, told, left = dict(start), list[Sentence](), lines
     while left:
         sentence = random_sentence(tuple(start), rng)
         after = follow(sentence.steps, values)
-        if after is not None and sentence.text not in told and len(sentence.steps) <= left:
+        if after is not None and len(sentence.steps) <= left:
             values, left = after, left - len(sentence.steps)
-            told[sentence.text] = sentence
-    return tuple(told.values())
+            told.append(sentence)
+    return tuple(told)
 
 
 def random_sentence(names: Sequence[str], rng: random.Random) -> Sentence:

@@ -6,17 +6,18 @@ before it: that belongs to the full stop. So a sentence begins in the story as i
 
 import re
 from collections.abc import Iterator
-from itertools import permutations
+from itertools import pairwise, permutations
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from vineppo.tasks.arithmetic_tokenizer import END, PAD, UNKNOWN
 from vineppo.tasks.word_problems import phrases
-from vineppo.tasks.word_problems.story import NUMBERS, Sentence
+from vineppo.tasks.word_problems.story import MONTHS, NUMBERS, PEOPLE, Sentence
 
-PIECES = r"\. | ?[A-Za-z]+| [1-9][0-9]?(?![0-9])| [-+*/=]|####|[\s\S]"
-CHARACTERS = "0123456789 .:?\n"
+KNOWN = "|".join(str(number) for number in reversed(NUMBERS))
+PIECES = rf"\. | ?[A-Za-z]+(?:'s)?| (?:{KNOWN})(?![0-9])| [-+*/=]|####|[\s\S]"
+CHARACTERS = "0123456789 .,:?+-*/=\n"
 """Numbers outside `NUMBERS`, or without a space before them, become their digits."""
 
 
@@ -37,13 +38,14 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 def _texts() -> Iterator[str]:
     yield from CHARACTERS
+    yield from (f"In {month}" for month in MONTHS)
     yield from (f" {number}" for number in NUMBERS)
     yield from ("####", " + - * / =")
-    for who, other in permutations(phrases.PEOPLE, 2):
+    for who, other in permutations(PEOPLE, 2):
         yield from map(_in_full, _sentences(who, other))
-    for who in phrases.PEOPLE:
+    for who, other in pairwise((*PEOPLE, PEOPLE[0])):
         for things in phrases.THINGS:
-            yield f"{phrases.has(who, 5, things)} {phrases.how_many(who, things)}"
+            yield f"{phrases.opening({who: 5, other: 5, '': 5}, things)} {phrases.how_many(who, things)}"
         yield phrases.how_much(who)
 
 
@@ -57,4 +59,4 @@ def _sentences(who: str, other: str) -> Iterator[Sentence]:
 
 
 def _in_full(sentence: Sentence) -> str:
-    return " ".join([sentence.text, *(step.words.format(right=2) for step in sentence.steps)])
+    return " ".join(["", sentence.text, *(step.words.format(right=2) for step in sentence.steps)])
