@@ -37,7 +37,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def _texts() -> Iterator[str]:
-    yield from (*CHARACTERS, "So")
+    yield from CHARACTERS
     yield from (f"In {month}" for month in MONTHS)
     yield from (f" {number}" for number in NUMBERS)
     yield from ("####", " + - * / =")
