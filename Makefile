@@ -38,7 +38,7 @@ policy_mixed: .venv/installed  ## rebuild the other one, for chains of mixed dif
 	$(BIN)/vineppo sft configs/sft_arithmetic_mixed_facts.yaml output=build/policy_mixed/facts
 	$(BIN)/vineppo sft configs/sft_arithmetic_mixed_habits.yaml policy.path=build/policy_mixed/facts output=build/policy_mixed/habits
 
-policy_words: .venv/installed  ## rebuild the one for word problems (about 15 minutes on 2 cores)
+policy_words: .venv/installed  ## rebuild the one for word problems (about 12 minutes of one core)
 	rm -rf build/policy_words
 	$(BIN)/vineppo sft configs/sft_words_facts.yaml output=build/policy_words/facts
 	$(BIN)/vineppo sft configs/sft_words_habits.yaml policy.path=build/policy_words/facts output=build/policy_words/habits
