@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/arithmetic.yaml
 
-.PHONY: train test test-vllm check bench vllm-venv policy policy_mixed policy_registers policy_registers_gpu headline instruments clean
+.PHONY: train test test-vllm check bench vllm-venv policy policy_mixed policy_registers policy_registers_gpu policy_words headline instruments clean
 
 train: .venv/installed  ## VinePPO on the embedded default; again: continues, or tells that it is done
 	$(BIN)/vineppo train $(CONFIG) --resume
@@ -37,6 +37,11 @@ policy_mixed: .venv/installed  ## rebuild the other one, for chains of mixed dif
 	rm -rf build/policy_mixed
 	$(BIN)/vineppo sft configs/sft_arithmetic_mixed_facts.yaml output=build/policy_mixed/facts
 	$(BIN)/vineppo sft configs/sft_arithmetic_mixed_habits.yaml policy.path=build/policy_mixed/facts output=build/policy_mixed/habits
+
+policy_words: .venv/installed  ## rebuild the one for word problems (about 12 minutes of one core)
+	rm -rf build/policy_words
+	$(BIN)/vineppo sft configs/sft_words_facts.yaml output=build/policy_words/facts
+	$(BIN)/vineppo sft configs/sft_words_habits.yaml policy.path=build/policy_words/facts output=build/policy_words/habits
 
 policy_registers: .venv/installed  ## rebuild the one that executes programs (about 20 minutes on 2 cores)
 	rm -rf build/policy_registers

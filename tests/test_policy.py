@@ -12,6 +12,8 @@ from vineppo.errors import UserError
 from vineppo.policy import Policy, load_policy, new_policy, pick_device, resolve_path
 from vineppo.tasks.arithmetic import Arithmetic
 from vineppo.tasks.arithmetic_tokenizer import build_tokenizer
+from vineppo.tasks.word_problems import tokenizer as word_tokenizer
+from vineppo.tasks.word_problems.task import WordProblems
 
 TINY = Architecture(hidden_size=16, layers=1, heads=2, intermediate_size=24, context=40)
 BUNDLED = load_policy("bundled:arithmetic", device="cpu")
@@ -138,7 +140,9 @@ def test_a_device_that_is_not_there_is_refused(device: str):
 
 
 def test_an_unknown_bundled_policy_is_refused_with_the_name_of_the_known_one():
-    with pytest.raises(UserError, match=r"'bundled:poetry'.*bundled:arithmetic and bundled:arithmetic_mixed"):
+    with pytest.raises(
+        UserError, match=r"'bundled:poetry'.*bundled:arithmetic_mixed, bundled:registers, bundled:word_problems"
+    ):
         load_policy("bundled:poetry")
 
 
@@ -146,6 +150,16 @@ def test_both_bundled_policies_speak_the_same_tokens():
     one, other = (load_policy(f"bundled:{name}", device="cpu") for name in ("arithmetic", "arithmetic_mixed"))
     assert one.tokenizer.get_vocab() == other.tokenizer.get_vocab()
     assert one.model.config.num_hidden_layers == other.model.config.num_hidden_layers
+
+
+def test_the_bundled_policy_for_word_problems_knows_every_story():
+    policy = load_policy("bundled:word_problems", device="cpu")
+    assert sum(parameter.numel() for parameter in policy.model.parameters()) < 700_000
+    assert policy.tokenizer.get_vocab() == word_tokenizer.build_tokenizer().get_vocab()
+    for question in WordProblems(train_questions=200, test_questions=50).questions("train"):
+        ids = policy.encode(str(question.prompt))
+        assert policy.tokenizer.unk_token_id not in ids
+        assert policy.decode(ids) == question.prompt
 
 
 @pytest.mark.parametrize("content", ["nothing", "an empty folder", "no weights", "no tokenizer", "broken config"])

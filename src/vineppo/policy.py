@@ -131,7 +131,7 @@ def resolve_path(path: str) -> str:
     name = path.removeprefix(BUNDLED)
     folders = {folder.name: folder for folder in (resources.files("vineppo") / "assets").iterdir()}
     if name not in folders:
-        known = " and ".join(f"{BUNDLED}{name}" for name in sorted(folders))
+        known = ", ".join(f"{BUNDLED}{name}" for name in sorted(folders))
         raise UserError(f"policy.path is {path!r}, but only {known} come with the package")
     return str(folders[name])
 

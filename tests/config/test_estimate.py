@@ -248,7 +248,8 @@ def test_assumptions_that_do_not_apply_are_left_out():
 
 
 @pytest.mark.parametrize(
-    ("task", "questions"), [("math", 5000), ("dataset", 1000), ("reasoning_gym", 200), ("gsm8k", 1319)]
+    ("task", "questions"),
+    [("math", 5000), ("dataset", 1000), ("reasoning_gym", 200), ("gsm8k", 1319), ("word_problems", 400)],
 )
 def test_every_task_has_an_estimate(task, questions):
     config = load_config(None, [f"task={task}"])

@@ -172,7 +172,7 @@ def test_an_output_that_is_a_file_or_below_one_is_refused(tmp_path: Path, below:
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_only_arithmetic_can_start_from_nothing(tmp_path: Path):
+def test_only_tasks_with_a_tokenizer_can_start_from_nothing(tmp_path: Path):
     for split in ("train", "test"):
         row = json.dumps({"question": "How many?", "answer": "Two.\n#### 2"})
         (tmp_path / f"{split}.jsonl").write_text(row + "\n")

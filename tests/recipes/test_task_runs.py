@@ -1,6 +1,7 @@
 """Runs from the command line with tasks of one's own, on a tiny random model."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,11 @@ def test_rewards_that_cannot_work_are_refused(tmp_path, capsys, rewards, complai
     write_rows(tmp_path, ["?"])
     assert main(["train", "task.name=dataset", f"task.path={tmp_path}", f"task.rewards={rewards}"]) == 2
     assert complaint in capsys.readouterr().err
+
+
+def test_the_bundled_policy_solves_some_word_problems_but_far_from_all(capsys):
+    config = str(Path(__file__).parents[2] / "configs" / "word_problems.yaml")
+    assert main(["eval", config, "policy.device=cpu", "evaluation.questions=200"]) == 0
+    printed = re.search(r"accuracy ([\d.]+)%", capsys.readouterr().out)
+    assert printed
+    assert 5 <= float(printed[1]) <= 35

@@ -35,10 +35,11 @@ from vineppo.config.schema import (
     TokensSteps,
     VineCredit,
     WholeSteps,
+    WordProblemsTask,
 )
 
-LINE_TOKENS, REGISTER_LINE_TOKENS = 6, 8
-"""Arithmetic: value, operator, operand, =, result, line break."""
+LINE_TOKENS, REGISTER_LINE_TOKENS, WORD_LINE_TOKENS = 6, 8, 15
+"""Arithmetic: value, operator, operand, =, result, line break. Word problems: on average."""
 ANSWER = "####"
 ANSWER_TOKENS = 3
 """Arithmetic: ####, number, end."""
@@ -148,6 +149,8 @@ def expected_shape(config: Config) -> Shape:
             shape = lines_shape(mean_operations(task), LINE_TOKENS, answer_is_step=not joins_answer(config.steps))
         case RegistersTask(instructions=lines):
             shape = lines_shape(lines, REGISTER_LINE_TOKENS, answer_is_step=not joins_answer(config.steps))
+        case WordProblemsTask(lines=lines, fewest_lines=fewest):
+            shape = lines_shape(mean(fewest, lines), WORD_LINE_TOKENS, answer_is_step=not joins_answer(config.steps))
         case Gsm8kTask():
             shape = even_shape(GSM8K_TOKENS, GSM8K_STEPS)
         case MathTask():
@@ -186,7 +189,12 @@ def lines_shape(lines: int, tokens: int, *, answer_is_step: bool) -> Shape:
 def mean_operations(task: ArithmeticTask) -> int:
     """Of a chain, rounded up."""
     fewest = task.operations if task.fewest_operations is None else task.fewest_operations
-    return -(-(fewest + task.operations) // 2)
+    return mean(fewest, task.operations)
+
+
+def mean(fewest: int, most: int) -> int:
+    """Rounded up."""
+    return -(-(fewest + most) // 2)
 
 
 def joins_answer(steps: StepsConfig) -> bool:
@@ -249,7 +257,7 @@ def evaluations(iterations: int, every: int) -> int:
 def evaluation_questions(config: Config) -> int:
     """Questions of one evaluation."""
     match config.task:
-        case ArithmeticTask() | RegistersTask() | ReasoningGymTask() as generated:
+        case ArithmeticTask() | RegistersTask() | WordProblemsTask() | ReasoningGymTask() as generated:
             available = generated.test_questions
         case Gsm8kTask():
             available = GSM8K_TEST_QUESTIONS
@@ -298,6 +306,9 @@ def shape_reason(config: Config) -> str:
             return f"{lines} well-formed lines of {LINE_TOKENS} tokens, then {ANSWER}, the number and the end"
         case RegistersTask(instructions=lines):
             return f"{lines} well-formed lines of {REGISTER_LINE_TOKENS} tokens, then {ANSWER}, the number and the end"
+        case WordProblemsTask(lines=lines, fewest_lines=fewest):
+            lines, tokens = mean(fewest, lines), WORD_LINE_TOKENS
+            return f"{lines} well-formed lines of about {tokens} tokens, then {ANSWER}, the number and the end"
         case Gsm8kTask() | MathTask():
             return "a typical worked solution, its steps evenly long"
         case DatasetTask() | ReasoningGymTask() | CustomTask():

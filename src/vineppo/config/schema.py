@@ -50,6 +50,7 @@ from vineppo.config.task_schema import MathTask as MathTask
 from vineppo.config.task_schema import ReasoningGymTask as ReasoningGymTask
 from vineppo.config.task_schema import RegistersTask as RegistersTask
 from vineppo.config.task_schema import TaskConfig as TaskConfig
+from vineppo.config.task_schema import WordProblemsTask as WordProblemsTask
 
 # --- policy, engine, sampling, steps -----------------------------------------------------------------------------
 
@@ -58,8 +59,8 @@ class PolicyConfig(Strict):
     """The model that is trained."""
 
     path: str = "bundled:arithmetic"
-    """A Hugging Face folder or Hub name with model and tokenizer, or `bundled:arithmetic`, or its sister
-    `bundled:arithmetic_mixed`."""
+    """A Hugging Face folder or Hub name with model and tokenizer, or one that comes along: `bundled:arithmetic`,
+    `bundled:arithmetic_mixed`, `bundled:registers`, `bundled:word_problems`."""
     device: str = "auto"
     """`auto` takes cuda when there is one, else the cpu."""
     dtype: Literal["float32", "bfloat16"] = "float32"

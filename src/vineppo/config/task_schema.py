@@ -72,6 +72,31 @@ class RegistersTask(Strict):
     """Demonstrations only: how often a habit strikes where it applies."""
 
 
+class WordProblemsTask(Strict):
+    """Word problems in English about a few people and their things, solved one line a step; some lines do not matter
+    for the answer."""
+
+    name: Literal["word_problems"] = "word_problems"
+    lines: int = Field(default=8, ge=1, le=12)
+    """Lines of the longest solution, before the answer."""
+    fewest_lines: int = Field(default=4, ge=1)
+    """Lines of the shortest; stories are evenly spread between the two."""
+    people: int = Field(default=3, ge=2, le=6)
+    """People in a story."""
+    least_that_matter: int = Field(default=3, ge=0)
+    """Solutions have at least so many lines that the answer depends on."""
+    train_questions: int = Field(default=4000, ge=1, le=100_000)
+    """Distinct stories to train on."""
+    test_questions: int = Field(default=400, ge=1, le=100_000)
+    """Distinct stories to evaluate on, none of them among the training questions."""
+    seed: int = 0
+    """Generates the questions; train and test are disjoint."""
+    habits: int = Field(default=40, ge=0)
+    """Demonstrations only: how many (phrase, number) pairs are habitually misread; there are 47."""
+    habit_probability: float = Field(default=0.6, ge=0, le=1)
+    """Demonstrations only: how often such a pair is misread."""
+
+
 class Gsm8kTask(Strict):
     """Grade-school mathematics: the answer follows `####`."""
 
@@ -175,6 +200,13 @@ class CustomTask(Strict):
 
 
 TaskConfig = Annotated[
-    ArithmeticTask | RegistersTask | Gsm8kTask | MathTask | DatasetTask | ReasoningGymTask | CustomTask,
+    ArithmeticTask
+    | RegistersTask
+    | WordProblemsTask
+    | Gsm8kTask
+    | MathTask
+    | DatasetTask
+    | ReasoningGymTask
+    | CustomTask,
     Field(discriminator="name"),
 ]

@@ -12,6 +12,7 @@ from vineppo.config.schema import (
     ReasoningGymTask,
     RegistersTask,
     TaskConfig,
+    WordProblemsTask,
 )
 from vineppo.doctor.finding import Finding, Verdict
 from vineppo.seams import Task
@@ -69,6 +70,8 @@ def right(config: TaskConfig, answer: str) -> str:
     match config:
         case ArithmeticTask() | RegistersTask():
             return f"####{answer}"
+        case WordProblemsTask():
+            return f"#### {answer}"
         case Gsm8kTask(answer_marker=marker) | DatasetTask(answer_marker=str(marker)):
             return f"So it is.\n{marker} {answer}"
         case MathTask() | DatasetTask():
@@ -80,7 +83,7 @@ def right(config: TaskConfig, answer: str) -> str:
 def wrong(config: TaskConfig, answer: str) -> str:
     """Another answer: one more, or, where answers are no plain numbers, with something added to it."""
     match config:
-        case ArithmeticTask() | RegistersTask() | Gsm8kTask():
+        case ArithmeticTask() | RegistersTask() | WordProblemsTask() | Gsm8kTask():
             return str(Decimal(answer) + 1)
         case _:
             return f"{answer} + 17"

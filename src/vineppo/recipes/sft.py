@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerFast
 
-from vineppo.config.schema import ArithmeticTask, RegistersTask, SftConfig, TaskConfig
+from vineppo.config.schema import ArithmeticTask, RegistersTask, SftConfig, TaskConfig, WordProblemsTask
 from vineppo.errors import UserError
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs, check_head
@@ -16,6 +16,7 @@ from vineppo.policy import DTYPES, Policy, load_policy, new_policy
 from vineppo.progress import Display
 from vineppo.tasks.arithmetic_tokenizer import REGISTER_SIGNS, build_tokenizer
 from vineppo.tasks.demonstrations import Demonstration, endless_demonstrations
+from vineppo.tasks.word_problems import tokenizer as word_tokenizer
 from vineppo.types import PromptAndResponse
 
 LOG_EVERY = 50
@@ -94,8 +95,10 @@ def own_tokenizer(task: TaskConfig) -> PreTrainedTokenizerFast:
             return build_tokenizer(modulus)
         case RegistersTask(modulus=modulus):
             return build_tokenizer(modulus, REGISTER_SIGNS)
+        case WordProblemsTask():
+            return word_tokenizer.build_tokenizer()
         case _:
             raise UserError(
-                "policy is none, but only tasks arithmetic and registers bring a tokenizer to start from nothing; "
-                f"task is {task.name}: set policy.path to a Hugging Face folder"
+                "policy is none, but only tasks arithmetic, registers and word_problems bring a tokenizer to start "
+                f"from nothing; task is {task.name}: set policy.path to a Hugging Face folder"
             )

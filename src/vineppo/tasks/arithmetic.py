@@ -93,8 +93,11 @@ def demonstrate(chain: Chain, habits: Habits, rng: random.Random) -> str:
 
 
 def read_answer(response: str) -> int | None:
-    """The number after the last `####`, or None. More than nine digits are none: int() raises on thousands."""
-    found = re.search(rf"{ANSWER}(\d{{1,9}})\s*\Z", response)
+    """The number after the last `####`, with or without a space, or None.
+
+    More than nine digits are none: int() raises on thousands.
+    """
+    found = re.search(rf"{ANSWER} ?(\d{{1,9}})\s*\Z", response)
     return int(found[1]) if found else None
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from vineppo.config.schema import ArithmeticTask, DatasetTask, Gsm8kTask, MathTask, TaskConfig
+from vineppo.config.schema import ArithmeticTask, DatasetTask, Gsm8kTask, MathTask, TaskConfig, WordProblemsTask
 from vineppo.errors import UserError
 from vineppo.seams import Split
 from vineppo.tasks import gsm8k
@@ -74,6 +74,8 @@ def ask(task: TaskConfig, question: str, *, where: str) -> Prompt:
                     "for; set task=gsm8k (answers after ####), task=math (in a box) or task=dataset"
                 )
             return f"{chain}=?\n"
+        case WordProblemsTask():
+            return f"{question.strip()}\n"
         case Gsm8kTask() | MathTask() | DatasetTask():
             return fill(task.template, [question])[0]
         case _:
@@ -101,7 +103,7 @@ def find_gold(task: TaskConfig, row: Mapping[str, object], *, where: str) -> str
 def read_answer(task: TaskConfig, value: object) -> str | None:
     """A number or short text as it is; of a worked solution the task's own kind of answer."""
     match task:
-        case ArithmeticTask() | Gsm8kTask():
+        case ArithmeticTask() | WordProblemsTask() | Gsm8kTask():
             marker = task.answer_marker if isinstance(task, Gsm8kTask) else MARKER
             text = str(value)
             return gsm8k.read_answer(text if marker in text else f"{marker}{text}", marker)
@@ -116,7 +118,7 @@ def remedy(task: TaskConfig) -> str:
     match task:
         case Gsm8kTask(answer_marker=marker):
             return f"give a number, or a solution that ends in '{marker} 72' (task.answer_marker)"
-        case ArithmeticTask():
+        case ArithmeticTask() | WordProblemsTask():
             return "give a number"
         case _:
             return r"give a number, a short text, or a solution with \boxed{}"

@@ -12,6 +12,7 @@ from vineppo.config.schema import (
     ReasoningGymTask,
     RegistersTask,
     TaskConfig,
+    WordProblemsTask,
 )
 from vineppo.errors import UserError
 from vineppo.seams import Task
@@ -28,10 +29,31 @@ from vineppo.tasks.registers import Registers
 from vineppo.tasks.reward import WeightedRewards
 from vineppo.tasks.reward_file import load_reward
 from vineppo.tasks.rows import read_rows
+from vineppo.tasks.word_problems.task import WordProblems
 
 
 def build_task(config: TaskConfig) -> Task:
     """The task that `config` names."""
+    match config:
+        case ArithmeticTask() | RegistersTask() | WordProblemsTask():
+            return build_generated(config)
+        case Gsm8kTask():
+            return Gsm8k(config.path, config.subset, config.template, config.answer_marker)
+        case MathTask():
+            return build_math(config)
+        case DatasetTask():
+            return build_dataset(config)
+        case ReasoningGymTask():
+            return build_reasoning_gym(config)
+        case CustomTask():
+            raise UserError(
+                "task.name 'custom' cannot be built from a configuration; hand the task object to the Python API, "
+                "or set task.name to arithmetic, registers, word_problems, gsm8k, math, dataset or reasoning_gym"
+            )
+
+
+def build_generated(config: ArithmeticTask | RegistersTask | WordProblemsTask) -> Task:
+    """Questions that the task makes itself."""
     match config:
         case ArithmeticTask():
             return Arithmetic(
@@ -54,25 +76,22 @@ def build_task(config: TaskConfig) -> Task:
                 test_questions=config.test_questions,
                 seed=config.seed,
             )
-        case Gsm8kTask():
-            return Gsm8k(config.path, config.subset, config.template, config.answer_marker)
-        case MathTask():
-            return build_math(config)
-        case DatasetTask():
-            return build_dataset(config)
-        case ReasoningGymTask():
-            return build_reasoning_gym(config)
-        case CustomTask():
-            raise UserError(
-                "task.name 'custom' cannot be built from a configuration; hand the task object to the Python API, "
-                "or set task.name to arithmetic, registers, gsm8k, math, dataset or reasoning_gym"
+        case WordProblemsTask():
+            return WordProblems(
+                lines=config.lines,
+                fewest_lines=config.fewest_lines,
+                people=config.people,
+                least_that_matter=config.least_that_matter,
+                train_questions=config.train_questions,
+                test_questions=config.test_questions,
+                seed=config.seed,
             )
 
 
 def build_verdicts(config: TaskConfig) -> Verdicts:
     """What judges questions that come from outside the task."""
     match config:
-        case ArithmeticTask():
+        case ArithmeticTask() | WordProblemsTask():
             return lambda questions, responses: [
                 arithmetic.judge_one(q.answer, r) for q, r in zip(questions, responses, strict=True)
             ]

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from vineppo.config.schema import ArithmeticTask, RegistersTask, TaskConfig
+from vineppo.config.schema import ArithmeticTask, RegistersTask, TaskConfig, WordProblemsTask
 from vineppo.errors import UserError
 from vineppo.rng import derive_seed
 from vineppo.tasks import registers
@@ -14,6 +14,10 @@ from vineppo.tasks.generated import P
 from vineppo.tasks.gsm8k import Gsm8k
 from vineppo.tasks.mathematics import Math
 from vineppo.tasks.registers import Registers
+from vineppo.tasks.word_problems import story
+from vineppo.tasks.word_problems.misreadings import make_misreadings
+from vineppo.tasks.word_problems.phrases import phrases
+from vineppo.tasks.word_problems.task import WordProblems
 
 Demonstration = tuple[str, str]
 """Prompt and response."""
@@ -31,10 +35,17 @@ def endless_demonstrations(config: TaskConfig, *, seed: int) -> Iterator[Demonst
             habits = _habits(knobs)
             solve = partial(registers.demonstrate, habits=habits, rng=rng)
             return _fresh(lambda: task.random_program(rng), task.is_test, solve)
+        case WordProblems() as task, WordProblemsTask(habits=count, habit_probability=probability):
+            misreadings = make_misreadings(list(phrases()), count=count, probability=probability, seed=config.seed)
+            solve = partial(story.demonstrate, misreadings=misreadings, rng=rng)
+            return _fresh(lambda: task.random_story(rng), task.is_test, solve)
         case (Gsm8k() | Math()) as task, _:
             return _drawn(task.demonstrations("train"), rng)
         case _:
-            raise UserError(f"task {config.name} has no demonstrations; take task arithmetic, registers, gsm8k or math")
+            raise UserError(
+                f"task {config.name} has no demonstrations; "
+                "take task arithmetic, registers, word_problems, gsm8k or math"
+            )
 
 
 def _habits(knobs: ArithmeticTask | RegistersTask) -> Habits:

@@ -38,6 +38,7 @@ from vineppo.config.schema import (
     MathTask,
     ReasoningGymTask,
     RegistersTask,
+    WordProblemsTask,
 )
 
 
@@ -60,6 +61,8 @@ def assumed_prompt(config: Config) -> int:
             return 3 * operations + 8
         case RegistersTask(instructions=instructions, registers=registers):
             return 3 * instructions + 2 * registers + 8
+        case WordProblemsTask(lines=lines, people=people):
+            return 10 * lines + 5 * people + 10
         case Gsm8kTask():
             return 400
         case MathTask() | DatasetTask() | ReasoningGymTask() | CustomTask():

@@ -1,0 +1,1 @@
+"""Word problems in English, made from templates, with worked solutions."""
