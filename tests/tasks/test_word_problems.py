@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vineppo.config.estimate import ANSWER_TOKENS, WORD_LINE_TOKENS
 from vineppo.config.load import load_config
-from vineppo.config.memory import assumed_prompt
+from vineppo.config.memory.forecast import assumed_prompt
 from vineppo.config.schema import WordProblemsTask
 from vineppo.doctor.finding import Verdict
 from vineppo.doctor.judge import check_judge
