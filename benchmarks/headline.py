@@ -9,6 +9,7 @@ command continues; finished runs are not run again. Needs `pip install -e '.[ben
 """
 
 import argparse
+import csv
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from equal_tuning.plan import choose, curve, grid_jobs, test_jobs
 from equal_tuning.tables import Row, grid_table, markdown, overview, reaching
 from rollout_speed.record import with_section
 from vineppo.analysis.run_comparison import Axis, make_experiment
+from vineppo.compare.tables import point_row
 
 COSTS: dict[Axis, str] = {"updates": "Updates", "seconds": "Seconds of training", "tokens": "Decoded tokens"}
 
@@ -57,7 +59,7 @@ def main() -> None:
     draw_curves([row.experiment for row in rows], figures / f"headline-{study.name}.png")
     tuned = {key: [curve(job) for job in own] for key, own in grid.items()}
     draw_grid(tuned, figures / f"headline-{study.name}-grid.png")
-    keep(test, study)
+    keep(rows, test, study)
     body = results(study, rows, scores, best)
     page = ROOT / "docs/headline.md"
     page.write_text(with_section(page.read_text() if page.exists() else "# The headline\n", title(study), body))
@@ -96,13 +98,19 @@ def peak_bytes(job: Job) -> float:
     return json.loads((job.folder / MEMORY).read_text())["peak_bytes"]
 
 
-def keep(test: Mapping[str, Sequence[Job]], study: Study) -> None:
-    """The test runs' configs and raw metrics, small enough to be committed."""
+def keep(rows: Sequence[Row], test: Mapping[str, Sequence[Job]], study: Study) -> None:
+    """Every evaluation of the test runs, and each method's config, small enough to be committed."""
     place = ROOT / f"benchmarks/results/headline-{study.name}"
-    for job in (job for own in test.values() for job in own):
-        (place / job.folder.name).mkdir(parents=True, exist_ok=True)
-        for name in ("config.yaml", "metrics.jsonl"):
-            shutil.copy(job.folder / name, place / job.folder.name / name)
+    place.mkdir(parents=True, exist_ok=True)
+    points = [
+        point_row(row.experiment, run, point) for row in rows for run in row.experiment.runs for point in run.points
+    ]
+    with (place / "points.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(points[0]))
+        writer.writeheader()
+        writer.writerows(points)
+    for name, jobs in test.items():
+        shutil.copy(jobs[0].folder / "config.yaml", place / f"{name.replace(' = ', '').replace(' ', '_')}.yaml")
 
 
 if __name__ == "__main__":
