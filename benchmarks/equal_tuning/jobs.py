@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -50,22 +50,13 @@ def run_all(title: str, jobs: Sequence[Job], *, workers: int, log: Path) -> None
 
     with ThreadPoolExecutor(workers) as pool:
         futures = {pool.submit(run, job): job for job in waiting}
-        while futures:
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION, timeout=30)
-            for future in done:
-                job = futures.pop(future)
-                if future.exception() is not None:
-                    for other in futures:
-                        other.cancel()
-                    raise SystemExit(f"{job.folder} failed: {future.exception()}; see {log}")
-            report(title, len(waiting), len(futures), time.monotonic() - started, bool(done))
-
-
-def report(title: str, total: int, left: int, seconds: float, changed: bool) -> None:
-    """A line whenever runs have ended."""
-    if changed and left < total:
-        remaining = seconds / (total - left) * left / 60
-        print(f"  {title}: {total - left}/{total}  {seconds / 60:.1f} min, about {remaining:.0f} left", flush=True)
+        for done, future in enumerate(as_completed(futures), 1):
+            if future.exception() is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise SystemExit(f"{futures[future].folder} failed: {future.exception()}; see {log}")
+            minutes = (time.monotonic() - started) / 60
+            left = minutes / done * (len(waiting) - done)
+            print(f"  {title}: {done}/{len(waiting)}  {minutes:.1f} min, about {left:.0f} left", flush=True)
 
 
 def run_one(job: Job, place: int, log: Path) -> None:

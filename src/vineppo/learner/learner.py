@@ -98,7 +98,7 @@ class Learner:
             batch = collate([samples[i] for i in share.indices], device=self._device)
             with accumulating(self._policy, share):
                 logprobs, entropies = self._policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
-                old_logprobs = torch.cat([old[i] for i in share.indices]) if old else logprobs.detach()
+                old_logprobs = torch.cat([old[i] for i in share.indices]) if old is not None else logprobs.detach()
                 policy_loss = ppo_clip_loss(
                     logprobs, old_logprobs, torch.cat([advantages[i] for i in share.indices]), clip=self._settings.clip
                 ).sum()

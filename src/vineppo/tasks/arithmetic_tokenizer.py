@@ -18,11 +18,16 @@ END, PAD, UNKNOWN = "<end>", "<pad>", "<unk>"
 
 def build_tokenizer(modulus: int, signs: Sequence[str] = SIGNS) -> PreTrainedTokenizerFast:
     """Tokens for 0 .. modulus - 1 and the signs. A number outside becomes its digits."""
-    words = [PAD, END, UNKNOWN, *signs, *map(str, range(modulus))]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token=UNKNOWN))
     longest_first = sorted(map(str, range(modulus)), key=len, reverse=True)
     known_number = "(?:" + "|".join(longest_first) + r")(?!\d)"
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(rf"{known_number}|####|[\s\S]"), behavior="isolated")
+    return word_level([*signs, *map(str, range(modulus))], rf"{known_number}|####|[\s\S]")
+
+
+def word_level(words: Sequence[str], pieces: str) -> PreTrainedTokenizerFast:
+    """A token a word. `pieces` is the pattern that a text is cut by, and must leave nothing of it out."""
+    vocabulary = {word: i for i, word in enumerate((PAD, END, UNKNOWN, *words))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pieces), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

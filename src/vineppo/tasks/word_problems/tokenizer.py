@@ -8,10 +8,9 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise, permutations
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from vineppo.tasks.arithmetic_tokenizer import END, PAD, UNKNOWN
+from vineppo.tasks.arithmetic_tokenizer import word_level
 from vineppo.tasks.word_problems import phrases
 from vineppo.tasks.word_problems.story import MONTHS, NUMBERS, PEOPLE, Sentence
 
@@ -23,17 +22,7 @@ CHARACTERS = "0123456789 .,:?+-*/=\n"
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """Tokens for all that a story or its solution can say."""
-    words = [PAD, END, UNKNOWN, *sorted({piece for text in _texts() for piece in re.findall(PIECES, text)})]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token=UNKNOWN))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PIECES), behavior="isolated")
-    tokenizer.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token=END,
-        pad_token=PAD,
-        unk_token=UNKNOWN,
-        clean_up_tokenization_spaces=False,
-    )
+    return word_level(sorted({piece for text in _texts() for piece in re.findall(PIECES, text)}), PIECES)
 
 
 def _texts() -> Iterator[str]:
