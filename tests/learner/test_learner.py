@@ -250,6 +250,21 @@ def test_the_value_network_starts_at_zero_and_learns_its_targets():
     assert critic.update(samples, seed=99)["critic/explained_variance"] > 0.5
 
 
+def test_the_value_network_may_have_more_epochs_than_the_policy():
+    samples = random_samples(8)
+
+    def loss(*, epochs: int, critic_epochs: int | None) -> float:
+        torch.manual_seed(0)
+        settings = LearnerConfig(minibatch=4, schedule="linear", epochs=epochs)
+        credit = PpoCredit(critic_learning_rate=3e-3, critic_epochs=critic_epochs)
+        # Eight epochs of two minibatches, whoever asks for them.
+        critic = Critic(ValueNetwork(tiny_model("llama")), settings, credit, updates=2 * epochs)
+        return critic.update(samples, seed=0)["critic/loss"]
+
+    assert loss(epochs=1, critic_epochs=8) == loss(epochs=8, critic_epochs=None)
+    assert loss(epochs=1, critic_epochs=8) < loss(epochs=1, critic_epochs=None)
+
+
 def test_explained_variance_by_hand():
     returns = torch.tensor([0.0, 1.0, 2.0])
     assert explained_variance(returns, returns) == {"critic/explained_variance": 1.0}

@@ -43,6 +43,8 @@ class PpoCredit(Strict):
     """Peak, of the value network; it follows learner.schedule."""
     value_clip: float | None = Field(default=0.2, gt=0)
     """Clip the change of each value to this much; null switches it off."""
+    critic_epochs: int | None = Field(default=None, ge=1)
+    """Epochs of the value network over an iteration's trajectories; null: as many as the policy's."""
     critic_warmup_iterations: int = Field(default=0, ge=0)
     """Iterations at the start in which only the value network learns."""
 

@@ -59,7 +59,7 @@ class ValueNetwork(nn.Module):
 
 
 class Critic:
-    """The value network, perhaps parallel, and its optimizer. `updates` is the number planned for the whole run."""
+    """The value network, perhaps parallel, and its optimizer. `updates`: how many the policy makes in the whole run."""
 
     def __init__(
         self,
@@ -74,12 +74,13 @@ class Critic:
         self._processes = processes
         self._settings = settings
         self._value_clip = credit.value_clip
+        self._epochs = settings.epochs if credit.critic_epochs is None else credit.critic_epochs
         self._optimizer = Optimizer(
             network,
             learning_rate=credit.critic_learning_rate,
             weight_decay=settings.weight_decay,
             max_grad_norm=settings.max_grad_norm,
-            updates=updates,
+            updates=updates * self._epochs // settings.epochs,
             warmup_ratio=settings.warmup_ratio,
             shape=settings.schedule,
         )
@@ -92,11 +93,11 @@ class Critic:
         return [own.tolist() for own in values]
 
     def update(self, samples: Sequence[Sample], *, seed: int) -> Metrics:
-        """All epochs, over the same minibatches as the policy. Samples carry returns."""
+        """All epochs, in minibatches like the policy's. Samples carry returns."""
         old = [torch.tensor(values, device=self._device) for values in self.predict(samples)]
         returns = [torch.tensor(_returns(sample), device=self._device) for sample in samples]
         losses, norms = [], []
-        for epoch in range(self._settings.epochs):
+        for epoch in range(self._epochs):
             for chosen in minibatches(len(samples), size=self._settings.minibatch, seed=seed, epoch=epoch):
                 losses.append(self._accumulate(samples, chosen, old, returns))
                 norms.append(self._optimizer.step())

@@ -1,16 +1,11 @@
 """Attention of rows that branch off shared trunks: exact, and through transformers' attention interface.
 
 A row attends to the first tokens of its trunk and to its own branch. The trunk's keys and values are held once, and all
-rows of a trunk meet them in one matrix product; a branch is met by its row alone. With scores s_j, each part gives
+rows of a trunk meet them in one matrix product; a branch is met by its row alone. Between the two products, one softmax
+goes over both parts of a row's scores.
 
-    m = max_j s_j,   z = sum_j exp(s_j - m),   o = sum_j exp(s_j - m) v_j
-
-and softmax attention over both parts t (trunk) and b (branch) is, exactly,
-
-    out = (e^{m_t} o_t + e^{m_b} o_b) / (e^{m_t} z_t + e^{m_b} z_b).
-
-The split is that of Hydragen (Juravsky et al., arXiv 2402.05099), which has one prefix for all rows; here every row
-leaves its trunk at a place of its own, so one trunk serves all states of a trajectory.
+Sharing the product is the idea of Hydragen (Juravsky et al., arXiv 2402.05099), which has one prefix for all rows; here
+every row leaves its trunk at a place of its own, so one trunk serves all states of a trajectory.
 """
 
 from collections.abc import Iterator
@@ -18,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 
@@ -40,7 +35,7 @@ class Branching:
     """The rows of each trunk; where a trunk has fewer than R, any row."""
     places: Int[Tensor, " B"]
     """Where each row stands in `slots`, flattened."""
-    trunk_bias: Float[Tensor, "G 1 R 1 T"]
+    trunk_bias: Float[Tensor, "B T"]
     """Hides what stands past the place where a row leaves its trunk."""
     positions: Int[Tensor, " B"]
     """Of the token that is fed now."""
@@ -48,29 +43,29 @@ class Branching:
     """The column of the branch cache where each row's branch begins."""
     column: int
     """Where the token that is fed now goes; later columns are not written yet."""
-    _windowed: dict[int, Float[Tensor, "G 1 R 1 T"]] = field(default_factory=dict)
-    _branch: dict[int | None, Float[Tensor, "B 1 1 C"]] = field(default_factory=dict)
+    _biases: dict[int | None, Float[Tensor, "B 1 1 J"]] = field(default_factory=dict)
 
-    def trunk_bias_within(self, window: int | None) -> Float[Tensor, "G 1 R 1 T"]:
-        """Hides also what a sliding window has left behind."""
-        if window is None:
-            return self.trunk_bias
-        if window not in self._windowed:
-            place = torch.arange(self.trunks.shape[3], device=self.positions.device)
-            behind = place <= (self.positions - window)[self.slots][:, None, :, None, None]
-            self._windowed[window] = self.trunk_bias.masked_fill(behind, -torch.inf)
-        return self._windowed[window]
+    def with_trunks(self, rows: Float[Tensor, "B H N I"], trunks: Float[Tensor, "G H I J"]) -> Float[Tensor, "B H N J"]:
+        """The matrix product of each row with its trunk: one for all rows of a trunk."""
+        groups, most = self.slots.shape
+        several = rows.shape[2]
+        slotted = rows.index_select(0, self.slots.flatten()).unflatten(0, (groups, most)).transpose(1, 2)
+        products = slotted.flatten(2, 3) @ trunks
+        return products.unflatten(2, (most, several)).transpose(1, 2).flatten(0, 1).index_select(0, self.places)
 
-    def branch_bias(self, columns: int, window: int | None) -> Float[Tensor, "B 1 1 C"]:
-        """Hides columns before a row's branch, those not written yet, and those a sliding window has left behind."""
-        if window not in self._branch:
+    def bias(self, columns: int, window: int | None) -> Float[Tensor, "B 1 1 J"]:
+        """Over the trunk and J - T columns of the branch: hides the rest of the trunk, columns before a row's branch,
+        those not written yet, and what a sliding window has left behind."""
+        if window not in self._biases:
             column = torch.arange(columns, device=self.first.device)
             first = self.first if window is None else self.first.clamp(min=self.column + 1 - window)
-            hidden = (column < first[:, None]) | (column > self.column)
-            self._branch[window] = torch.zeros_like(hidden, dtype=torch.float32).masked_fill_(hidden, -torch.inf)[
-                :, None, None
-            ]
-        return self._branch[window]
+            branch = _hiding((column < first[:, None]) | (column > self.column))
+            trunk = self.trunk_bias
+            if window is not None:
+                place = torch.arange(trunk.shape[1], device=trunk.device)
+                trunk = trunk + _hiding(place <= (self.positions - window)[:, None])
+            self._biases[window] = torch.cat([trunk, branch], dim=1)[:, None, None]
+        return self._biases[window]
 
 
 def branching_attention(
@@ -96,39 +91,21 @@ def branching_attention(
         raise UserError(f"policy: {type(module).__name__} has attention sinks, which the embedded engine does not know")
     rows, query_heads, _, size = query.shape
     heads = key.shape[1]
-    shared = query_heads // heads
-    query = query.reshape(rows, heads, shared, size) * (size**-0.5 if scaling is None else scaling)
-
-    groups, most = branching.slots.shape
+    query = query.reshape(rows, heads, query_heads // heads, size) * (size**-0.5 if scaling is None else scaling)
     layer = int(module.layer_idx)  # pyright: ignore[reportArgumentType]
     trunk_keys, trunk_values = branching.trunks[2 * layer], branching.trunks[2 * layer + 1]
-    gathered = query.index_select(0, branching.slots.flatten()).view(groups, most, heads, shared, size).transpose(1, 2)
-    scores = gathered.reshape(groups, heads, most * shared, size) @ trunk_keys.transpose(-1, -2)
-    scores = _capped(scores.float(), softcap)
-    scores.view(groups, heads, most, shared, -1).add_(branching.trunk_bias_within(sliding_window))
-    trunk = _partial_softmax(scores, trunk_values)
-    top, total, out = (
-        part.view(groups, heads, most, shared, -1).transpose(1, 2).flatten(0, 1).index_select(0, branching.places)
-        for part in trunk
-    )
 
-    scores = _capped((query @ key.transpose(-1, -2)).float(), softcap)
-    scores.add_(branching.branch_bias(key.shape[2], sliding_window))
-    own_top, own_total, own_out = _partial_softmax(scores, value)
-
-    highest = torch.maximum(top, own_top)
-    weight, own_weight = (top - highest).exp_(), (own_top - highest).exp_()
-    merged = (out * weight + own_out * own_weight) / (total * weight + own_total * own_weight)
-    return merged.to(query.dtype).view(rows, 1, query_heads, size), None
+    to_trunk, to_own = branching.with_trunks(query, trunk_keys.transpose(-1, -2)), query @ key.transpose(-1, -2)
+    scores = _capped(torch.cat([to_trunk, to_own], dim=-1).float(), softcap)
+    weights = scores.add_(branching.bias(key.shape[2], sliding_window)).softmax(-1).to(value.dtype)
+    of_trunk, of_own = weights.split([to_trunk.shape[-1], to_own.shape[-1]], dim=-1)
+    out = branching.with_trunks(of_trunk, trunk_values) + of_own @ value
+    return out.view(rows, 1, query_heads, size), None
 
 
-def _partial_softmax(
-    scores: Float[Tensor, "*B N J"], values: Float[Tensor, "*B J D"]
-) -> tuple[Float[Tensor, "*B N 1"], Float[Tensor, "*B N 1"], Float[Tensor, "*B N D"]]:
-    """m, z and o of the module's docstring, float32. Overwrites the scores. A row that sees nothing gets z = o = 0."""
-    top = scores.amax(-1, keepdim=True).clamp_(min=torch.finfo(scores.dtype).min)
-    weights = scores.sub_(top).exp_()
-    return top, weights.sum(-1, keepdim=True), (weights.to(values.dtype) @ values).float()
+def _hiding(hidden: Bool[Tensor, "B J"]) -> Float[Tensor, "B J"]:
+    """-inf where something is hidden, else 0."""
+    return torch.zeros_like(hidden, dtype=torch.float32).masked_fill_(hidden, -torch.inf)
 
 
 def _capped(scores: Tensor, softcap: float | None) -> Tensor:

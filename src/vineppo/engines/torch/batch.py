@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from vineppo.engines.torch.attention import Branching, branching_in
+from vineppo.engines.torch.attention import Branching
 from vineppo.engines.torch.branches import BranchCache
 from vineppo.engines.torch.forest import Forest, replanted
 from vineppo.engines.torch.law import counter_uniforms, draw_tokens
@@ -36,7 +36,8 @@ class Batch:
     """The rows, what they have written, and the keys and values they need for more.
 
     All rows end at the same column. Row b's tokens stand in the columns first[b].. of `tokens`; the last of them is fed
-    next, and its keys and values go to the same column of the branches.
+    next, and its keys and values go to the same column of the branches. The model must attend in branches
+    (`attention.branching_in`) while rows begin or step.
     """
 
     def __init__(self, model: PreTrainedModel, sampling: Sampling, end_ids: Sequence[int], on_finish: OnFinish):
@@ -142,14 +143,13 @@ class Batch:
         self._write(new, self._written, tokens, logprobs)
 
     def _next_logits(self, tokens: np.ndarray, branches: BranchCache, branching: Branching) -> Float[Tensor, "B V"]:
-        with branching_in(self._model):
-            return self._model(
-                input_ids=torch.from_numpy(tokens).to(self._model.device)[:, None],
-                position_ids=branching.positions[:, None],
-                past_key_values=branches,
-                use_cache=True,
-                branching=branching,
-            ).logits[:, -1]
+        return self._model(
+            input_ids=torch.from_numpy(tokens).to(self._model.device)[:, None],
+            position_ids=branching.positions[:, None],
+            past_key_values=branches,
+            use_cache=True,
+            branching=branching,
+        ).logits[:, -1]
 
     def _write(self, rows: slice, column: int, tokens: np.ndarray, logprobs: np.ndarray) -> None:
         """Take down the tokens drawn and report the rows that end with them."""

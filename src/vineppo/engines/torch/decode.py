@@ -5,6 +5,7 @@ from collections import deque
 import torch
 from transformers import PreTrainedModel
 
+from vineppo.engines.torch.attention import branching_in
 from vineppo.engines.torch.batch import Batch
 from vineppo.engines.torch.schedule import Budget, Row
 from vineppo.engines.torch.trunks import prefill_missing
@@ -20,13 +21,14 @@ fourfold (it no longer streams); fewer would copy all branches more often."""
 def decode(model: PreTrainedModel, batch: Batch, waiting: deque[Row], budget: Budget) -> None:
     """Sample every waiting row until an end token or its limit. The batch reports what finishes."""
     while waiting or batch.going:
-        if batch.share_going <= RELAY_AT:
-            newcomers = budget.take(waiting, batch.going, batch.columns)
-            prefill_missing(model, list(dict.fromkeys(row.trunk for row in newcomers)))
+        newcomers = budget.take(waiting, batch.going, batch.columns)
+        prefill_missing(model, list(dict.fromkeys(row.trunk for row in newcomers)))
+        with branching_in(model):
             batch.lay_out(newcomers, room=ROOM)
-        elif batch.is_full:
-            fitting = budget.fitting(batch.going, batch.columns + ROOM)
-            waiting.extendleft(batch.give_back(len(batch.going) - fitting))
-            batch.lay_out([], room=ROOM)
-        else:
-            batch.step()
+            while batch.share_going > RELAY_AT:
+                if batch.is_full:
+                    fitting = budget.fitting(batch.going, batch.columns + ROOM)
+                    waiting.extendleft(batch.give_back(len(batch.going) - fitting))
+                    batch.lay_out([], room=ROOM)
+                else:
+                    batch.step()

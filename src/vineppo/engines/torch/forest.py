@@ -22,7 +22,7 @@ class Forest:
         """Row b of B leaves row_trunks[b] after its first starts[b] tokens."""
         place = {trunk: group for group, trunk in enumerate(self.trunks)}
         slots, places = _slots(np.array([place[trunk] for trunk in row_trunks]), len(self.trunks))
-        hidden = np.arange(self.planes.shape[3]) >= starts[slots][:, None, :, None, None]
+        hidden = np.arange(self.planes.shape[3]) >= starts[:, None]
         bias = np.where(hidden, -np.inf, 0.0).astype(np.float32)
         device = self.planes.device
         return Layout(self.planes, *(torch.from_numpy(array).to(device) for array in (slots, places, bias)))
