@@ -1,20 +1,23 @@
 """Many training runs, some side by side, each in a process and on a core of its own. What is finished is left alone."""
 
+import multiprocessing
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
 
 from equal_tuning.methods import Program
 from equal_tuning.peak import MEMORY
 
-BENCHMARKS = Path(__file__).resolve().parents[1]
 PROGRAMS: dict[Program, str] = {"vineppo": "equal_tuning.train_one", "trl": "equal_tuning.trl_peer"}
+PROCESSES = multiprocessing.get_context("forkserver")
+"""Runs are forked from a process that has imported what they need: each would spend four seconds on it."""
+PROCESSES.set_forkserver_preload(list(PROGRAMS.values()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +43,8 @@ def run_all(title: str, jobs: Sequence[Job], *, workers: int, log: Path) -> None
     for place in range(workers):
         places.put(place)
     started = time.monotonic()
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when the first run imports torch
+    log.parent.mkdir(parents=True, exist_ok=True)
 
     def run(job: Job) -> None:
         place = places.get()
@@ -62,18 +67,18 @@ def run_all(title: str, jobs: Sequence[Job], *, workers: int, log: Path) -> None
 def run_one(job: Job, place: int, log: Path) -> None:
     """In a process of its own, on one core where the system can pin it."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    core = cores[place % len(cores)] if cores else None
-    command = [sys.executable, "-m", PROGRAMS[job.program], *job.words, f"run.dir={job.folder}"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths())}
-    log.parent.mkdir(parents=True, exist_ok=True)
+    process = PROCESSES.Process(target=_work, args=(job, cores[place % len(cores)] if cores else None, log))
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        raise RuntimeError(f"exit code {process.exitcode} of {PROGRAMS[job.program]} {' '.join(job.words)}")
+
+
+def _work(job: Job, core: int | None, log: Path) -> None:
+    """What such a process does."""
     with log.open("a") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-        if core is not None:
-            os.sched_setaffinity(process.pid, {core})
-        if process.wait() != 0:
-            raise RuntimeError(f"exit code {process.returncode} of {' '.join(command)}")
-
-
-def paths() -> list[str]:
-    """Where the children find this package."""
-    return [str(BENCHMARKS), *filter(None, [os.environ.get("PYTHONPATH", "")])]
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    sys.exit(import_module(PROGRAMS[job.program]).main([*job.words, f"run.dir={job.folder}"]))

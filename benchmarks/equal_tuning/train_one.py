@@ -1,6 +1,6 @@
-"""One of our runs, and the most memory it took: python -m equal_tuning.train_one CONFIG [key=value ...]."""
+"""One of our runs, and the most memory it took."""
 
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from equal_tuning.peak import Peak
@@ -8,14 +8,12 @@ from vineppo.config.load import load_config
 from vineppo.trainer import Trainer
 
 
-def main() -> None:
-    """Train to the end, or continue. A run that was interrupted is no finished one."""
-    path, *overrides = sys.argv[1:]
+def main(words: Sequence[str]) -> int:
+    """Train to the end, or continue; the exit code. words: a config and overrides."""
+    path, *overrides = words
     config = load_config(Path(path), overrides)
     with Peak(config):
-        if not Trainer(config, resume=True).train().finished:
-            sys.exit("interrupted")
-
-
-if __name__ == "__main__":
-    main()
+        finished = Trainer(config, resume=True).train().finished
+        if not finished:  # no finished run, so nothing is written
+            raise SystemExit("interrupted")
+    return 0

@@ -28,6 +28,7 @@ CATALOGUE: dict[str, str] = {
     "credit/states": "distinct states measured",
     "credit/rollouts": "rollouts sampled",
     "credit/rollouts_truncated": "share of rollouts cut off by the length limit",
+    "credit/branches": "rollouts learned from: those of credit.learn_from_rollouts whose advantage is not 0",
     "credit/advantage_std": "standard deviation of the advantages over tokens, before whitening",
     "credit/significant": "share of steps whose advantage is more than two standard errors from 0",
     "credit/tokens_learning": "share of response tokens that credit.mask_above leaves to learn",

@@ -179,6 +179,19 @@ class StateValue:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Branch:
+    """A rollout that the policy learns from, too: like a trajectory that begins where it left one."""
+
+    position: int
+    """Response tokens of the trajectory before it."""
+    completion: Completion
+    advantage: float
+    """Of each of its tokens."""
+    mask: tuple[bool, ...] | None = None
+    """[T] whether the policy learns from it at each token; None: at all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Credit:
     """Per-token advantages of one trajectory, and the values they were made from."""
 
@@ -192,6 +205,8 @@ class Credit:
     """[T] regression targets for a value network; None where the method has none."""
     mask: tuple[bool, ...] | None = None
     """[T] whether the policy learns from each advantage; None: from all."""
+    branches: tuple[Branch, ...] = ()
+    """Rollouts that left this trajectory and are learned from. A stretch that trajectories share, one of them holds."""
     pilot: tuple[Rollout, ...] = ()
     """Rollouts that only decided where to measure. Those for a group are held by its first trajectory."""
 

@@ -15,7 +15,7 @@ from vineppo.learner.batch import collate
 from vineppo.learner.critic import Critic, ValueNetwork, explained_variance
 from vineppo.learner.learner import Learner
 from vineppo.learner.logprobs import TokenLogprobs, check_head
-from vineppo.learner.minibatches import micro_batches, minibatches
+from vineppo.learner.minibatches import Round, micro_batches, minibatches
 from vineppo.learner.reference import frozen_copy
 from vineppo.learner.scores import score
 from vineppo.types import Sample
@@ -281,11 +281,62 @@ def test_a_single_update_is_what_scoring_first_would_make_of_it(monkeypatch: pyt
     weights, metrics = update()
     step = Learner._step
 
-    def scored_first(self, samples, chosen, old, reference):
-        assert old is None, "nothing is scored twice"
-        return step(self, samples, chosen, self._score(samples), reference)
+    def scored_first(self, these, chosen):
+        assert these.old is None, "nothing is scored twice"
+        return step(self, replace(these, old=self._score(these.samples)), chosen)
 
     monkeypatch.setattr(Learner, "_step", scored_first)
     scored_weights, scored_metrics = update()
     torch.testing.assert_close(weights, scored_weights, atol=1e-6, rtol=1e-6)
     assert metrics == pytest.approx(scored_metrics, abs=1e-6)
+
+
+# --- branches ----------------------------------------------------------------------------------------------------
+
+
+def updated(branches: int, *, as_trajectories: bool = False, kl_coefficient: float = 0.0):
+    """Weights and metrics after one update on six trajectories and some branches."""
+    model = tiny_model("llama")
+    reference = None if not kl_coefficient else frozen_copy(scorer(tiny_model("llama", sharpness=5.0)), micro_batch=4)
+    settings = LearnerConfig(
+        epochs=1,
+        minibatch=20,
+        micro_batch=4,
+        learning_rate=1e-3,
+        warmup_ratio=0,
+        whiten=False,
+        kl_coefficient=kl_coefficient,
+    )
+    samples, others = random_samples(6), random_samples(6 + branches)[6:]
+    learner = Learner(scorer(model), reference, settings, updates=1)
+    if as_trajectories:
+        metrics = learner.update([*samples, *others], seed=0)
+    else:
+        metrics = learner.update(samples, branches=others, seed=0)
+    return dict(model.state_dict()), metrics
+
+
+def test_a_branch_teaches_what_a_trajectory_with_its_tokens_would():
+    weights, metrics = updated(5)
+    expected, _ = updated(5, as_trajectories=True)
+    torch.testing.assert_close(weights, expected, atol=1e-5, rtol=1e-5)
+    assert metrics["updates_made"] == 1
+    without, _ = updated(0)
+    assert any(not torch.allclose(weights[name], without[name], atol=1e-4) for name in weights)
+
+
+def test_a_branch_is_no_part_of_what_is_measured():
+    _, metrics = updated(5, kl_coefficient=0.1)
+    _, without = updated(0, kl_coefficient=0.1)
+    for name in ("kl", "entropy", "ratio/mean", "sampler_kl"):
+        assert metrics[name] == pytest.approx(without[name], abs=1e-5), name
+    assert metrics["loss/policy"] != pytest.approx(without["loss/policy"], abs=1e-5)
+
+
+def test_branches_are_spread_over_the_updates_of_the_trajectories():
+    samples = random_samples(17)
+    these = Round(samples=samples, trajectories=6, old=None, reference=None)
+    updates = list(these.minibatches(2, seed=3, epoch=0))
+    assert [len(these.own(chosen)) for chosen in updates] == [2, 2, 2]
+    assert [len(chosen) for chosen in updates] == [6, 6, 5]
+    assert sorted(i for chosen in updates for i in chosen) == list(range(17))

@@ -27,6 +27,8 @@ class CoupledCredit(Strict):
     """K; a state that the policy leaves its trajectory from with probability q gets K q rollouts on average."""
     token_budget: int | None = Field(default=None, ge=1)
     """Tokens of rollouts to expect per trajectory; K shrinks to keep to it, then the states measured. None: any."""
+    learn_from_rollouts: bool = False
+    """Update the policy on rollouts too, each as one more trajectory from where it left one."""
     segments: int | None = Field(default=None, ge=1)
     """Long responses: measure so many segments of a trajectory, cut on where the value moves. None: every step."""
     mask_above: float | None = Field(default=None, gt=0, le=1)

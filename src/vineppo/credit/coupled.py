@@ -66,10 +66,7 @@ def _estimate(
     """One fork. `prior`, the variance of all the question's rewards, is believed as much as one rollout."""
     if fork.reward is not None:
         return Estimate(value=fork.reward, variance=0.0)
-    leaving, followed = fork.leaving, fsum(path.probability for path in fork.paths)
-    shares = [(path.probability / followed, after[path.to]) for path in fork.paths if followed]
-    staying = fsum(share * estimate.value for share, estimate in shares)
-    uncertainty = fsum(share**2 * estimate.variance for share, estimate in shares)
+    leaving, (staying, uncertainty) = fork.leaving, staying_value(fork, after)
     if not leaving:
         return Estimate(value=staying, variance=uncertainty)
     times = max(1.0, 1 / expected)  # how often each rollout counts
@@ -78,6 +75,16 @@ def _estimate(
     noise = times * (deviations + prior) / max(len(rewards), 1) ** 2
     return Estimate(
         value=value, variance=((1 - leaving) ** 2 + leaving**2 * (times - 1)) * uncertainty + leaving**2 * noise
+    )
+
+
+def staying_value(fork: Fork, after: Sequence[Estimate]) -> tuple[float, float]:
+    """B, the value given that the policy follows the tree from a fork to a next one, and its variance."""
+    followed = fsum(path.probability for path in fork.paths)
+    shares = [(path.probability / followed, after[path.to]) for path in fork.paths if followed]
+    return (
+        fsum(share * estimate.value for share, estimate in shares),
+        fsum(share**2 * estimate.variance for share, estimate in shares),
     )
 
 

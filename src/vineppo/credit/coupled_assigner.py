@@ -1,11 +1,12 @@
 """Coupled vines at work on a batch. The estimator itself, with its equations, is in `vineppo.credit.coupled`."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+from vineppo.credit.branches import branches
 from vineppo.credit.coupled import coupled_credit, coupled_values
-from vineppo.credit.leaving import by_fork, draw_exits, group_rng, leave
+from vineppo.credit.leaving import Departure, by_fork, draw_exits, group_rng, leave
 from vineppo.credit.mask import masked
 from vineppo.credit.pilot import look
 from vineppo.credit.plan import Plan, fit
@@ -24,6 +25,7 @@ class CoupledAssigner:
     """Samples rollouts that leave each question's trajectories, and credits each step with the change of value.
 
     rollouts: K. token_budget: for rollouts, in expectation and per trajectory; None: as many as K asks for.
+    learn_from_rollouts: whether credit holds them as branches, too.
     segments: into how many a trajectory is cut at first where leaving is common; None: every step is measured.
     """
 
@@ -35,12 +37,14 @@ class CoupledAssigner:
         token_budget: int | None,
         segments: int | None,
         sampling: Sampling,
+        learn_from_rollouts: bool = False,
         mask_above: float | None = None,
     ):
         self._environment = environment
         self._rollouts = rollouts
         self._token_budget = token_budget
         self._segments = segments
+        self._learn_from_rollouts = learn_from_rollouts
         self._sampling = sampling
         self._mask_above = mask_above
 
@@ -54,7 +58,8 @@ class CoupledAssigner:
         arrived = leave(self._environment, groups, departures, sampling=self._sampling, seed=place, progress=progress)
         credits: dict[int, Credit] = {}
         for own, plan, drawn, rollouts in zip(indices, plans, departures, arrived, strict=True):
-            credits |= zip(own, credit_group(plan, by_fork(drawn, rollouts)), strict=True)
+            credit = credit_group(plan, drawn, rollouts, learn_from_rollouts=self._learn_from_rollouts)
+            credits |= zip(own, credit, strict=True)
         return [masked(credits[index], scored, self._mask_above) for index, scored in enumerate(trajectories)]
 
     def _plan(self, groups: Sequence[Group], seed: int, progress: Progress | None) -> list[Plan]:
@@ -77,14 +82,25 @@ class CoupledAssigner:
         return [replace(plan, pilot=own.rollouts) for plan, own in zip(plans, looks, strict=True)]
 
 
-def credit_group(plan: Plan, rollouts: Mapping[int, tuple[Rollout, ...]]) -> list[Credit]:
-    """Credit of one question's trajectories from the rollouts that left at each fork."""
-    rewards = {place: [rollout.reward for rollout in own] for place, own in rollouts.items()}
+def credit_group(
+    plan: Plan,
+    departures: Sequence[Departure],
+    rollouts: Sequence[tuple[Rollout, ...]],
+    *,
+    learn_from_rollouts: bool = False,
+) -> list[Credit]:
+    """Credit of one question's trajectories from the rollouts of each departure."""
+    left = by_fork(departures, rollouts)
+    rewards = {place: [rollout.reward for rollout in own] for place, own in left.items()}
     estimates = coupled_values(plan.tree, plan.rollouts, rewards)
-    first, *others = [
-        coupled_credit(scored, bounds, [estimates[at] for at in route], [rollouts.get(at, ()) for at in route])
+    credits = [
+        coupled_credit(scored, bounds, [estimates[at] for at in route], [left.get(at, ()) for at in route])
         for scored, bounds, route in zip(plan.group, plan.bounds, plan.tree.routes, strict=True)
     ]
+    if learn_from_rollouts:
+        taught = branches(plan.group, plan.tree.forks, estimates, departures, rollouts, left)
+        credits = [replace(credit, branches=own) for credit, own in zip(credits, taught, strict=True)]
+    first, *others = credits
     return [replace(first, pilot=plan.pilot), *others]
 
 

@@ -21,7 +21,13 @@ def probability_mask(logprobs: Sequence[float], mask_above: float) -> tuple[bool
 
 
 def masked(credit: Credit, scored: Scored, mask_above: float | None) -> Credit:
-    """The credit with its mask; None: without one."""
+    """The credit with its masks; None: without."""
     if mask_above is None:
         return credit
-    return replace(credit, mask=probability_mask(scored.trajectory.logprobs, mask_above))
+    return replace(
+        credit,
+        mask=probability_mask(scored.trajectory.logprobs, mask_above),
+        branches=tuple(
+            replace(branch, mask=probability_mask(branch.completion.logprobs, mask_above)) for branch in credit.branches
+        ),
+    )

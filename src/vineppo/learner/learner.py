@@ -3,6 +3,8 @@
     loss = mean over the minibatch's tokens of the PPO-clip loss, those left out by the samples' masks not counted
          + kl_coefficient * mean over its trajectories of the k3 KL to the starting policy, summed over tokens
 
+Branches are samples that only the first line knows: they begin anywhere, and tell nothing of the policy as a whole.
+
 Whitening and both means are over the whole minibatch, whatever the micro-batch and the number of processes: accumulated
 gradients equal those of one big batch. Every process knows all samples, so only gradients and sums have to be gathered.
 """
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from vineppo.config.schema import LearnerConfig
 from vineppo.learner.batch import collate
 from vineppo.learner.losses import k3, ppo_clip_loss, whiten
-from vineppo.learner.minibatches import minibatches
+from vineppo.learner.minibatches import Round
 from vineppo.learner.optimizer import policy_optimizer
 from vineppo.learner.parallel import accumulating, backward
 from vineppo.learner.reference import Reference
@@ -53,18 +55,33 @@ class Learner:
         self._settings = settings
         self._optimizer = policy_optimizer(policy, settings, updates=updates)
 
-    def update(self, samples: Sequence[Sample], *, seed: int, progress: Progress | None = None) -> Metrics:
-        """All epochs over the samples. Raises ValueError when a sample has no response token."""
+    def update(
+        self,
+        samples: Sequence[Sample],
+        *,
+        branches: Sequence[Sample] = (),
+        seed: int,
+        progress: Progress | None = None,
+    ) -> Metrics:
+        """All epochs over the samples, and branches spread over their minibatches.
+
+        Raises ValueError when a sample has no response token.
+        """
+        together = [*samples, *branches]
         total = self._settings.epochs * -(-len(samples) // self._settings.minibatch)
-        # A single update is made by the policy that sampled: its own pass tells the old log-probs.
-        old = None if total == 1 else self._score(samples)
-        reference = self._reference(samples) if self._reference else None
+        these = Round(
+            samples=together,
+            trajectories=len(samples),
+            # A single update is made by the policy that sampled: its own pass tells the old log-probs.
+            old=None if total == 1 else self._score(together),
+            reference=self._reference(samples) if self._reference else None,
+        )
         learning_rate = self._optimizer.learning_rate
         results: list[Metrics] = []
         for epoch in range(self._settings.epochs):
-            for chosen in minibatches(len(samples), size=self._settings.minibatch, seed=seed, epoch=epoch):
+            for chosen in these.minibatches(self._settings.minibatch, seed=seed, epoch=epoch):
                 learning_rate = self._optimizer.learning_rate
-                results.append(self._step(samples, chosen, old, reference))
+                results.append(self._step(these, chosen))
                 if progress is not None:
                     progress(len(results), total)
         return {
@@ -83,45 +100,50 @@ class Learner:
         """Continue where `state_dict` was taken."""
         self._optimizer.load_state_dict(state)
 
-    def _step(
-        self,
-        samples: Sequence[Sample],
-        chosen: Sequence[int],
-        old: Sequence[Float[Tensor, " _"]] | None,
-        reference: Sequence[Float[Tensor, " _"]] | None,
-    ) -> Metrics:
-        """One update. old: log-probs under the policy before the first; None: this is the first."""
+    def _step(self, these: Round, chosen: Sequence[int]) -> Metrics:
+        """One update."""
+        samples = these.samples
         advantages, num_learning = self._advantages(samples, chosen)
-        num_tokens = sum(len(samples[i].advantages) for i in chosen)
+        num_trajectories = len(these.own(chosen))
+        num_tokens = sum(len(samples[i].advantages) for i in these.own(chosen))
         sums: dict[str, float] = dict.fromkeys(SUMS, 0.0)
         for share in shares(samples, chosen, size=self._settings.micro_batch, processes=self._processes):
             batch = collate([samples[i] for i in share.indices], device=self._device)
             with accumulating(self._policy, share):
                 logprobs, entropies = self._policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
-                old_logprobs = torch.cat([old[i] for i in share.indices]) if old is not None else logprobs.detach()
+                old = logprobs.detach() if these.old is None else torch.cat([these.old[i] for i in share.indices])
                 policy_loss = ppo_clip_loss(
-                    logprobs, old_logprobs, torch.cat([advantages[i] for i in share.indices]), clip=self._settings.clip
+                    logprobs, old, torch.cat([advantages[i] for i in share.indices]), clip=self._settings.clip
                 ).sum()
                 loss = policy_loss / num_learning
-                if reference is not None:
-                    kl = k3(logprobs, torch.cat([reference[i] for i in share.indices])).sum()
-                    loss = loss + self._settings.kl_coefficient * kl / len(chosen)
-                    sums["kl"] += share.weight * kl.item() / len(chosen)
+                if these.reference is not None:
+                    kl = self._kl(these, share.indices, logprobs) / num_trajectories
+                    loss = loss + self._settings.kl_coefficient * kl
+                    sums["kl"] += share.weight * kl.item()
                 backward(loss, share, self._processes)
-            ratio = (logprobs.detach() - old_logprobs).exp()
             sums["loss/policy"] += share.weight * policy_loss.item() / num_learning
-            sums["entropy"] += share.weight * entropies.sum().item() / num_tokens
+            on = torch.tensor(these.measured(share.indices), device=self._device)
+            ratio = (logprobs.detach() - old).exp()[on]
+            sums["entropy"] += share.weight * entropies[on].sum().item() / num_tokens
             sums["ratio/mean"] += share.weight * ratio.sum().item() / num_tokens
             sums["ratio/clipped"] += share.weight * ((ratio - 1).abs() > self._settings.clip).sum().item() / num_tokens
-            sampled = torch.tensor([logprob for i in share.indices for logprob in samples[i].logprobs])
-            sums["sampler_kl"] += share.weight * (sampled - old_logprobs.cpu()).sum().item() / num_tokens
+            sampled = torch.tensor([logprob for i in these.own(share.indices) for logprob in samples[i].logprobs])
+            sums["sampler_kl"] += share.weight * (sampled - old[on].cpu()).sum().item() / num_tokens
         sums = self._processes.sum(sums)
-        if reference is None:
+        if these.reference is None:
             del sums["kl"]
         veto = not sums["ratio/mean"] <= self._settings.ratio_guard
         norm = self._optimizer.step(veto=veto)
         finite = {} if norm is None else {"grad_norm": norm}
         return {**sums, **finite, "updates_skipped": float(veto), "updates_nonfinite": float(norm is None)}
+
+    def _kl(self, these: Round, indices: Sequence[int], logprobs: Float[Tensor, " N"]) -> Float[Tensor, ""]:
+        """To the starting policy, summed over the trajectories among the given samples."""
+        own = these.own(indices)
+        if these.reference is None or not own:
+            return logprobs.new_zeros(())
+        on = torch.tensor(these.measured(indices), device=self._device)
+        return k3(logprobs[on], torch.cat([these.reference[i] for i in own])).sum()
 
     def _advantages(
         self, samples: Sequence[Sample], chosen: Sequence[int]

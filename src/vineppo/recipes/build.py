@@ -286,6 +286,7 @@ def build_assigner(config: Config, environment: Environment, critic: Critic | No
             return CoupledAssigner(
                 environment,
                 rollouts=coupled.rollouts,
+                learn_from_rollouts=coupled.learn_from_rollouts,
                 token_budget=coupled.token_budget,
                 segments=coupled.segments,
                 mask_above=coupled.mask_above,

@@ -43,6 +43,8 @@ def credit_metrics(credits: Sequence[Credit]) -> Metrics:
         metrics["credit/significant"] = significant
     if masks := [credit.mask for credit in credits if credit.mask is not None]:
         metrics["credit/tokens_learning"] = fmean(learns for mask in masks for learns in mask)
+    if branches := sum(len(credit.branches) for credit in credits):
+        metrics["credit/branches"] = float(branches)
     if rollouts:
         metrics |= {
             "credit/states": float(len(measured)),

@@ -26,7 +26,7 @@ from vineppo.recipes.measurements import credit_metrics
 from vineppo.recipes.sampler import Sampler
 from vineppo.rng import derive_seed
 from vineppo.seams import CreditAssigner
-from vineppo.types import Credit, Sample, Scored
+from vineppo.types import Branch, Credit, Sample, Scored
 
 CRITIC = "critic.safetensors"
 """The value network's weights in a checkpoint."""
@@ -55,7 +55,8 @@ class PolicyIteration:
 
     def learn(self, experience: Experience, display: Display) -> Metrics:
         """Update the critic and the policy."""
-        samples, seed = to_samples(experience), derive_seed(self.seed, "update", experience.iteration)
+        samples, branches = to_samples(experience), to_branch_samples(experience)
+        seed = derive_seed(self.seed, "update", experience.iteration)
         metrics: Metrics = {}
         engine = self.sampler.environment.engine
         with display.phase("update") as progress:
@@ -63,7 +64,7 @@ class PolicyIteration:
             if self.critic is not None:
                 metrics |= self.critic.update(samples, seed=seed)
             if experience.iteration > self.critic_warmup:
-                metrics |= self.learner.update(samples, seed=seed, progress=progress)
+                metrics |= self.learner.update(samples, branches=branches, seed=seed, progress=progress)
             engine.load_weights(self.policy.weights(), policy_version=experience.iteration)
         return metrics
 
@@ -94,6 +95,15 @@ def to_samples(experience: Experience) -> list[Sample]:
     return [to_sample(scored, credit) for scored, credit in zip(experience.scored, experience.credits, strict=True)]
 
 
+def to_branch_samples(experience: Experience) -> list[Sample]:
+    """Rollouts that are learned from, as the learner sees them: what came before is their prompt."""
+    return [
+        to_branch_sample(scored, branch)
+        for scored, credit in zip(experience.scored, experience.credits, strict=True)
+        for branch in credit.branches
+    ]
+
+
 def to_sample(scored: Scored, credit: Credit) -> Sample:
     """One of them."""
     tokens = scored.trajectory.tokens
@@ -104,4 +114,17 @@ def to_sample(scored: Scored, credit: Credit) -> Sample:
         advantages=credit.advantages,
         returns=credit.returns,
         mask=credit.mask,
+    )
+
+
+def to_branch_sample(scored: Scored, branch: Branch) -> Sample:
+    """One of them."""
+    before = scored.trajectory.prompt_ids + scored.trajectory.response_ids[: branch.position]
+    own = branch.completion
+    return Sample(
+        token_ids=before + own.token_ids,
+        prompt_length=len(before),
+        logprobs=own.logprobs,
+        advantages=(branch.advantage,) * len(own.token_ids),
+        mask=branch.mask,
     )
