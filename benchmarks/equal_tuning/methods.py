@@ -27,6 +27,7 @@ class Method:
 METHODS = (
     Method(name="vine K = 9", settings=("credit=vine",)),
     Method(name="coupled", settings=("credit=coupled",)),
+    Method(name="coupled + rollouts", settings=("credit=coupled", "credit.learn_from_rollouts=true")),
     Method(name="ppo", settings=("credit=ppo",), has_critic=True),
     Method(name="grpo", settings=("credit=grpo",)),
     Method(name="rloo", settings=("credit=rloo",)),
@@ -88,11 +89,12 @@ STUDIES = {
     "small": Study(
         name="small",
         config=ROOT / "configs/registers.yaml",
-        learning_rates=(2e-5, 5e-5, 1e-4, 2e-4),
-        critic_rates=(5e-4, 2e-3),
+        learning_rates=(4e-5, 8e-5, 1.6e-4),
+        critic_rates=(1e-4, 5e-4),
         iterations=100,
-        shorter={"vine K = 9": 36},
-        tuning_settings=("task.seed=1",),
+        shorter={"vine K = 9": 24},
+        tuning_seeds=(100, 101),
+        tuning_settings=("task.seed=1", "evaluation.every=20"),
     ),
     "gpu": Study(
         name="gpu",
