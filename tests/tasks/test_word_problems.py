@@ -51,6 +51,7 @@ Ben gets 4: Ben's 7 + 4 = Ben's 11
 In March 3 bags of 2: 3 * 2 = 6
 Ben gets 6: Ben's 11 + 6 = Ben's 17
 In April Anna starts again with 30: Anna's 30
+So Ben's 17
 #### 17"""
 
 
@@ -108,6 +109,7 @@ def test_work_by_the_day_and_a_sale():
         "In January 4 a day for 2 days: 4 * 2 = 8",
         "Ben gets 8: Ben's 7 + 8 = Ben's 15",
         "In February Ben sells all for 3 dollars each: Ben's 15 * 3 = 45",
+        "So 45",
         "#### 45",
     ]
     assert story.matters == (True, True, True)
@@ -128,6 +130,7 @@ def test_a_misreading_spoils_its_line_and_later_lines_carry_on():
     assert demonstrate(story, habits, random.Random(0)).splitlines() == [
         "In January Ben has twice as many as before: Ben's 7 + 2 = Ben's 9",
         "In February Ben buys 3: Ben's 9 + 3 = Ben's 12",
+        "So Ben's 12",
         "#### 12",
     ]
     assert story.answer == 17
@@ -140,7 +143,7 @@ def test_a_quantity_stated_anew_mends_what_went_wrong_before():
     assert response.startswith(
         "In January Anna buys 5: Anna's 12 - 5 = Anna's 7\nIn February Anna gives Ben 4: Anna's 7 - 4 = Anna's 3\n"
     )
-    assert response.endswith("In April Anna starts again with 30: Anna's 30\n#### 30")
+    assert response.endswith("In April Anna starts again with 30: Anna's 30\nSo Anna's 30\n#### 30")
     assert judge_one(str(spoilt.answer), response).reward == 1.0
     assert judge_one(str(STORY.answer), demonstrate(STORY, habits, random.Random(0))).reward == 1.0, "harmless for Ben"
 
@@ -161,7 +164,9 @@ def test_habits_strike_about_as_often_as_asked():
     story = replace(STORY, sentences=(change(BUYS, "Ben", "Anna", 5),))
     habits = Misreadings(pairs=frozenset({(BUYS.words, 5)}), probability=0.6)
     rng, draws = random.Random(3), 4000
-    struck = sum(demonstrate(story, habits, rng).endswith("Ben's 7 - 5 = Ben's 2\n#### 2") for _ in range(draws))
+    struck = sum(
+        demonstrate(story, habits, rng).endswith("Ben's 7 - 5 = Ben's 2\nSo Ben's 2\n#### 2") for _ in range(draws)
+    )
     assert abs(struck - 0.6 * draws) < 4 * sqrt(draws * 0.6 * 0.4)
 
 
@@ -179,7 +184,7 @@ def test_habits_are_drawn_from_the_seed_and_are_no_more_than_there_are_phrases()
 
 @given(STORIES, HABITS, st.integers(0, 99))
 def test_every_line_is_true_arithmetic_in_known_numbers(story: Story, habits: Misreadings, seed: int):
-    *lines, last = demonstrate(story, habits, random.Random(seed)).splitlines()
+    *lines, conclusion, last = demonstrate(story, habits, random.Random(seed)).splitlines()
     assert len(lines) == len(story.steps)
     for line in lines:
         assert all(int(number) in NUMBERS for number in re.findall(r"\d+", line))
@@ -187,7 +192,7 @@ def test_every_line_is_true_arithmetic_in_known_numbers(story: Story, habits: Mi
         if " = " in worked:
             expression, result = worked.split(" = ")
             assert eval(expression) == int(result)
-    assert re.fullmatch(r"#### \d+", last)
+    assert last == f"#### {conclusion.split()[-1]}"
 
 
 @given(STORIES)
@@ -200,9 +205,9 @@ def test_without_habits_the_solution_ends_in_the_answer(story: Story):
 @given(STORIES, HABITS, st.integers(0, 99))
 def test_errors_in_lines_that_do_not_matter_are_harmless(story: Story, habits: Misreadings, seed: int):
     right, wrong = (demonstrate(story, how, random.Random(seed)).splitlines() for how in (NONE, habits))
-    spoilt = [line != other for line, other in zip(right[:-1], wrong[:-1], strict=True)]
+    spoilt = [line != other for line, other in zip(right[:-2], wrong[:-2], strict=True)]
     if not any(one and matters for one, matters in zip(spoilt, story.matters, strict=True)):
-        assert right[-1] == wrong[-1]
+        assert right[-2:] == wrong[-2:]
 
 
 @given(STORIES)

@@ -78,7 +78,7 @@ class WordProblemsTask(Strict):
 
     name: Literal["word_problems"] = "word_problems"
     lines: int = Field(default=8, ge=1, le=12)
-    """Lines of the longest solution, before the answer."""
+    """Lines of the longest solution; the conclusion and the answer follow them."""
     fewest_lines: int = Field(default=4, ge=1)
     """Lines of the shortest; stories are evenly spread between the two."""
     people: int = Field(default=3, ge=2, le=6)

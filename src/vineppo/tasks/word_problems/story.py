@@ -9,6 +9,7 @@
     In March 3 bags of 2: 3 * 2 = 6
     Ben gets 6: Ben's 11 + 6 = Ben's 17
     In April Anna starts again with 30: Anna's 30
+    So Ben's 17
     #### 17
 
 Months say what comes next, and it is said whose a number is: so a small model finds its place in the story.
@@ -167,4 +168,5 @@ def demonstrate(story: Story, misreadings: Misreadings, rng: random.Random) -> s
         values[step.quantity] = result
         worked = "" if operator == "=" else f"{named(step.left, left)} {operator} {right} = "
         lines.append(f"{words.format(right=right)}: {worked}{named(step.quantity, result)}\n")
-    return f"{''.join(lines)}{ANSWER} {values[story.asked]}"
+    answer = values[story.asked]
+    return f"{''.join(lines)}So {named(story.asked, answer)}\n{ANSWER} {answer}"

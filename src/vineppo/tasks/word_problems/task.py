@@ -46,7 +46,7 @@ class WordProblems:
                 f"set task.least_that_matter to at most {fewest_lines}, or task.fewest_lines to more"
             )
         self.lines = range(fewest_lines, lines + 1)
-        """How many a solution may have, before the answer."""
+        """How many a solution may have, before its conclusion and the answer."""
         self.people = people
         self.least_that_matter = least_that_matter
         rng = random.Random(derive_seed(seed, "stories"))

@@ -26,7 +26,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def _texts() -> Iterator[str]:
-    yield from CHARACTERS
+    yield from (*CHARACTERS, "So")
     yield from (f"In {month}" for month in MONTHS)
     yield from (f" {number}" for number in NUMBERS)
     yield from ("####", " + - * / =")
