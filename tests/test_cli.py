@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -255,3 +256,19 @@ def test_the_module_runs_like_the_command():
     )
     assert done.returncode == 2
     assert done.stderr.startswith("vineppo: error: key x (given 1) is unknown")
+
+
+def test_a_reader_that_stops_reading_is_no_error():
+    """As in `vineppo config --keys | head -1`: the pipe is closed before anything is written."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "vineppo", "config", "--keys"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "")

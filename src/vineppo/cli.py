@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -50,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ProcessLostError as error:
         print(f"vineppo: error: {error}", file=sys.stderr)
         return PROCESS_LOST
+    except BrokenPipeError:  # who read our output is gone, as in `| head`; the last flush must not fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except KeyboardInterrupt:
         print("vineppo: interrupted", file=sys.stderr)
         return INTERRUPTED

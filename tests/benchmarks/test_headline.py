@@ -114,7 +114,9 @@ def test_finished_runs_are_left_alone_and_a_failure_names_the_run(tmp_path: Path
 
 
 def test_an_unknown_method_is_refused():
-    with pytest.raises(SystemExit, match="there is no method 'pppo'; choose from vine K = 9, coupled, coupled + rollouts, ppo"):
+    with pytest.raises(
+        SystemExit, match=r"there is no method 'pppo'; choose from vine K = 9, coupled, coupled [+] rollouts, ppo"
+    ):
         list(chosen(["pppo"]))
 
 

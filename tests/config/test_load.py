@@ -165,7 +165,7 @@ def test_a_preset_wins_over_a_key_kept_from_the_other_variant(write):
 def test_an_override_of_a_key_that_the_chosen_variant_lacks_is_refused_wherever_it_stands(write):
     expected = (
         "key credit.rollouts (given 3) is unknown; allowed here: name, gae_lambda, critic_learning_rate, "
-        "value_clip, critic_warmup_iterations; it belongs to credit=vine or coupled"
+        "value_clip, critic_epochs, critic_warmup_iterations; it belongs to credit=vine or coupled"
     )
     assert complaint(None, "credit=ppo", "credit.rollouts=3") == expected
     assert complaint(None, "credit.rollouts=3", "credit=ppo") == expected
@@ -313,7 +313,7 @@ SECTIONS = (
     [
         (
             "credit.rolouts=3",
-            "key credit.rolouts (given 3) is unknown; allowed here: name, rollouts, token_budget, segments, "
+            "key credit.rolouts (given 3) is unknown; allowed here: name, rollouts, token_budget, learn_from_rollouts, segments, "
             "mask_above; did you mean rollouts?",
         ),
         (

@@ -13,6 +13,7 @@ from vineppo.config.schema import LearnerConfig, PpoCredit
 from vineppo.errors import UserError
 from vineppo.learner.batch import collate
 from vineppo.learner.critic import Critic, ValueNetwork, explained_variance
+from vineppo.learner.idle import without_idle_tail
 from vineppo.learner.learner import Learner
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.learner.minibatches import Round, micro_batches, minibatches
@@ -116,11 +117,21 @@ def test_masked_tokens_neither_learn_nor_count():
 
 
 def test_the_mean_is_over_the_tokens_that_learn():
+    settings = LearnerConfig(minibatch=1, epochs=1, whiten=False, kl_coefficient=0)
+    (sample,) = random_samples(1, seed=3)
+    mask = tuple(at % 2 == 0 for at in range(sample.response_length))
+    metrics = Learner(scorer(tiny_model("llama")), None, settings, updates=1).update(
+        [replace(sample, mask=mask)], seed=0
+    )
+    learning = [a for a, learns in zip(sample.advantages, mask, strict=True) if learns]
+    assert metrics["loss/policy"] == pytest.approx(-sum(learning) / len(learning), abs=1e-6)
+
+
+def test_whitening_is_over_the_tokens_that_learn():
     learner = Learner(scorer(tiny_model("llama")), None, LearnerConfig(minibatch=1, epochs=1, whiten=True), updates=1)
     (sample,) = random_samples(1, seed=3)
     mask = tuple(at % 2 == 0 for at in range(sample.response_length))
-    advantages, count = learner._advantages([replace(sample, mask=mask)], [0])
-    assert count == sum(mask) > 1
+    advantages = learner._advantages([replace(sample, mask=mask)], [0])
     kept = advantages[0][torch.tensor(mask)]
     assert kept.mean().item() == pytest.approx(0, abs=1e-6)
     assert kept.var().item() == pytest.approx(1, abs=1e-4)
@@ -335,8 +346,52 @@ def test_a_branch_is_no_part_of_what_is_measured():
 
 def test_branches_are_spread_over_the_updates_of_the_trajectories():
     samples = random_samples(17)
-    these = Round(samples=samples, trajectories=6, old=None, reference=None)
+    these = Round(samples=samples, learning=[1] * 17, trajectories=6, old=None, reference=None)
     updates = list(these.minibatches(2, seed=3, epoch=0))
     assert [len(these.own(chosen)) for chosen in updates] == [2, 2, 2]
     assert [len(chosen) for chosen in updates] == [6, 6, 5]
     assert sorted(i for chosen in updates for i in chosen) == list(range(17))
+
+
+# --- what needs no computing -------------------------------------------------------------------------------------
+
+
+def idle_samples() -> list[Sample]:
+    """Some with an idle tail, one idle as a whole, one with an advantage that a mask leaves out."""
+    samples = random_samples(6)
+    ends = (1, 0, 2, 99, 3, 99)
+    samples = [
+        replace(sample, advantages=tuple(a if t < end else 0.0 for t, a in enumerate(sample.advantages)))
+        for sample, end in zip(samples, ends, strict=True)
+    ]
+    masked = samples[-1]
+    return [*samples[:-1], replace(masked, mask=(True, *(False,) * (len(masked.advantages) - 1)))]
+
+
+def test_an_idle_tail_is_cut_after_the_last_advantage_that_is_learned_from():
+    samples = idle_samples()
+    assert all(len(sample.advantages) >= 3 for sample in samples[2:5]), "long enough to be cut"
+    cut = [without_idle_tail(sample) for sample in samples]
+    assert [own.response_length for own in cut] == [1, 1, 2, samples[3].response_length, 3, 1]
+    for own, sample in zip(cut, samples, strict=True):
+        assert sample.token_ids[: len(own.token_ids)] == own.token_ids
+        assert len(own.advantages) == len(own.logprobs) == len(own.returns or ()) == own.response_length
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_skipping_idle_tokens_changes_no_update(epochs: int):
+    def weights(*, skip_idle: bool) -> dict[str, torch.Tensor]:
+        model = tiny_model("llama")
+        settings = LearnerConfig(
+            epochs=epochs, minibatch=3, learning_rate=1e-3, kl_coefficient=0, whiten=False, skip_idle=skip_idle
+        )
+        Learner(scorer(model), None, settings, updates=2 * epochs).update(idle_samples(), seed=0)
+        return dict(model.state_dict())
+
+    torch.testing.assert_close(weights(skip_idle=True), weights(skip_idle=False), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("other", [{"kl_coefficient": 0.1, "whiten": False}, {"kl_coefficient": 0, "whiten": True}])
+def test_idle_tokens_cannot_be_skipped_where_they_have_a_gradient(other: dict[str, float]):
+    with pytest.raises(ValueError, match=r"learner.skip_idle is true, but (kl_coefficient is 0.1|whiten is true)"):
+        LearnerConfig(skip_idle=True, **other)

@@ -37,12 +37,25 @@ class LearnerConfig(Strict):
     """An update whose mean probability ratio exceeds this is skipped and counted."""
     whiten: bool = True
     """Shift and scale advantages to mean 0, variance 1 over the minibatch's tokens."""
+    skip_idle: bool = False
+    """Do not compute what follows a trajectory's last advantage: the same update in less time. Needs kl_coefficient 0
+    and whiten false, which leave such tokens without a gradient. Entropy and ratios are then of the others."""
     lora: LoraConfig | None = None
     """Train low-rank adapters only; null trains all of the policy's weights."""
     gradient_checkpointing: bool = False
     """Recompute each layer's activations in the backward pass. Memory only; about a third slower."""
     reference_offload: bool = False
     """Keep the starting policy, which the KL needs, in the CPU's memory between scorings. Memory only."""
+
+    @model_validator(mode="after")
+    def _skips_what_has_no_gradient(self) -> Self:
+        if self.skip_idle and (self.kl_coefficient or self.whiten):
+            gives = f"kl_coefficient is {self.kl_coefficient}" if self.kl_coefficient else "whiten is true"
+            raise ValueError(
+                f"learner.skip_idle is true, but {gives}, which gives every token a gradient; set kl_coefficient to 0 "
+                "and whiten to false, or skip_idle to false"
+            )
+        return self
 
     @model_validator(mode="after")
     def _offloads_something(self) -> Self:

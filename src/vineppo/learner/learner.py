@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from vineppo.config.schema import LearnerConfig
 from vineppo.learner.batch import collate
+from vineppo.learner.idle import without_idle_tail
 from vineppo.learner.losses import k3, ppo_clip_loss, whiten
 from vineppo.learner.minibatches import Round
 from vineppo.learner.optimizer import policy_optimizer
@@ -68,9 +69,13 @@ class Learner:
         Raises ValueError when a sample has no response token.
         """
         together = [*samples, *branches]
+        learning = [sum(sample.mask or (True,) * len(sample.advantages)) for sample in together]
+        if self._settings.skip_idle:
+            together = [without_idle_tail(sample) for sample in together]
         total = self._settings.epochs * -(-len(samples) // self._settings.minibatch)
         these = Round(
             samples=together,
+            learning=learning,
             trajectories=len(samples),
             # A single update is made by the policy that sampled: its own pass tells the old log-probs.
             old=None if total == 1 else self._score(together),
@@ -103,7 +108,8 @@ class Learner:
     def _step(self, these: Round, chosen: Sequence[int]) -> Metrics:
         """One update."""
         samples = these.samples
-        advantages, num_learning = self._advantages(samples, chosen)
+        advantages = self._advantages(samples, chosen)
+        num_learning = max(sum(these.learning[i] for i in chosen), 1)
         num_trajectories = len(these.own(chosen))
         num_tokens = sum(len(samples[i].advantages) for i in these.own(chosen))
         sums: dict[str, float] = dict.fromkeys(SUMS, 0.0)
@@ -145,17 +151,15 @@ class Learner:
         on = torch.tensor(these.measured(indices), device=self._device)
         return k3(logprobs[on], torch.cat([these.reference[i] for i in own])).sum()
 
-    def _advantages(
-        self, samples: Sequence[Sample], chosen: Sequence[int]
-    ) -> tuple[dict[int, Float[Tensor, " _"]], int]:
-        """The minibatch's advantages, whitened together, and how many tokens learn: the others get 0 and count not."""
+    def _advantages(self, samples: Sequence[Sample], chosen: Sequence[int]) -> dict[int, Float[Tensor, " _"]]:
+        """The minibatch's advantages, whitened together; tokens that a mask leaves out get 0."""
         flat = torch.tensor([a for i in chosen for a in samples[i].advantages], device=self._device)
         masks = [samples[i].mask or (True,) * len(samples[i].advantages) for i in chosen]
         learning = torch.tensor([learns for mask in masks for learns in mask], device=self._device)
         kept = whiten(flat[learning]) if self._settings.whiten else flat[learning]
         flat = torch.zeros_like(flat).masked_scatter(learning, kept)
         parts = flat.split([len(mask) for mask in masks])
-        return dict(zip(chosen, parts, strict=True)), max(len(kept), 1)
+        return dict(zip(chosen, parts, strict=True))
 
     def _score(self, samples: Sequence[Sample]) -> list[Float[Tensor, " _"]]:
         return score(self._policy, samples, size=self._settings.micro_batch, processes=self._processes)

@@ -30,7 +30,9 @@ class Round:
     """What the updates of an iteration share."""
 
     samples: Sequence[Sample]
-    """Trajectories, then branches."""
+    """Trajectories, then branches: what goes through the model."""
+    learning: Sequence[int]
+    """Per sample, how many tokens the loss is a mean over: those of an idle tail, too."""
     trajectories: int
     """How many of them."""
     old: Sequence[Float[Tensor, " _"]] | None
