@@ -2,14 +2,15 @@
 
     OMP_NUM_THREADS=1 python benchmarks/wall_clock.py [--policy DIR] [--batches 5]
 
-The ladder times the credit of the same trajectories, one idea more on each rung; the seconds are the median over
-batches. What an iteration spends besides, and what could be saved there at most, is printed below it.
+Two ladders, one idea more on each rung: the credit of the same trajectories, then the update on them. The seconds are
+the median over batches. What an iteration spends besides is printed below them.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import fmean, median
 
 from equal_tuning.methods import ROOT
@@ -25,7 +26,7 @@ from vineppo.policy import Policy, load_policy
 from vineppo.processes import ALONE
 from vineppo.recipes.build import build_environment, build_sampling
 from vineppo.recipes.build_learner import build_reference, build_trained, copy_reference
-from vineppo.recipes.policy_iteration import to_sample
+from vineppo.recipes.policy_iteration import to_branch_sample, to_sample
 from vineppo.recipes.scoring import judge_and_cut
 from vineppo.steps import Pieces, build_segmenter
 from vineppo.tasks.build import build_task
@@ -34,6 +35,15 @@ from vineppo.types import Credit, Scored
 K = 9
 BUDGET = 150
 """Tokens of rollouts a trajectory."""
+UPDATES: dict[str, dict[str, bool | float]] = {
+    "with the KL to the starting policy": {},
+    "without KL": {"kl_coefficient": 0.0},
+    "+ idle tails skipped": {"kl_coefficient": 0.0, "skip_idle": True},
+    "+ the rollouts learned from": {"kl_coefficient": 0.0, "skip_idle": True},
+}
+"""Settings of `learner`; the last has branches."""
+UNCHANGED = 1e-12
+"""A learning rate that leaves the weights as they are: every rung updates the same policy."""
 ROWS = 192
 """Of `generate`: its best on two cores (RESULTS.md)."""
 
@@ -61,7 +71,14 @@ def ladder(config: Config, policy: Policy, environment: Environment) -> list[Run
     sampling = build_sampling(config.sampling)
     vine = VineAssigner(environment, rollouts=K, max_states=None, mask_above=None, sampling=sampling)
     free, kept = (
-        CoupledAssigner(environment, rollouts=K, token_budget=budget, segments=None, sampling=sampling)
+        CoupledAssigner(
+            environment,
+            rollouts=K,
+            token_budget=budget,
+            segments=None,
+            sampling=sampling,
+            learn_from_rollouts=True,
+        )
         for budget in (None, BUDGET)
     )
     return [
@@ -117,12 +134,21 @@ class Loop:
         self._rungs = ladder(config, self._policy, self._environment)
         frozen, self._trained = copy_reference(config, self._policy), build_trained(config, self._policy, ALONE)
         reference = build_reference(config, frozen, self._trained, ALONE)
-        self._learner = Learner(self._trained.scorer, reference, config.learner, updates=1000)
+        self._learners = {
+            name: Learner(
+                self._trained.scorer,
+                None if settings else reference,
+                config.learner.model_copy(update={"learning_rate": UNCHANGED, **settings}),
+                updates=1000,
+            )
+            for name, settings in UPDATES.items()
+        }
         self.rungs: dict[str, list[Timed]] = {rung.name: [] for rung in self._rungs}
-        self.parts: dict[str, list[float]] = {"sample": [], "judge": [], "update": []}
+        self.updates: dict[str, list[float]] = {name: [] for name in UPDATES}
+        self.parts: dict[str, list[float]] = {"sample": [], "judge": []}
 
     def iterate(self, number: int) -> None:
-        """Sample, judge, credit in every way, update by the last of them."""
+        """Sample, judge, credit in every way, update in every way by the last of them."""
         clock = [time.perf_counter()]
         count, each = self._config.training.questions, self._config.training.trajectories
         chosen = self._questions[number * count : (number + 1) * count]
@@ -135,13 +161,16 @@ class Loop:
         for rung in self._rungs:
             self.rungs[rung.name].append(timed(rung, batch, number))
         credits = self.rungs[self._rungs[-1].name][-1].credits
-        samples = [to_sample(scored, credit) for scored, credit in zip(batch, credits, strict=True)]
-        began = time.perf_counter()
-        self._learner.update(samples, seed=number)
+        for own, (began, ended) in zip(self.parts.values(), pairwise(clock), strict=True):
+            own.append(ended - began)
+        pairs = list(zip(batch, credits, strict=True))
+        samples = [to_sample(scored, credit) for scored, credit in pairs]
+        branches = [to_branch_sample(scored, branch) for scored, credit in pairs for branch in credit.branches]
+        for name, learner in self._learners.items():
+            began = time.perf_counter()
+            learner.update(samples, branches=branches if name == list(UPDATES)[-1] else (), seed=number)
+            self.updates[name].append(time.perf_counter() - began)
         self._environment.engine.load_weights(self._trained.weights(), policy_version=number + 1)
-        spent = (clock[1] - clock[0], clock[2] - clock[1], time.perf_counter() - began)
-        for own, seconds in zip(self.parts.values(), spent, strict=True):
-            own.append(seconds)
 
     def show(self) -> str:
         """As Markdown; the first iteration warmed up and is left out."""
@@ -151,18 +180,19 @@ class Loop:
             seconds, tokens = (median(r.seconds for r in results[1:]), fmean(r.tokens for r in results[1:]))
             lines.append(f"| {name} | {seconds:.2f} | {tokens:,.0f} | {f'{before / seconds:.1f}x' if before else ''} |")
             before = seconds
+        lines += ["", "| update on it | seconds |", "| --- | --- |"]
+        lines += [f"| {name} | {median(own[1:]):.3f} |" for name, own in self.updates.items()]
         parts = {name: median(own[1:]) for name, own in self.parts.items()}
-        whole = before + sum(parts.values())
+        whole = before + sum(parts.values()) + median(next(iter(self.updates.values()))[1:])
         last = [credit for result in list(self.rungs.values())[-1][1:] for credit in result.credits]
-        silent = fmean(not any(credit.advantages) for credit in last)
         return "\n".join(
             [
                 *lines,
                 "",
-                f"The rest of an iteration: {', '.join(f'{name} {own:.3f} s' for name, own in parts.items())}.",
-                f"Judging beside decoding could save {parts['judge'] / whole:.1%} of an iteration. Without KL and",
-                f"whitening, leaving out of the update the {silent:.0%} of trajectories without advantage could save",
-                f"{silent * parts['update'] / whole:.1%}.",
+                f"The rest of an iteration: {', '.join(f'{name} {own:.3f} s' for name, own in parts.items())}; judging",
+                f"beside decoding could save {parts['judge'] / whole:.1%} of it. Trajectories without any advantage:",
+                f"{fmean(not any(credit.advantages) for credit in last):.0%}; rollouts that teach, of a batch:",
+                f"{sum(len(credit.branches) for credit in last) / (len(self.parts['judge']) - 1):.0f}.",
             ]
         )
 

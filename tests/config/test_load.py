@@ -313,8 +313,8 @@ SECTIONS = (
     [
         (
             "credit.rolouts=3",
-            "key credit.rolouts (given 3) is unknown; allowed here: name, rollouts, token_budget, learn_from_rollouts, segments, "
-            "mask_above; did you mean rollouts?",
+            "key credit.rolouts (given 3) is unknown; allowed here: name, rollouts, token_budget, learn_from_rollouts, "
+            "segments, mask_above; did you mean rollouts?",
         ),
         (
             "lerner.clip=1",
