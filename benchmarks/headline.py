@@ -20,7 +20,7 @@ from equal_tuning.figures import draw_curves, draw_grid
 from equal_tuning.jobs import Job, run_all
 from equal_tuning.methods import ROOT, STUDIES, Point, Study, chosen
 from equal_tuning.peak import MEMORY
-from equal_tuning.plan import choose, curve, grid_jobs, test_jobs
+from equal_tuning.plan import choose, curve, first_round, mean_scores, second_round, test_jobs
 from equal_tuning.tables import Row, grid_table, markdown, overview, reaching
 from rollout_speed.record import with_section
 from vineppo.analysis.run_comparison import Axis, make_experiment
@@ -41,9 +41,11 @@ def main() -> None:
     home: Path = arguments.home / study.name
     log = home / "log.txt"
 
-    grid = grid_jobs(study, methods, home)
+    grid = first_round(study, methods, home)
     run_all("tuning", [job for own in grid.values() for job in own], workers=arguments.workers, log=log)
-    best, scores = choose(study, methods, grid)
+    grid = second_round(study, methods, grid, home)
+    run_all("tuning again", [job for own in grid.values() for job in own], workers=arguments.workers, log=log)
+    best, scores = choose(study, methods, grid), mean_scores(grid)
     test = test_jobs(study, methods, best, range(arguments.seeds), home)
     run_all("test", [job for own in test.values() for job in own], workers=arguments.workers, log=log)
 
@@ -81,7 +83,8 @@ def results(
     for axis, name in COSTS.items():
         parts += [f"**{name} to get there**", markdown(reaching(rows, axis))]
     parts += [
-        "**The grid**, on tuning seeds and questions; the chosen point is bold",
+        "**The grid**, on tuning seeds and questions; the chosen point is bold. The best two of each method on the "
+        "first seed ran on the others, too",
         markdown(grid_table(scores, {method: point.name for method, point in best.items()})),
         f"![Every point of the grid](figures/headline-{study.name}-grid.png)",
     ]

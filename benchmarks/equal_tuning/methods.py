@@ -51,6 +51,8 @@ class Study:
     tuning_share: float = 0.4
     """Of a run's length, for tuning."""
     tuning_seeds: tuple[int, ...] = (100,)
+    contenders: int = 2
+    """Points of a method's grid, the best on the first tuning seed, that run on the others, too."""
     tuning_settings: tuple[str, ...] = ()
     """What tuning sees instead of the test: other questions."""
 

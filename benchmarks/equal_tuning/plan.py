@@ -9,24 +9,33 @@ from equal_tuning.methods import Method, Point, Study
 from vineppo.analysis.run_comparison import RunCurve, read_points
 from vineppo.run_dir import RunDir
 
+Grid = dict[tuple[str, str], list[Job]]
+"""By method and point: a run for each tuning seed it came to."""
 
-def grid_jobs(study: Study, methods: Sequence[Method], home: Path) -> dict[tuple[str, str], list[Job]]:
-    """By method and point: a run for each tuning seed."""
+
+def first_round(study: Study, methods: Sequence[Method], home: Path) -> Grid:
+    """Every point on the first tuning seed."""
     return {
-        (method.name, point.name): [
-            job(
-                study,
-                method,
-                point,
-                seed,
-                home / "grid",
-                (*study.length(method, study.tuning_share), *study.tuning_settings),
-            )
-            for seed in study.tuning_seeds
-        ]
+        (method.name, point.name): [tuning_job(study, method, point, study.tuning_seeds[0], home)]
         for method in methods
         for point in study.grid(method)
     }
+
+
+def second_round(study: Study, methods: Sequence[Method], first: Grid, home: Path) -> Grid:
+    """The best of each method on the other tuning seeds, too: what cannot be chosen any more needs no second look."""
+    grid = dict(first)
+    for method in methods:
+        for point in ranked(study, method, mean_scores(first))[: study.contenders]:
+            others = [tuning_job(study, method, point, seed, home) for seed in study.tuning_seeds[1:]]
+            grid[method.name, point.name] = [*first[method.name, point.name], *others]
+    return grid
+
+
+def tuning_job(study: Study, method: Method, point: Point, seed: int, home: Path) -> Job:
+    """One run of the grid."""
+    settings = (*study.length(method, study.tuning_share), *study.tuning_settings)
+    return job(study, method, point, seed, home / "grid", settings)
 
 
 def test_jobs(
@@ -56,15 +65,22 @@ def job(study: Study, method: Method, point: Point, seed: int, home: Path, setti
     )
 
 
-def choose(
-    study: Study, methods: Sequence[Method], jobs: Mapping[tuple[str, str], Sequence[Job]]
-) -> tuple[dict[str, Point], dict[tuple[str, str], float]]:
-    """Each method's best point, and the score of every point: its runs' mean accuracy along the way."""
-    scores = {key: fmean(score(curve(each)) for each in own) for key, own in jobs.items()}
-    best = {
-        method.name: max(study.grid(method), key=lambda point: scores[method.name, point.name]) for method in methods
-    }
-    return best, scores
+def choose(study: Study, methods: Sequence[Method], grid: Grid) -> dict[str, Point]:
+    """Each method's best point, of those that were tried on every tuning seed."""
+    complete = {key: own for key, own in grid.items() if len(own) == len(study.tuning_seeds)}
+    scores = mean_scores(complete)
+    return {method.name: ranked(study, method, scores)[0] for method in methods}
+
+
+def mean_scores(grid: Grid) -> dict[tuple[str, str], float]:
+    """Of every point, over its runs."""
+    return {key: fmean(score(curve(each)) for each in own) for key, own in grid.items()}
+
+
+def ranked(study: Study, method: Method, scores: Mapping[tuple[str, str], float]) -> list[Point]:
+    """The method's points that have a score, the best first."""
+    points = [point for point in study.grid(method) if (method.name, point.name) in scores]
+    return sorted(points, key=lambda point: -scores[method.name, point.name])
 
 
 def score(run: RunCurve) -> float:

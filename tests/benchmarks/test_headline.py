@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from equal_tuning.jobs import Job, run_all
-from equal_tuning.methods import METHODS, STUDIES, Point, chosen
+from equal_tuning.methods import METHODS, STUDIES, Point, Study, chosen
 from equal_tuning.peak import MEMORY
-from equal_tuning.plan import choose, grid_jobs, score, test_jobs
+from equal_tuning.plan import choose, first_round, mean_scores, score, second_round, test_jobs, tuning_job
 from equal_tuning.tables import Row, grid_table, kl_at, markdown, overview, quantity, reaching
 from vineppo.analysis.run_comparison import Experiment, RunCurve, make_experiment
 from vineppo.analysis.run_comparison import Point as Evaluation
@@ -60,27 +60,43 @@ def test_early_counts_and_so_does_staying():
     assert score(run([0.0, 0.8, 0.8])) > score(run([0.0, 0.8, 0.4]))
 
 
-def test_the_best_point_of_each_method_is_chosen(tmp_path: Path):
+def finish(job: Job, end: float) -> None:
+    """As if it had run, from 10 % to this accuracy."""
+    job.folder.mkdir(parents=True)
+    lines = [{"iteration": i, "updates": i, "eval/accuracy": a} for i, a in ((0, 0.1), (10, end))]
+    (job.folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_the_best_two_of_each_method_meet_again_and_the_better_is_chosen(tmp_path: Path):
     methods = list(chosen(["coupled", "ppo"]))
-    jobs = grid_jobs(SMALL, methods, tmp_path)
-    winners = {"coupled": SMALL.grid(methods[0])[1], "ppo": SMALL.grid(methods[1])[-1]}
-    for (method, point), own in jobs.items():
-        for job in own:
-            job.folder.mkdir(parents=True)
-            end = 0.9 if winners[method].name == point else 0.5
-            lines = [{"iteration": i, "updates": i, "eval/accuracy": a} for i, a in ((0, 0.1), (10, end))]
-            (job.folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    best, scores = choose(SMALL, methods, jobs)
-    assert best == winners
-    assert scores["coupled", winners["coupled"].name] == pytest.approx(0.5)
+    first = first_round(SMALL, methods, tmp_path)
+    best_two = {"coupled": SMALL.grid(methods[0])[1:3], "ppo": SMALL.grid(methods[1])[:2]}
+    for (method, point), (job,) in first.items():
+        finish(job, 0.9 if point == best_two[method][0].name else 0.8 if point == best_two[method][1].name else 0.5)
+    grid = second_round(SMALL, methods, first, tmp_path)
+    again = {key for key, own in grid.items() if len(own) == len(SMALL.tuning_seeds)}
+    assert again == {(method, point.name) for method, two in best_two.items() for point in two}
+    for method, point in again:
+        finish(grid[method, point][1], 0.3 if point == best_two[method][0].name else 0.8)
+    assert choose(SMALL, methods, grid) == {method: two[1] for method, two in best_two.items()}
+    assert mean_scores(grid)["coupled", best_two["coupled"][1].name] == pytest.approx((0.1 + 0.8) / 2)
 
 
 # --- jobs --------------------------------------------------------------------------------------------------------
 
 
+def every_tuning_job(study: Study, home: Path) -> list[Job]:
+    return [
+        tuning_job(study, method, point, seed, home)
+        for method in METHODS
+        for point in study.grid(method)
+        for seed in study.tuning_seeds
+    ]
+
+
 def test_every_job_is_a_config_that_loads(tmp_path: Path):
     for study in STUDIES.values():
-        jobs = [job for own in grid_jobs(study, METHODS, tmp_path).values() for job in own]
+        jobs = every_tuning_job(study, tmp_path)
         best = {method.name: study.grid(method)[0] for method in METHODS}
         jobs += [job for own in test_jobs(study, METHODS, best, range(2), tmp_path).values() for job in own]
         assert len({job.folder for job in jobs}) == len(jobs)
@@ -93,7 +109,7 @@ def test_every_job_is_a_config_that_loads(tmp_path: Path):
 
 
 def test_tuning_and_test_share_neither_seeds_nor_questions(tmp_path: Path):
-    grid = [job for own in grid_jobs(SMALL, METHODS, tmp_path).values() for job in own]
+    grid = every_tuning_job(SMALL, tmp_path)
     best = {method.name: SMALL.grid(method)[0] for method in METHODS}
     test = [job for own in test_jobs(SMALL, METHODS, best, range(5), tmp_path).values() for job in own]
     tuned, tested = ([load_config(Path(j.words[0]), j.words[1:]) for j in jobs] for jobs in (grid, test))
