@@ -20,7 +20,7 @@ from equal_tuning.figures import draw_curves, draw_grid
 from equal_tuning.jobs import Job, run_all
 from equal_tuning.methods import ROOT, STUDIES, Point, Study, chosen
 from equal_tuning.peak import MEMORY
-from equal_tuning.plan import choose, curve, first_round, mean_scores, second_round, test_jobs
+from equal_tuning.plan import choose, curve, first_round, score_all, second_round, test_jobs
 from equal_tuning.tables import Row, grid_table, markdown, overview, reaching
 from rollout_speed.record import with_section
 from vineppo.analysis.run_comparison import Axis, make_experiment
@@ -42,10 +42,10 @@ def main() -> None:
     log = home / "log.txt"
 
     grid = first_round(study, methods, home)
-    run_all("tuning", [job for own in grid.values() for job in own], workers=arguments.workers, log=log)
-    grid = second_round(study, methods, grid, home)
-    run_all("tuning again", [job for own in grid.values() for job in own], workers=arguments.workers, log=log)
-    best, scores = choose(study, methods, grid), mean_scores(grid)
+    run_all("grid", list(grid.values()), workers=arguments.workers, log=log)
+    finals = second_round(study, methods, grid, home)
+    run_all("finals", list(finals.values()), workers=arguments.workers, log=log)
+    best = choose(study, methods, finals)
     test = test_jobs(study, methods, best, range(arguments.seeds), home)
     run_all("test", [job for own in test.values() for job in own], workers=arguments.workers, log=log)
 
@@ -59,17 +59,21 @@ def main() -> None:
     ]
     figures = ROOT / "docs/figures"
     draw_curves([row.experiment for row in rows], figures / f"headline-{study.name}.png")
-    tuned = {key: [curve(job) for job in own] for key, own in grid.items()}
+    tuned = {key: [curve(job), *([curve(finals[key])] if key in finals else [])] for key, job in grid.items()}
     draw_grid(tuned, figures / f"headline-{study.name}-grid.png")
     keep(rows, test, study)
-    body = results(study, rows, scores, best)
+    body = results(study, rows, score_all(grid), score_all(finals), best)
     page = ROOT / "docs/headline.md"
     page.write_text(with_section(page.read_text() if page.exists() else "# The headline\n", title(study), body))
     print(body)
 
 
 def results(
-    study: Study, rows: Sequence[Row], scores: Mapping[tuple[str, str], float], best: Mapping[str, Point]
+    study: Study,
+    rows: Sequence[Row],
+    scores: Mapping[tuple[str, str], float],
+    finals: Mapping[tuple[str, str], float],
+    best: Mapping[str, Point],
 ) -> str:
     """The section of a study."""
     seeds = len(rows[0].experiment.runs)
@@ -83,9 +87,9 @@ def results(
     for axis, name in COSTS.items():
         parts += [f"**{name} to get there**", markdown(reaching(rows, axis))]
     parts += [
-        "**The grid**, on tuning seeds and questions; the chosen point is bold. The best two of each method on the "
-        "first seed ran on the others, too",
-        markdown(grid_table(scores, {method: point.name for method, point in best.items()})),
+        f"**The grid**, on other seeds and questions: every point for {study.tuning_share:.0%} of a run, the best "
+        f"{study.finalists} of each method then on another seed to the end. The best of those is chosen, and bold",
+        markdown(grid_table(scores, finals, {method: point.name for method, point in best.items()})),
         f"![Every point of the grid](figures/headline-{study.name}-grid.png)",
     ]
     return "\n\n".join(parts)

@@ -49,10 +49,11 @@ class Study:
     shorter: Mapping[str, int] = field(default_factory=dict)
     """Iterations of methods that are long done by then, and whose iterations cost the most."""
     tuning_share: float = 0.4
-    """Of a run's length, for tuning."""
-    tuning_seeds: tuple[int, ...] = (100,)
-    contenders: int = 2
-    """Points of a method's grid, the best on the first tuning seed, that run on the others, too."""
+    """Of a run's length, for the whole grid."""
+    finalists: int = 2
+    """The best points of a method's grid, which then run to the end."""
+    tuning_seeds: tuple[int, int] = (100, 101)
+    """Of the grid, and of the finals."""
     tuning_settings: tuple[str, ...] = ()
     """What tuning sees instead of the test: other questions."""
 
@@ -95,7 +96,6 @@ STUDIES = {
         critic_rates=(1e-4, 5e-4),
         iterations=80,
         shorter={"vine K = 9": 16},
-        tuning_seeds=(100, 101),
         tuning_settings=("task.seed=1", "evaluation.every=20"),
     ),
     "gpu": Study(

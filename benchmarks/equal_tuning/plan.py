@@ -1,41 +1,40 @@
-"""The runs of a study: the grid, on seeds and questions of its own, then the best of it on test seeds."""
+"""The runs of a study: the grid and its finals, on seeds and questions of their own, then the best on test seeds."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 
 from equal_tuning.jobs import Job
 from equal_tuning.methods import Method, Point, Study
 from vineppo.analysis.run_comparison import RunCurve, read_points
 from vineppo.run_dir import RunDir
 
-Grid = dict[tuple[str, str], list[Job]]
-"""By method and point: a run for each tuning seed it came to."""
+Grid = dict[tuple[str, str], Job]
+"""By method and point."""
 
 
 def first_round(study: Study, methods: Sequence[Method], home: Path) -> Grid:
-    """Every point on the first tuning seed."""
+    """Every point, for a part of a run."""
     return {
-        (method.name, point.name): [tuning_job(study, method, point, study.tuning_seeds[0], home)]
+        (method.name, point.name): tuning_job(study, method, point, home / "grid", last=False)
         for method in methods
         for point in study.grid(method)
     }
 
 
 def second_round(study: Study, methods: Sequence[Method], first: Grid, home: Path) -> Grid:
-    """The best of each method on the other tuning seeds, too: what cannot be chosen any more needs no second look."""
-    grid = dict(first)
-    for method in methods:
-        for point in ranked(study, method, mean_scores(first))[: study.contenders]:
-            others = [tuning_job(study, method, point, seed, home) for seed in study.tuning_seeds[1:]]
-            grid[method.name, point.name] = [*first[method.name, point.name], *others]
-    return grid
+    """The best of each method on another seed, for a whole run: what is fast at first need not last."""
+    scores = score_all(first)
+    return {
+        (method.name, point.name): tuning_job(study, method, point, home / "finals", last=True)
+        for method in methods
+        for point in ranked(study, method, scores)[: study.finalists]
+    }
 
 
-def tuning_job(study: Study, method: Method, point: Point, seed: int, home: Path) -> Job:
+def tuning_job(study: Study, method: Method, point: Point, home: Path, *, last: bool) -> Job:
     """One run of the grid."""
-    settings = (*study.length(method, study.tuning_share), *study.tuning_settings)
-    return job(study, method, point, seed, home / "grid", settings)
+    seed, share = (study.tuning_seeds[1], 1.0) if last else (study.tuning_seeds[0], study.tuning_share)
+    return job(study, method, point, seed, home, (*study.length(method, share), *study.tuning_settings))
 
 
 def test_jobs(
@@ -65,16 +64,15 @@ def job(study: Study, method: Method, point: Point, seed: int, home: Path, setti
     )
 
 
-def choose(study: Study, methods: Sequence[Method], grid: Grid) -> dict[str, Point]:
-    """Each method's best point, of those that were tried on every tuning seed."""
-    complete = {key: own for key, own in grid.items() if len(own) == len(study.tuning_seeds)}
-    scores = mean_scores(complete)
+def choose(study: Study, methods: Sequence[Method], finals: Grid) -> dict[str, Point]:
+    """Each method's best point."""
+    scores = score_all(finals)
     return {method.name: ranked(study, method, scores)[0] for method in methods}
 
 
-def mean_scores(grid: Grid) -> dict[tuple[str, str], float]:
-    """Of every point, over its runs."""
-    return {key: fmean(score(curve(each)) for each in own) for key, own in grid.items()}
+def score_all(grid: Grid) -> dict[tuple[str, str], float]:
+    """Of every point."""
+    return {key: score(curve(job)) for key, job in grid.items()}
 
 
 def ranked(study: Study, method: Method, scores: Mapping[tuple[str, str], float]) -> list[Point]:

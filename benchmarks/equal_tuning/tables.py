@@ -96,15 +96,16 @@ def markdown(table: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def grid_table(scores: Mapping[tuple[str, str], float], best: Mapping[str, str]) -> list[list[str]]:
-    """The score of every point; the chosen ones bold."""
-    table = [["method", "rates: mean accuracy along the run"]]
+def grid_table(
+    scores: Mapping[tuple[str, str], float], finals: Mapping[tuple[str, str], float], best: Mapping[str, str]
+) -> list[list[str]]:
+    """The score of every point, and in the final of those that came to it; the chosen ones bold."""
+    table = [["method", "rates: mean accuracy along the part of a run, in the final along a whole one"]]
     for method in best:
-        own = {point: score for (name, point), score in scores.items() if name == method}
-        cells = [
-            f"**{point}: {score:.1%}**" if point == best[method] else f"{point}: {score:.1%}"
-            for point, score in own.items()
-        ]
+        own = {point: f"{score:.1%}" for (name, point), score in scores.items() if name == method}
+        last = {point: f", {score:.1%}" for (name, point), score in finals.items() if name == method}
+        cells = [f"{point}: {score}{last.get(point, '')}" for point, score in own.items()]
+        cells = [f"**{cell}**" if point == best[method] else cell for point, cell in zip(own, cells, strict=True)]
         table.append([method, "; ".join(cells)])
     return table
 

@@ -8,7 +8,7 @@ import pytest
 from equal_tuning.jobs import Job, run_all
 from equal_tuning.methods import METHODS, STUDIES, Point, Study, chosen
 from equal_tuning.peak import MEMORY
-from equal_tuning.plan import choose, first_round, mean_scores, score, second_round, test_jobs, tuning_job
+from equal_tuning.plan import choose, first_round, score, score_all, second_round, test_jobs, tuning_job
 from equal_tuning.tables import Row, grid_table, kl_at, markdown, overview, quantity, reaching
 from vineppo.analysis.run_comparison import Experiment, RunCurve, make_experiment
 from vineppo.analysis.run_comparison import Point as Evaluation
@@ -69,17 +69,25 @@ def finish(job: Job, end: float) -> None:
 
 def test_the_best_two_of_each_method_meet_again_and_the_better_is_chosen(tmp_path: Path):
     methods = list(chosen(["coupled", "ppo"]))
-    first = first_round(SMALL, methods, tmp_path)
+    grid = first_round(SMALL, methods, tmp_path)
     best_two = {"coupled": SMALL.grid(methods[0])[1:3], "ppo": SMALL.grid(methods[1])[:2]}
-    for (method, point), (job,) in first.items():
+    for (method, point), job in grid.items():
         finish(job, 0.9 if point == best_two[method][0].name else 0.8 if point == best_two[method][1].name else 0.5)
-    grid = second_round(SMALL, methods, first, tmp_path)
-    again = {key for key, own in grid.items() if len(own) == len(SMALL.tuning_seeds)}
-    assert again == {(method, point.name) for method, two in best_two.items() for point in two}
-    for method, point in again:
-        finish(grid[method, point][1], 0.3 if point == best_two[method][0].name else 0.8)
-    assert choose(SMALL, methods, grid) == {method: two[1] for method, two in best_two.items()}
-    assert mean_scores(grid)["coupled", best_two["coupled"][1].name] == pytest.approx((0.1 + 0.8) / 2)
+    finals = second_round(SMALL, methods, grid, tmp_path)
+    assert finals.keys() == {(method, point.name) for method, two in best_two.items() for point in two}
+    for (method, point), job in finals.items():
+        finish(job, 0.3 if point == best_two[method][0].name else 0.8)
+    assert choose(SMALL, methods, finals) == {method: two[1] for method, two in best_two.items()}
+    assert score_all(finals)["coupled", best_two["coupled"][1].name] == pytest.approx((0.1 + 0.8) / 2)
+
+
+def test_the_grid_is_a_part_of_a_run_and_the_finals_are_whole_ones(tmp_path: Path):
+    (method,) = chosen(["grpo"])
+    part, whole = (
+        tuning_job(SMALL, method, SMALL.grid(method)[0], tmp_path / str(last), last=last) for last in (False, True)
+    )
+    lengths = [load_config(Path(job.words[0]), job.words[1:]).training.iterations for job in (part, whole)]
+    assert lengths == [round(SMALL.tuning_share * SMALL.iterations), SMALL.iterations]
 
 
 # --- jobs --------------------------------------------------------------------------------------------------------
@@ -87,10 +95,10 @@ def test_the_best_two_of_each_method_meet_again_and_the_better_is_chosen(tmp_pat
 
 def every_tuning_job(study: Study, home: Path) -> list[Job]:
     return [
-        tuning_job(study, method, point, seed, home)
+        tuning_job(study, method, point, home / str(last), last=last)
         for method in METHODS
         for point in study.grid(method)
-        for seed in study.tuning_seeds
+        for last in (False, True)
     ]
 
 
@@ -172,7 +180,8 @@ def test_quantities_have_three_digits():
 
 def test_the_chosen_point_of_the_grid_is_bold():
     point = Point(learning_rate=1e-3, critic_rate=2e-3)
-    scores = {("ppo", point.name): 0.5, ("ppo", "other"): 0.4}
-    assert markdown(grid_table(scores, {"ppo": point.name})).splitlines()[-1] == (
-        "| ppo | **0.001, critic 0.002: 50.0%**; other: 40.0% |"
+    scores = {("ppo", point.name): 0.5, ("ppo", "other"): 0.4, ("ppo", "worst"): 0.1}
+    finals = {("ppo", point.name): 0.7, ("ppo", "other"): 0.6}
+    assert markdown(grid_table(scores, finals, {"ppo": point.name})).splitlines()[-1] == (
+        "| ppo | **0.001, critic 0.002: 50.0%, 70.0%**; other: 40.0%, 60.0%; worst: 10.0% |"
     )
