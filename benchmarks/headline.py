@@ -80,7 +80,7 @@ def results(
     parts = [
         f"`python benchmarks/headline.py{'' if study.name == 'small' else f' --study {study.name}'}`, {seeds} test "
         "seeds; ± is the standard deviation over them, brackets are 95 % bootstrap intervals, bold is how many times "
-        "less than PPO.",
+        "less than it took whose mark it is.",
         markdown(overview(rows)),
         f"![Accuracy over updates, seconds and tokens](figures/headline-{study.name}.png)",
     ]
@@ -117,7 +117,10 @@ def keep(rows: Sequence[Row], test: Mapping[str, Sequence[Job]], study: Study) -
         writer.writeheader()
         writer.writerows(points)
     for name, jobs in test.items():
-        shutil.copy(jobs[0].folder / "config.yaml", place / f"{name.replace(' = ', '').replace(' ', '_')}.yaml")
+        shutil.copy(
+            jobs[0].folder / "config.yaml",
+            place / f"{name.replace(' = ', '').replace(' + ', '_and_').replace(' ', '_')}.yaml",
+        )
 
 
 if __name__ == "__main__":

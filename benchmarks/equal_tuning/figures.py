@@ -6,8 +6,8 @@ from pathlib import Path
 from vineppo.analysis.run_comparison import Axis, Experiment, RunCurve
 
 LABELS: dict[Axis, str] = {"updates": "updates", "seconds": "seconds of training", "tokens": "decoded tokens"}
-INKS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999")
-"""Okabe and Ito's, which colour-blind people tell apart."""
+INKS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999", "#7f3f00")
+"""Okabe and Ito's, which colour-blind people tell apart, and a brown."""
 
 
 def draw_curves(experiments: Sequence[Experiment], path: Path) -> None:

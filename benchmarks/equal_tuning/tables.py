@@ -8,8 +8,8 @@ from vineppo.analysis.reaching import ALMOST, Target, make_reach
 from vineppo.analysis.run_comparison import Axis, Experiment
 
 MIB = 2**20
-OWNER = "ppo"
-"""Whose peak is the mark."""
+PEAKS = {"ppo": "PPO's peak", "grpo": "GRPO's peak", "vine K = 9": "vine's peak"}
+"""Marks, by whose they are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,15 +22,18 @@ class Row:
 
 
 def marks(experiments: Sequence[Experiment]) -> dict[str, tuple[Target, Experiment]]:
-    """PPO's peak, and nine tenths of the best."""
+    """The peaks of those to be beaten, and nine tenths of the best."""
     best = max(experiments, key=lambda each: each.peak.accuracy.mean)
     almost = ALMOST * best.peak.accuracy.mean
-    found = {"90 % of the best": (Target(name="almost", owner=best.name, share=ALMOST, accuracy=almost), best)}
-    for each in experiments:
-        if each.name == OWNER:
-            peak = each.peak.accuracy.mean
-            found = {"PPO's peak": (Target(name="peak", owner=OWNER, share=1.0, accuracy=peak), each)} | found
-    return found
+    by_name = {each.name: each for each in experiments}
+    peaks = {mark: by_name[owner] for owner, mark in PEAKS.items() if owner in by_name}
+    return {
+        **{
+            mark: (Target(name="peak", owner=own.name, share=1.0, accuracy=own.peak.accuracy.mean), own)
+            for mark, own in peaks.items()
+        },
+        "90 % of the best": (Target(name="almost", owner=best.name, share=ALMOST, accuracy=almost), best),
+    }
 
 
 def overview(rows: Sequence[Row]) -> list[list[str]]:
@@ -43,25 +46,25 @@ def overview(rows: Sequence[Row]) -> list[list[str]]:
 
 
 def reaching(rows: Sequence[Row], axis: Axis) -> list[list[str]]:
-    """Along one axis: what it took each method to get to each mark, its interval, and how many times less than PPO."""
+    """Along one axis: what each method took to each mark, its interval, and how many times less than the mark's owner."""
     experiments = {row.experiment.name: row.experiment for row in rows}
     targets = marks(list(experiments.values()))
     header = ["method", *(f"{name} ({target.accuracy:.1%})" for name, (target, _) in targets.items())]
     table = [header]
     for experiment in experiments.values():
-        cells = [_cell(experiment, experiments.get(OWNER), owner, target, axis) for target, owner in targets.values()]
+        cells = [_cell(experiment, owner, target, axis) for target, owner in targets.values()]
         table.append([experiment.name, *cells])
     return table
 
 
-def _cell(experiment: Experiment, ppo: Experiment | None, owner: Experiment, target: Target, axis: Axis) -> str:
+def _cell(experiment: Experiment, owner: Experiment, target: Target, axis: Axis) -> str:
     reach = make_reach(experiment, owner, target, axis)
     if reach.cost is None:
         return f"never ({reach.reached} of {reach.seeds} seeds)"
     text = quantity(reach.cost.value)
     if reach.cost.low is not None and reach.cost.high is not None:
         text += f" [{quantity(reach.cost.low)}, {quantity(reach.cost.high)}]"
-    theirs = None if ppo is None or ppo is experiment else make_reach(ppo, owner, target, axis).cost
+    theirs = None if owner is experiment else make_reach(owner, owner, target, axis).cost
     if theirs is not None and reach.cost.value > 0:
         text += f", **{theirs.value / reach.cost.value:.1f}x**"
     return text

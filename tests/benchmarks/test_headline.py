@@ -147,13 +147,14 @@ def test_an_unknown_method_is_refused():
 # --- tables ------------------------------------------------------------------------------------------------------
 
 
-def test_how_many_times_less_than_ppo():
-    rows = [row("coupled", [0.0, 0.8, 0.8]), row("ppo", [0.0, 0.2, 0.4]), row("grpo", [0.0, 0.1, 0.1])]
+def test_how_many_times_less_than_it_took_whose_mark_it_is():
+    rows = [row("coupled", [0.0, 0.8, 0.8]), row("ppo", [0.0, 0.2, 0.4]), row("grpo", [0.0, 0.1, 0.16])]
     header, coupled, ppo, grpo = reaching(rows, "updates")
-    assert header == ["method", "PPO's peak (40.0%)", "90 % of the best (72.0%)"]
-    assert coupled == ["coupled", "5, **4.0x**", "9"]  # PPO is at 40 % after 20 updates, coupled after 5
-    assert ppo == ["ppo", "20", "never (0 of 1 seeds)"]
-    assert grpo == ["grpo", "never (0 of 1 seeds)", "never (0 of 1 seeds)"]
+    assert header == ["method", "PPO's peak (40.0%)", "GRPO's peak (16.0%)", "90 % of the best (72.0%)"]
+    # PPO is at 40 % after 20 updates, coupled after 5; GRPO is at 16 % after 20, coupled after 2, PPO after 8.
+    assert coupled == ["coupled", "5, **4.0x**", "2, **10.0x**", "9"]
+    assert ppo == ["ppo", "20", "8, **2.5x**", "never (0 of 1 seeds)"]
+    assert grpo == ["grpo", "never (0 of 1 seeds)", "20", "never (0 of 1 seeds)"]
 
 
 def test_kl_is_read_where_the_curve_first_has_the_accuracy():
