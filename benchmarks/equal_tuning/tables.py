@@ -46,7 +46,7 @@ def overview(rows: Sequence[Row]) -> list[list[str]]:
 
 
 def reaching(rows: Sequence[Row], axis: Axis) -> list[list[str]]:
-    """Along one axis: what each method took to each mark, its interval, and how many times less than the mark's owner."""
+    """Along one axis: what each method took to each mark, its interval, how many times less than the mark's owner."""
     experiments = {row.experiment.name: row.experiment for row in rows}
     targets = marks(list(experiments.values()))
     header = ["method", *(f"{name} ({target.accuracy:.1%})" for name, (target, _) in targets.items())]
