@@ -25,7 +25,7 @@ def draw_curves(experiments: Sequence[Experiment], path: Path) -> None:
         panel.set(xlabel=label, xlim=(0, None))
         panel.grid(alpha=0.3)
     panels[0].set(ylabel="held-out accuracy, %", ylim=(0, 100))
-    panels[-1].legend(loc="lower right", fontsize=8)
+    panels[-1].legend(loc="upper right", fontsize=8, ncols=2)
     save(figure, path)
 
 
