@@ -18,7 +18,7 @@ from statistics import fmean
 
 from equal_tuning.figures import draw_curves, draw_grid
 from equal_tuning.jobs import Job, run_all
-from equal_tuning.methods import ROOT, STUDIES, Point, Study, chosen
+from equal_tuning.methods import ROOT, STUDIES, Point, Study, chosen, slug
 from equal_tuning.peak import MEMORY
 from equal_tuning.plan import choose, curve, first_round, score_all, second_round, test_jobs
 from equal_tuning.tables import Row, grid_table, markdown, overview, reaching
@@ -117,10 +117,7 @@ def keep(rows: Sequence[Row], test: Mapping[str, Sequence[Job]], study: Study) -
         writer.writeheader()
         writer.writerows(points)
     for name, jobs in test.items():
-        shutil.copy(
-            jobs[0].folder / "config.yaml",
-            place / f"{name.replace(' = ', '').replace(' + ', '_and_').replace(' ', '_')}.yaml",
-        )
+        shutil.copy(jobs[0].folder / "config.yaml", place / f"{slug(name)}.yaml")
 
 
 if __name__ == "__main__":

@@ -109,6 +109,13 @@ STUDIES = {
 }
 
 
+def slug(words: str) -> str:
+    """For a file or a folder."""
+    for mark, instead in ((" = ", ""), (" + ", "_and_"), (",", ""), (" ", "_")):
+        words = words.replace(mark, instead)
+    return words
+
+
 def chosen(names: Sequence[str]) -> Iterator[Method]:
     """Methods by name; all of them where none is named."""
     known = {method.name: method for method in METHODS}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from equal_tuning.jobs import Job
-from equal_tuning.methods import Method, Point, Study
+from equal_tuning.methods import Method, Point, Study, slug
 from vineppo.analysis.run_comparison import RunCurve, read_points
 from vineppo.run_dir import RunDir
 
@@ -60,7 +60,7 @@ def job(study: Study, method: Method, point: Point, seed: int, home: Path, setti
             f"training.seed={seed}",
             *settings,
         ),
-        folder=home / f"{method.name}, {point.name}, seed {seed}".replace(" = ", "").replace(" ", "_").replace(",", ""),
+        folder=home / slug(f"{method.name}, {point.name}, seed {seed}"),
     )
 
 

@@ -29,7 +29,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,7 +40,6 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 
-from equal_tuning.group_metrics import group_metrics
 from equal_tuning.peak import Peak
 from equal_tuning.trl_settings import RECIPE, check_settings, recorded_settings, trainer_arguments
 from vineppo.checkpoint import write_atomically
@@ -51,7 +49,7 @@ from vineppo.config.schema import Config, LearnerConfig
 from vineppo.config.yaml_text import Dumper
 from vineppo.environment import Environment
 from vineppo.errors import UserError
-from vineppo.learner.optimizer import schedule_factor
+from vineppo.learner.optimizer import decay_groups, make_schedule
 from vineppo.metrics import Metrics
 from vineppo.policy import DTYPES, Policy, load_policy
 from vineppo.progress import Display
@@ -63,6 +61,7 @@ from vineppo.recipes.build import (
     check_prompts,
 )
 from vineppo.recipes.evaluation import evaluate
+from vineppo.recipes.measurements import response_metrics
 from vineppo.recipes.summary import summarise
 from vineppo.rng import derive_seed
 from vineppo.run_dir import RunDir, provenance
@@ -171,15 +170,9 @@ def as_dataset(questions: Sequence[Question]) -> Dataset:
 def make_optimizer(model: PreTrainedModel, settings: LearnerConfig, *, updates: int) -> tuple[AdamW, LambdaLR]:
     """Ours, as transformers takes it. Its own schedule warms up from 0, so that the first update would do nothing."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    optimizer = AdamW(groups, lr=settings.learning_rate, fused=True)
-    warmup = round(updates * settings.warmup_ratio)
-    return optimizer, LambdaLR(
-        optimizer, partial(schedule_factor, updates=updates, warmup=warmup, shape=settings.schedule)
-    )
+    optimizer = AdamW(decay_groups(parameters, settings.weight_decay), lr=settings.learning_rate, fused=True)
+    factor = make_schedule(updates=updates, warmup_ratio=settings.warmup_ratio, shape=settings.schedule)
+    return optimizer, LambdaLR(optimizer, factor)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -199,7 +192,9 @@ class Judge:
         asked = [self.questions[each] for each in place]
         finishes = [Finish.TERMINATED if ids[-1] in self.policy.end_ids else Finish.TRUNCATED for ids in completion_ids]
         judgements = self.environment.judge(asked, [self.policy.decode(ids) for ids in completion_ids], finishes)
-        self.metrics = group_metrics([q.id for q in asked], judgements, finishes, [len(ids) for ids in completion_ids])
+        self.metrics = response_metrics(
+            [q.id for q in asked], judgements, finishes, [len(ids) for ids in completion_ids]
+        )
         self.ended = time.monotonic()
         return [judgement.reward for judgement in judgements]
 
@@ -240,16 +235,12 @@ class Recorder(TrainerCallback):
             "time/judge": judge.ended - judge.began,
             "time/update": updated - judge.ended,
         }
-        if self._is_due(iteration):
+        if self._config.evaluates_after(iteration):
             metrics |= self._evaluate(iteration)
         metrics["time/iteration"] = time.monotonic() - self._began
         self._seconds += metrics["time/iteration"]
         self._record(metrics, updates=state.global_step)
         self._began = time.monotonic()
-
-    def _is_due(self, iteration: int) -> bool:
-        every = self._config.evaluation.every
-        return iteration == self._config.training.iterations or (every > 0 and iteration % every == 0)
 
     def _evaluate(self, iteration: int) -> Metrics:
         began = time.monotonic()

@@ -238,3 +238,8 @@ class Sample(PromptAndResponse):
     """[T] for the value network; None when there is none."""
     mask: tuple[bool, ...] | None = None
     """[T] whether the policy learns from each advantage; None: from all."""
+
+    @property
+    def learning(self) -> tuple[bool, ...]:
+        """[T] the mask, spelt out."""
+        return (True,) * len(self.advantages) if self.mask is None else self.mask

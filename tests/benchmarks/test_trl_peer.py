@@ -9,7 +9,6 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from equal_tuning import trl_peer
-from equal_tuning.group_metrics import group_metrics
 from equal_tuning.trl_peer import (
     Judge,
     Peer,
@@ -32,6 +31,7 @@ from vineppo.learner.learner import Learner
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.policy import load_policy
 from vineppo.recipes.build import build_environment
+from vineppo.recipes.measurements import response_metrics
 from vineppo.run_dir import RunDir
 from vineppo.tasks.arithmetic import Arithmetic
 from vineppo.tasks.build import build_task
@@ -137,7 +137,7 @@ def test_metrics_of_a_batch():
     right, wrong = Judgement(reward=1, outcome=Outcome.CORRECT), Judgement(reward=0, outcome=Outcome.WRONG)
     cut_off = Judgement(reward=0, outcome=Outcome.TRUNCATED)
     over, cut = Finish.TERMINATED, Finish.TRUNCATED
-    assert group_metrics(
+    assert response_metrics(
         ["a", "a", "b", "b"], [right, wrong, wrong, cut_off], [over, over, over, cut], [3, 4, 5, 8]
     ) == {
         "reward": 0.25,

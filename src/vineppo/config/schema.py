@@ -162,6 +162,11 @@ class Config(Strict):
         """Optimizer steps per iteration of recipe policy_iteration."""
         return self.learner.epochs * -(-self.batch // self.learner.minibatch)
 
+    def evaluates_after(self, iteration: int) -> bool:
+        """Whether an evaluation follows it: every so often, and the last."""
+        every = self.evaluation.every
+        return iteration == self.training.iterations or (every > 0 and iteration % every == 0)
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.learner.minibatch > self.batch:

@@ -19,31 +19,31 @@ Prior work: tree-structured RL trains on all leaves of a sampled tree (TreeRL, a
 
 from collections.abc import Mapping, Sequence
 
-from vineppo.credit.coupled import Estimate, staying_value
+from vineppo.credit.coupled import Estimate, estimate_staying
 from vineppo.credit.leaving import Departure
-from vineppo.credit.tree import Fork
-from vineppo.types import Branch, Rollout, Scored
+from vineppo.credit.plan import Plan
+from vineppo.types import Branch, Rollout
 
 NOTHING = 1e-6
 """An advantage this small teaches nothing, and the rollout is left out. In a hopeless state it is so for all."""
 
 
 def branches(
-    group: Sequence[Scored],
-    forks: Sequence[Fork],
+    plan: Plan,
     estimates: Sequence[Estimate],
     departures: Sequence[Departure],
     rollouts: Sequence[tuple[Rollout, ...]],
-    left: Mapping[int, tuple[Rollout, ...]],
+    rewards: Mapping[int, Sequence[float]],
 ) -> list[tuple[Branch, ...]]:
-    """Per trajectory of a question, what left it and teaches something. left: all rollouts, by fork."""
-    holders = {scored.trajectory.response_ids: index for index, scored in reversed(list(enumerate(group)))}
-    found: list[list[Branch]] = [[] for _ in group]
+    """Per trajectory of a question, what left it and teaches something. rewards: of all rollouts, by fork."""
+    forks = plan.tree.forks
+    staying = {place: estimate_staying(forks[place], estimates).value for place in rewards}
+    holders = {scored.trajectory.response_ids: index for index, scored in reversed(list(enumerate(plan.group)))}
+    found: list[list[Branch]] = [[] for _ in plan.group]
     for (place, exit, _), own in zip(departures, rollouts, strict=True):
-        staying, _ = staying_value(forks[place], estimates)
-        rewards = [rollout.reward for rollout in left[place]]
         for rollout in own:
-            advantage = rollout.reward - value_without(rollout.reward, rewards, staying, forks[place].leaving)
+            value = value_without(rollout.reward, rewards[place], staying[place], forks[place].leaving)
+            advantage = rollout.reward - value
             if abs(advantage) > NOTHING:
                 found[holders[exit.response]].append(
                     Branch(position=exit.position, completion=rollout.completion, advantage=advantage)

@@ -66,25 +66,25 @@ def _estimate(
     """One fork. `prior`, the variance of all the question's rewards, is believed as much as one rollout."""
     if fork.reward is not None:
         return Estimate(value=fork.reward, variance=0.0)
-    leaving, (staying, uncertainty) = fork.leaving, staying_value(fork, after)
+    leaving, staying = fork.leaving, estimate_staying(fork, after)
     if not leaving:
-        return Estimate(value=staying, variance=uncertainty)
+        return staying
     times = max(1.0, 1 / expected)  # how often each rollout counts
-    value = staying + leaving * times * (fmean(rewards) - staying) if rewards else staying
+    value = staying.value + leaving * times * (fmean(rewards) - staying.value) if rewards else staying.value
     deviations = fsum((reward - fmean(rewards)) ** 2 for reward in rewards)
     noise = times * (deviations + prior) / max(len(rewards), 1) ** 2
     return Estimate(
-        value=value, variance=((1 - leaving) ** 2 + leaving**2 * (times - 1)) * uncertainty + leaving**2 * noise
+        value=value, variance=((1 - leaving) ** 2 + leaving**2 * (times - 1)) * staying.variance + leaving**2 * noise
     )
 
 
-def staying_value(fork: Fork, after: Sequence[Estimate]) -> tuple[float, float]:
-    """B, the value given that the policy follows the tree from a fork to a next one, and its variance."""
+def estimate_staying(fork: Fork, after: Sequence[Estimate]) -> Estimate:
+    """B, the value given that the policy follows the tree from a fork to a next one."""
     followed = fsum(path.probability for path in fork.paths)
     shares = [(path.probability / followed, after[path.to]) for path in fork.paths if followed]
-    return (
-        fsum(share * estimate.value for share, estimate in shares),
-        fsum(share**2 * estimate.variance for share, estimate in shares),
+    return Estimate(
+        value=fsum(share * estimate.value for share, estimate in shares),
+        variance=fsum(share**2 * estimate.variance for share, estimate in shares),
     )
 
 

@@ -98,7 +98,7 @@ def credit_group(
         for scored, bounds, route in zip(plan.group, plan.bounds, plan.tree.routes, strict=True)
     ]
     if learn_from_rollouts:
-        taught = branches(plan.group, plan.tree.forks, estimates, departures, rollouts, left)
+        taught = branches(plan, estimates, departures, rollouts, rewards)
         credits = [replace(credit, branches=own) for credit, own in zip(credits, taught, strict=True)]
     first, *others = credits
     return [replace(first, pilot=plan.pilot), *others]

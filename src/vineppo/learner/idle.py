@@ -11,10 +11,9 @@ from vineppo.types import Sample
 
 def without_idle_tail(sample: Sample) -> Sample:
     """The sample up to its last token with an advantage to learn from; without any, up to its first token."""
-    learning = sample.mask or (True,) * len(sample.advantages)
     teaching = [
         place
-        for place, (advantage, learns) in enumerate(zip(sample.advantages, learning, strict=True))
+        for place, (advantage, learns) in enumerate(zip(sample.advantages, sample.learning, strict=True))
         if advantage and learns
     ]
     end = teaching[-1] + 1 if teaching else 1

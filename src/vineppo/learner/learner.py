@@ -69,7 +69,7 @@ class Learner:
         Raises ValueError when a sample has no response token.
         """
         together = [*samples, *branches]
-        learning = [sum(sample.mask or (True,) * len(sample.advantages)) for sample in together]
+        learning = [sum(sample.learning) for sample in together]
         if self._settings.skip_idle:
             together = [without_idle_tail(sample) for sample in together]
         total = self._settings.epochs * -(-len(samples) // self._settings.minibatch)
@@ -115,6 +115,7 @@ class Learner:
         sums: dict[str, float] = dict.fromkeys(SUMS, 0.0)
         for share in shares(samples, chosen, size=self._settings.micro_batch, processes=self._processes):
             batch = collate([samples[i] for i in share.indices], device=self._device)
+            on, own = torch.tensor(these.measured(share.indices), device=self._device), these.own(share.indices)
             with accumulating(self._policy, share):
                 logprobs, entropies = self._policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
                 old = logprobs.detach() if these.old is None else torch.cat([these.old[i] for i in share.indices])
@@ -122,18 +123,17 @@ class Learner:
                     logprobs, old, torch.cat([advantages[i] for i in share.indices]), clip=self._settings.clip
                 ).sum()
                 loss = policy_loss / num_learning
-                if these.reference is not None:
-                    kl = self._kl(these, share.indices, logprobs) / num_trajectories
+                if these.reference is not None and own:
+                    kl = k3(logprobs[on], torch.cat([these.reference[i] for i in own])).sum() / num_trajectories
                     loss = loss + self._settings.kl_coefficient * kl
                     sums["kl"] += share.weight * kl.item()
                 backward(loss, share, self._processes)
             sums["loss/policy"] += share.weight * policy_loss.item() / num_learning
-            on = torch.tensor(these.measured(share.indices), device=self._device)
             ratio = (logprobs.detach() - old).exp()[on]
             sums["entropy"] += share.weight * entropies[on].sum().item() / num_tokens
             sums["ratio/mean"] += share.weight * ratio.sum().item() / num_tokens
             sums["ratio/clipped"] += share.weight * ((ratio - 1).abs() > self._settings.clip).sum().item() / num_tokens
-            sampled = torch.tensor([logprob for i in these.own(share.indices) for logprob in samples[i].logprobs])
+            sampled = torch.tensor([logprob for i in own for logprob in samples[i].logprobs])
             sums["sampler_kl"] += share.weight * (sampled - old[on].cpu()).sum().item() / num_tokens
         sums = self._processes.sum(sums)
         if these.reference is None:
@@ -143,22 +143,13 @@ class Learner:
         finite = {} if norm is None else {"grad_norm": norm}
         return {**sums, **finite, "updates_skipped": float(veto), "updates_nonfinite": float(norm is None)}
 
-    def _kl(self, these: Round, indices: Sequence[int], logprobs: Float[Tensor, " N"]) -> Float[Tensor, ""]:
-        """To the starting policy, summed over the trajectories among the given samples."""
-        own = these.own(indices)
-        if these.reference is None or not own:
-            return logprobs.new_zeros(())
-        on = torch.tensor(these.measured(indices), device=self._device)
-        return k3(logprobs[on], torch.cat([these.reference[i] for i in own])).sum()
-
     def _advantages(self, samples: Sequence[Sample], chosen: Sequence[int]) -> dict[int, Float[Tensor, " _"]]:
         """The minibatch's advantages, whitened together; tokens that a mask leaves out get 0."""
         flat = torch.tensor([a for i in chosen for a in samples[i].advantages], device=self._device)
-        masks = [samples[i].mask or (True,) * len(samples[i].advantages) for i in chosen]
-        learning = torch.tensor([learns for mask in masks for learns in mask], device=self._device)
+        learning = torch.tensor([learns for i in chosen for learns in samples[i].learning], device=self._device)
         kept = whiten(flat[learning]) if self._settings.whiten else flat[learning]
         flat = torch.zeros_like(flat).masked_scatter(learning, kept)
-        parts = flat.split([len(mask) for mask in masks])
+        parts = flat.split([len(samples[i].advantages) for i in chosen])
         return dict(zip(chosen, parts, strict=True))
 
     def _score(self, samples: Sequence[Sample]) -> list[Float[Tensor, " _"]]:

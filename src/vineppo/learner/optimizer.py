@@ -1,5 +1,6 @@
 """AdamW, its schedule, gradient clipping, and the count of updates that had to be skipped."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import isfinite
 from typing import Any, Literal
@@ -29,15 +30,10 @@ class Optimizer:
     ):
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._max_grad_norm = max_grad_norm
-        # Weight decay is for matrices: gains and biases have no reason to shrink.
-        groups = [
-            {"params": [p for p in self._parameters if p.ndim >= 2], "weight_decay": weight_decay},
-            {"params": [p for p in self._parameters if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        self._adamw = AdamW([group for group in groups if group["params"]], lr=learning_rate)
+        self._adamw = AdamW(decay_groups(self._parameters, weight_decay), lr=learning_rate)
         self._ordered = [parameter for group in self._adamw.param_groups for parameter in group["params"]]
         self._peak = learning_rate
-        self._factor = partial(schedule_factor, updates=updates, warmup=round(updates * warmup_ratio), shape=shape)
+        self._factor = make_schedule(updates=updates, warmup_ratio=warmup_ratio, shape=shape)
         self._done = 0
 
     @property
@@ -91,6 +87,20 @@ def policy_optimizer(policy: nn.Module, settings: LearnerConfig, *, updates: int
         warmup_ratio=settings.warmup_ratio,
         shape=settings.schedule,
     )
+
+
+def decay_groups(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """As AdamW takes them. Weight decay is for matrices: gains and biases have no reason to shrink."""
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def make_schedule(*, updates: int, warmup_ratio: float, shape: Shape) -> Callable[[int], float]:
+    """`schedule_factor` of the number of an update."""
+    return partial(schedule_factor, updates=updates, warmup=round(updates * warmup_ratio), shape=shape)
 
 
 def schedule_factor(update: int, *, updates: int, warmup: int, shape: Shape) -> float:

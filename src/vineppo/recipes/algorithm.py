@@ -75,5 +75,6 @@ def fingerprint(experience: Experience) -> str:
     """Equal for equal tokens and credit."""
     digest = hashlib.blake2b(digest_size=8)
     for scored, credit in zip(experience.scored, experience.credits, strict=True):
-        digest.update(repr((scored.trajectory.response_ids, credit.advantages, credit.mask)).encode())
+        learned = (scored.trajectory.response_ids, credit.advantages, credit.mask, credit.branches)
+        digest.update(repr(learned).encode())
     return digest.hexdigest()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean, pstdev
 
 from vineppo.metrics import Metrics
-from vineppo.types import Credit, Finish, Outcome, Rollout, Scored
+from vineppo.types import Credit, Finish, Judgement, Outcome, Rollout, Scored
 
 SIGNIFICANT = 2.0
 """Standard errors."""
@@ -14,21 +14,33 @@ ROUNDING = 1e-9
 
 
 def trajectory_metrics(scored: Sequence[Scored]) -> Metrics:
-    """Rewards, outcomes, lengths."""
+    """Rewards, outcomes, lengths, steps."""
+    trajectories = [item.trajectory for item in scored]
+    responses = response_metrics(
+        [trajectory.question.id for trajectory in trajectories],
+        [item.judgement for item in scored],
+        [trajectory.finish for trajectory in trajectories],
+        [len(trajectory.response_ids) for trajectory in trajectories],
+    )
+    return responses | {"steps/mean": fmean(item.num_steps for item in scored)}
+
+
+def response_metrics(
+    questions: Sequence[str], judgements: Sequence[Judgement], finishes: Sequence[Finish], lengths: Sequence[int]
+) -> Metrics:
+    """One entry a response in each of the four; responses of one question are a group."""
     groups: dict[str, list[float]] = defaultdict(list)
-    for item in scored:
-        groups[item.trajectory.question.id].append(item.reward)
+    for question, judgement in zip(questions, judgements, strict=True):
+        groups[question].append(judgement.reward)
     spreads = [pstdev(rewards) for rewards in groups.values()]
-    outcomes = Counter(item.judgement.outcome for item in scored)
-    lengths = [len(item.trajectory.response_ids) for item in scored]
+    outcomes = Counter(judgement.outcome for judgement in judgements)
     return {
-        "reward": fmean(item.reward for item in scored),
+        "reward": fmean(judgement.reward for judgement in judgements),
         "reward_std": fmean(spreads),
         "frac_reward_zero_std": fmean(spread == 0 for spread in spreads),
-        **{f"outcome/{outcome}": outcomes[outcome] / len(scored) for outcome in Outcome if outcomes[outcome]},
+        **{f"outcome/{outcome}": outcomes[outcome] / len(judgements) for outcome in Outcome if outcomes[outcome]},
         "completions/mean_length": fmean(lengths),
-        "completions/clipped_ratio": fmean(item.trajectory.finish is Finish.TRUNCATED for item in scored),
-        "steps/mean": fmean(item.num_steps for item in scored),
+        "completions/clipped_ratio": fmean(finish is Finish.TRUNCATED for finish in finishes),
         "tokens/trajectories": float(sum(lengths)),
     }
 

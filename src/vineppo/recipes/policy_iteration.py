@@ -95,15 +95,6 @@ def to_samples(experience: Experience) -> list[Sample]:
     return [to_sample(scored, credit) for scored, credit in zip(experience.scored, experience.credits, strict=True)]
 
 
-def to_branch_samples(experience: Experience) -> list[Sample]:
-    """Rollouts that are learned from, as the learner sees them: what came before is their prompt."""
-    return [
-        to_branch_sample(scored, branch)
-        for scored, credit in zip(experience.scored, experience.credits, strict=True)
-        for branch in credit.branches
-    ]
-
-
 def to_sample(scored: Scored, credit: Credit) -> Sample:
     """One of them."""
     tokens = scored.trajectory.tokens
@@ -115,6 +106,15 @@ def to_sample(scored: Scored, credit: Credit) -> Sample:
         returns=credit.returns,
         mask=credit.mask,
     )
+
+
+def to_branch_samples(experience: Experience) -> list[Sample]:
+    """Rollouts that are learned from, as the learner sees them: what came before is their prompt."""
+    return [
+        to_branch_sample(scored, branch)
+        for scored, credit in zip(experience.scored, experience.credits, strict=True)
+        for branch in credit.branches
+    ]
 
 
 def to_branch_sample(scored: Scored, branch: Branch) -> Sample:

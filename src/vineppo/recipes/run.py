@@ -110,7 +110,7 @@ class Run:
         with self._interrupt.deferred():
             self._between_iterations = False
             metrics = experience.metrics | self._algorithm.learn(experience, display)
-            if self._is_due(iteration):
+            if self._config.evaluates_after(iteration):
                 metrics |= self._evaluate(display)
             metrics |= {"iteration": float(iteration), "time/iteration": time.monotonic() - started}
             self._position = self._advanced(metrics)
@@ -131,10 +131,6 @@ class Run:
                 seed=derive_seed(self._config.training.seed, "evaluation"),
                 progress=progress,
             )
-
-    def _is_due(self, iteration: int) -> bool:
-        every = self._config.evaluation.every
-        return iteration == self._config.training.iterations or (every > 0 and iteration % every == 0)
 
     def _advanced(self, metrics: Metrics) -> Position:
         before = self._position
