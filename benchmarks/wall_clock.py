@@ -23,11 +23,11 @@ from vineppo.credit.tree_assigner import TreeAssigner
 from vineppo.credit.vine import VineAssigner
 from vineppo.environment import Environment
 from vineppo.learner.learner import Learner
+from vineppo.learner.samples import to_branch_sample, to_sample
 from vineppo.policy import Policy, load_policy
 from vineppo.processes import ALONE
 from vineppo.recipes.build import build_environment, build_sampling
 from vineppo.recipes.build_learner import build_reference, build_trained, copy_reference
-from vineppo.recipes.policy_iteration import to_branch_sample, to_sample
 from vineppo.recipes.scoring import judge_and_cut
 from vineppo.steps import Pieces, build_segmenter
 from vineppo.tasks.build import build_task

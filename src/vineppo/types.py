@@ -248,3 +248,8 @@ class Sample(PromptAndResponse):
     def learning(self) -> tuple[bool, ...]:
         """[T] the mask, spelt out."""
         return (True,) * len(self.advantages) if self.mask is None else self.mask
+
+    @property
+    def learned(self) -> tuple[float, ...]:
+        """[T] the advantages, 0 where the policy does not learn."""
+        return tuple(a if learns else 0.0 for a, learns in zip(self.advantages, self.learning, strict=True))

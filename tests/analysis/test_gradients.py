@@ -1,24 +1,29 @@
 """Gradients by the learner's own loss, their inner products, and what these say of noise."""
 
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tiny_models import tiny_model
 from vineppo.analysis import gradients as gradients_module
 from vineppo.analysis.gradient_study import equal_groups
 from vineppo.analysis.gradient_variance import (
+    Priced,
     batch_cosine,
     gradient_score,
     jackknife_error,
+    noise_ratio,
     signal_of,
     variance_of_mean,
 )
-from vineppo.analysis.gradients import PolicyGradients, gram_matrix, learned_advantages
+from vineppo.analysis.gradients import PolicyGradients, gram_matrix
 from vineppo.learner.logprobs import TokenLogprobs
-from vineppo.types import Credit, Finish, Judgement, Outcome, Question, Scored, Trajectory
+from vineppo.types import Branch, Completion, Credit, Finish, Judgement, Outcome, Question, Scored, Trajectory
 
 RNG = np.random.default_rng(0)
 
@@ -66,8 +71,51 @@ def test_tokens_that_do_not_learn_have_no_part():
     masked = [credited((6, 7, 8, 1), (0.5, -1.0, 0.25, 2.0), (True, False, False, True))]
     zeroed = [credited((6, 7, 8, 1), (0.5, 0.0, 0.0, 2.0))]
     gradients = PolicyGradients(policy(), micro_batch=2)
-    assert learned_advantages(masked[0][1]) == (0.5, 0, 0, 2.0)
     assert torch.equal(gradients.of(masked), gradients.of(zeroed))
+
+
+def test_a_branch_counts_like_a_trajectory_that_began_where_it_left():
+    scored, credit = credited((6, 7, 8, 1), (0.0, 0.0, 0.0, 0.0))
+    completion = Completion(token_ids=(9, 1), logprobs=(-1.0, -1.0), finish=Finish.TERMINATED, policy_version=0)
+    branch = Branch(position=2, completion=completion, advantages=(2.0, 0.5))
+    with_branch = [(scored, replace(credit, branches=(branch,)))]
+    alone = [credited((6, 7, 9, 1), (0.0, 0.0, 2.0, 0.5))]
+    gradients = PolicyGradients(policy(), micro_batch=2)
+    torch.testing.assert_close(gradients.of(with_branch), gradients.of(alone), atol=1e-5, rtol=1e-5)
+
+
+def test_noise_for_its_price_by_hand():
+    reference = np.array([2.0, 0.0])
+    rows = np.array([[2.0, 1.0], [2.0, -1.0], [2.0, 1.0], [2.0, -1.0]])
+    own = Priced(gram=gram_of(rows, reference), tokens=500.0, is_unbiased=True)
+    # Variance of a question's gradient: 4 / 3. Signal 4. A thousand tokens are two questions.
+    assert own.noise(range(4), 4.0) == pytest.approx(4 / 3 / 4 / 2)
+    dearer = replace(own, tokens=1500.0)
+    assert noise_ratio(dearer, own, None) == pytest.approx((3, 3, 3))
+    assert noise_ratio(own, own, None) == (1, 1, 1)
+
+
+def test_a_biased_source_has_the_signal_of_its_projection():
+    reference = np.array([2.0, 0.0])
+    rows = np.array([[2.0, 1.0], [2.0, -1.0], [2.0, 1.0], [2.0, -1.0]])
+    plain = Priced(gram=gram_of(rows, reference), tokens=500.0, is_unbiased=True)
+    scaled = Priced(gram=gram_of(5 * rows, reference), tokens=500.0, is_unbiased=False)
+    assert noise_ratio(scaled, plain, None) is None
+    assert noise_ratio(scaled, plain, 4.0) == pytest.approx((1, 1, 1))
+
+
+@given(st.integers(0, 50))
+def test_the_interval_of_a_ratio_covers_it(seed: int):
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(40, 200))
+    one, other = (
+        Priced(gram=gram_of(factor * rows + rng.normal(size=rows.shape), np.ones(200)), tokens=1.0, is_unbiased=True)
+        for factor in (3.0, 0.0)
+    )
+    found = noise_ratio(one, other, None)
+    assert found is not None
+    assert found[1] < found[0] < found[2]
+    assert found[0] == pytest.approx(10, rel=0.25)
 
 
 def test_nothing_is_left_behind_in_the_policy():

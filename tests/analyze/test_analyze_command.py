@@ -140,7 +140,9 @@ def test_a_policy_folder_with_a_config(ppo_run: Path, tmp_path: Path, capsys: py
     ]
     assert main(["analyze", "--policy", str(ppo_run / "policy"), *words]) == 0
     analysis = read(tmp_path / "out")
-    assert [source.name for source in analysis.sources] == ["vine:1", "vine:2", "vine:3", "vine:9", "group", "constant"]
+    assert [source.name for source in analysis.sources] == [
+        *("tree:0.1", "tree:0.3", "tree:1", "vine:1", "vine:2", "vine:3", "vine:9", "group", "grpo", "constant")
+    ]
     assert analysis.reliability.configured == 2
     assert analysis.subject.iteration is None
     assert (tmp_path / "out" / "truth.sqlite3").exists()

@@ -258,18 +258,22 @@ def test_presets_work_for_the_sft_config_too(write):
         ),
         (
             "variants: {credit: {grpo: {scales: true}}}",
-            "key variants.credit.grpo.scales (given true) is unknown; allowed here: scale, also; did you mean scale?",
+            "key variants.credit.grpo.scales (given true) is unknown; allowed here: normalise, shuffle, scale, "
+            "also; did you mean scale?",
         ),
         (
             "variants: {credit: {vine: {name: vine}}}",
-            'key variants.credit.vine.name (given "vine") is unknown; allowed here: rollouts, max_states, '
-            "mask_above, also",
+            'key variants.credit.vine.name (given "vine") is unknown; allowed here: normalise, shuffle, '
+            "rollouts, max_states, mask_above, also",
         ),
         (
             "variants: {credit: {vine: {rollouts: 0}}}",
             "variants.credit.vine.rollouts is 0, but must be a whole number >= 1",
         ),
-        ("variants: {credit: {grpo: 3}}", "variants.credit.grpo is 3, but must be a mapping of any of scale, also"),
+        (
+            "variants: {credit: {grpo: 3}}",
+            "variants.credit.grpo is 3, but must be a mapping of any of normalise, shuffle, scale, also",
+        ),
         (
             "variants: {credit: vine}",
             'variants.credit is "vine", but must be a mapping of any of vine, coupled, tree, ppo, grpo, rloo',

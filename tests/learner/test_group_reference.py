@@ -14,7 +14,7 @@ from vineppo.credit.group import GroupAssigner, grpo, rloo
 from vineppo.credit.normalise import normalised
 from vineppo.learner.learner import Learner
 from vineppo.learner.logprobs import TokenLogprobs
-from vineppo.recipes.policy_iteration import to_samples
+from vineppo.learner.samples import to_samples
 from vineppo.types import Finish, Judgement, Outcome, Question, Scored, Trajectory
 
 TRL = json.loads(Path(__file__).with_name("group_reference.json").read_text())

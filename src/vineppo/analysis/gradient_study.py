@@ -7,7 +7,7 @@ bias and takes no rollouts, so the sample can be large; its own variance is know
 from collections.abc import Sequence
 from itertools import groupby
 
-from vineppo.analysis.gradient_variance import gradient_score
+from vineppo.analysis.gradient_variance import Priced, gradient_score, noise_ratio, signal_of
 from vineppo.analysis.gradients import Group, PolicyGradients
 from vineppo.analysis.records import GradientScore, GradientSetting
 from vineppo.analysis.sources import MeanReward
@@ -15,6 +15,8 @@ from vineppo.analysis.stages import Stages
 from vineppo.analysis.study import Findings, Study
 from vineppo.types import Credit, Question, Scored
 
+RLOO = "group"
+"""The source that others are held against: outcome credit, which takes no rollouts."""
 REFERENCE_GROUPS = 64
 """Of the large sample: enough to know its variance, and fewer backward passes than one a question."""
 
@@ -28,14 +30,19 @@ def score_gradients(
         credits = MeanReward(within_question=True)(sampled, seed=study.seed)
         reference = gradients.mean(equal_groups(by_question(sampled, credits)), progress=progress)
     square = float(reference.vector @ reference.vector)
-    scores: dict[str, GradientScore] = {}
+    priced: dict[str, Priced] = {}
+    written = sum(len(scored.trajectory.response_ids) for scored in findings.trajectories)
     with stages.stage("gradients") as progress:
         for done, examined in enumerate(findings.examined, 1):
             groups = by_question(findings.trajectories, examined.credits)
-            gram = gradients.inner_products(groups, reference.vector)
-            scores[examined.source.name] = gradient_score(gram, reference_variance=reference.variance)
+            priced[examined.source.name] = Priced(
+                gram=gradients.inner_products(groups, reference.vector),
+                tokens=(written + examined.cost.tokens) / len(groups),
+                is_unbiased=examined.source.is_unbiased,
+            )
             progress(done, len(findings.examined))
     signal = square - reference.variance
+    scores = {name: priced_score(own, priced.get(RLOO), reference.variance) for name, own in priced.items()}
     setting = GradientSetting(
         questions=len(study.questions),
         trajectories=len(findings.trajectories),
@@ -44,6 +51,23 @@ def score_gradients(
         reference_relative_variance=reference.variance / signal if signal > 0 else None,
     )
     return setting, scores
+
+
+def priced_score(own: Priced, rloo: Priced | None, reference_variance: float) -> GradientScore:
+    """All there is to say of a source's gradients."""
+    score = gradient_score(own.gram, reference_variance=reference_variance)
+    signal = signal_of(own.gram[-1, -1], reference_variance)
+    ratio = None if rloo is None else noise_ratio(own, rloo, signal)
+    value, low, high = (None, None, None) if ratio is None else ratio
+    return score.model_copy(
+        update={
+            "tokens_per_question": own.tokens,
+            "noise_per_1000_tokens": None if signal is None else own.noise(range(len(own.gram) - 1), signal),
+            "against_rloo": value,
+            "against_rloo_low": low,
+            "against_rloo_high": high,
+        }
+    )
 
 
 def equal_groups(questions: Sequence[Group]) -> list[Group]:

@@ -1,6 +1,7 @@
 """Policy gradients, and their inner products, without holding them all.
 
-    g = mean over the trajectories of one question, or of several, of sum_t A_t grad log pi(token t)
+    g = mean over the trajectories of one question, or of several, of sum_t A_t grad log pi(token t), and the same sum
+        over the branches that left them
 
 That is the gradient of the learner's PPO-clip loss (`learner/losses.py`) where the policy has not moved yet, with the
 sign turned, summed over tokens: no normalisation and no division by lengths, so that every credit without bias
@@ -19,6 +20,7 @@ from vineppo.learner.batch import collate
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.losses import ppo_clip_loss
 from vineppo.learner.minibatches import micro_batches
+from vineppo.learner.samples import to_branch_sample, to_sample
 from vineppo.seams import Progress
 from vineppo.types import Credit, Scored
 
@@ -55,13 +57,14 @@ class PolicyGradients:
 
     def of(self, group: Group) -> Float[Tensor, " d"]:
         """g"""
-        samples = [scored.trajectory.tokens for scored, _ in group]
+        samples = [to_sample(scored, credit) for scored, credit in group]
+        samples += [to_branch_sample(scored, branch) for scored, credit in group for branch in credit.branches]
         for parameter in self._parameters:
             parameter.grad = None
         for micro in micro_batches(samples, range(len(samples)), size=self._micro_batch):
             batch = collate([samples[i] for i in micro], device=self._parameters[0].device)
             logprobs, _ = self._policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
-            advantages = logprobs.new_tensor([a for i in micro for a in learned_advantages(group[i][1])])
+            advantages = logprobs.new_tensor([a for i in micro for a in samples[i].learned])
             loss = ppo_clip_loss(logprobs, logprobs.detach(), advantages, clip=ANY_CLIP).sum() / len(group)
             loss.backward()
         parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters]
@@ -86,13 +89,6 @@ class PolicyGradients:
         """Of the groups' gradients with each other and, in the last row and column, with the reference."""
         held = max(1, MEMORY // (4 * self.size))
         return gram_matrix(lambda index: self.of(groups[index]), len(groups), reference, held=held)
-
-
-def learned_advantages(credit: Credit) -> tuple[float, ...]:
-    """[T] with 0 where the policy does not learn."""
-    if credit.mask is None:
-        return credit.advantages
-    return tuple(a if learns else 0.0 for a, learns in zip(credit.advantages, credit.mask, strict=True))
 
 
 def gram_matrix(

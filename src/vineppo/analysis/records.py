@@ -152,6 +152,15 @@ class GradientScore(Record):
     cosine: float
     """To the large-sample gradient."""
     cosine_error: float
+    tokens_per_question: float | None = None
+    """Decoded for its trajectories and rollouts."""
+    noise_per_1000_tokens: float | None = None
+    """Noise over signal of a gradient from 1,000 decoded tokens; null: the signal is lost in noise."""
+    against_rloo: float | None = None
+    """That, over what the group's mean takes; null: the group was not examined, or the ratio cannot be told."""
+    against_rloo_low: float | None = None
+    """Of its 95 % interval, by the jackknife over questions."""
+    against_rloo_high: float | None = None
 
 
 class GradientSetting(Record):

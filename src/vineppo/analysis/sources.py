@@ -8,7 +8,7 @@ from statistics import fmean
 from vineppo.analysis.alternatives import Choice
 from vineppo.analysis.records import Cost
 from vineppo.analysis.states import value_at
-from vineppo.credit.group import rloo
+from vineppo.credit.group import GroupAdvantages, rloo
 from vineppo.seams import CreditAssigner, Progress
 from vineppo.types import Credit, Scored, StateValue
 
@@ -25,17 +25,23 @@ class Source:
     foresee: CreditAssigner | None
     """Credit of trajectories whose second state (`bounds[1]`) is the one asked about; the others need no value.
     None: the source gives all next steps of a state one value, so there is nothing to ask."""
+    is_unbiased: bool = True
+    """Whether its credit's expected gradient is that of the expected reward. GRPO's is that of another objective."""
+    ranks_steps: bool = True
+    """Whether it can be asked of next steps at all. Tree credit cannot: its values are of samples of the policy."""
 
 
 class MeanReward:
     """One value for all states of a question, or for all states there are: the mean reward of their trajectories.
 
     V(s) = mean(R). The advantage leaves the trajectory's own reward out of the mean, which is RLOO's credit, or
-    REINFORCE's with a constant baseline: without bias, and m / (m - 1) times R - V for m trajectories.
+    REINFORCE's with a constant baseline: without bias, and m / (m - 1) times R - V for m trajectories. `advantages` may
+    be GRPO's instead.
     """
 
-    def __init__(self, *, within_question: bool):
+    def __init__(self, *, within_question: bool, advantages: GroupAdvantages = rloo):
         self._within_question = within_question
+        self._advantages = advantages
 
     def __call__(self, trajectories: Sequence[Scored], *, seed: int, progress: Progress | None = None) -> list[Credit]:
         """Deterministic; `seed` is not used."""
@@ -47,7 +53,7 @@ class MeanReward:
         for members in groups.values():
             rewards = [trajectories[i].reward for i in members]
             value = fmean(rewards)
-            for index, advantage in zip(members, rloo(rewards), strict=True):
+            for index, advantage in zip(members, self._advantages(rewards), strict=True):
                 credits[index] = _flat_credit(trajectories[index], value, advantage)
         return [credits[index] for index in range(len(trajectories))]
 
@@ -66,8 +72,8 @@ def assign_and_time(
     credits = source.assign(trajectories, seed=seed, progress=progress)
     seconds = time.monotonic() - started
     # a state that several trajectories share holds the same rollouts: counted once
-    measured = {id(value.rollouts): value.rollouts for credit in credits for value in credit.values}
-    lengths = [len(rollout.completion.token_ids) for rollouts in measured.values() for rollout in rollouts]
+    distinct = {id(rollout): rollout for credit in credits for value in credit.values for rollout in value.rollouts}
+    lengths = [len(rollout.completion.token_ids) for rollout in distinct.values()]
     cost = Cost(
         rollouts=len(lengths),
         tokens=sum(lengths),

@@ -67,7 +67,7 @@ def _value(examined: Examined, findings: Findings, place: Place) -> float:
 
 
 def _ranking(examined: Examined, findings: Findings) -> RankingScore | None:
-    if not findings.choices:
+    if not findings.choices or not examined.source.ranks_steps:
         return None
     truths = [next_truths(findings, choice) for choice in findings.choices]
     # no values of next steps: one for all

@@ -116,7 +116,7 @@ class Learner:
     def _step(self, these: Round, chosen: Sequence[int]) -> Metrics:
         """One update."""
         samples = these.samples
-        advantages = {i: self._advantages(samples[i]) for i in chosen}
+        advantages = {i: torch.tensor(samples[i].learned, device=self._device) for i in chosen}
         weights = self._weights(these, chosen)
         num_trajectories = len(these.own(chosen))
         num_tokens = sum(len(samples[i].advantages) for i in these.own(chosen))
@@ -152,11 +152,6 @@ class Learner:
         norm = self._optimizer.step(veto=veto)
         finite = {} if norm is None else {"grad_norm": norm}
         return {**sums, **finite, "updates_skipped": float(veto), "updates_nonfinite": float(norm is None)}
-
-    def _advantages(self, sample: Sample) -> Float[Tensor, " _"]:
-        """Tokens that a mask leaves out get 0."""
-        learned = [a if learns else 0.0 for a, learns in zip(sample.advantages, sample.learning, strict=True)]
-        return torch.tensor(learned, device=self._device)
 
     def _weights(self, these: Round, chosen: Sequence[int]) -> dict[int, Float[Tensor, " _"]]:
         """Of each token of the minibatch, in its average."""

@@ -7,7 +7,7 @@ for each iteration:
     credit       -> update                 PPO-clip
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from vineppo.credit.normalise import Normalisation, normalised
 from vineppo.learner.critic import Critic
 from vineppo.learner.learner import Learner
 from vineppo.learner.parallel import WholeTensors, bare, load_whole, on_main
+from vineppo.learner.samples import to_branch_samples, to_samples
 from vineppo.learner.trained import TrainedPolicy
 from vineppo.metrics import Metrics
 from vineppo.progress import Display
@@ -27,7 +28,6 @@ from vineppo.recipes.measurements import credit_metrics
 from vineppo.recipes.sampler import Sampler
 from vineppo.rng import derive_seed
 from vineppo.seams import CreditAssigner
-from vineppo.types import Branch, Credit, Sample, Scored
 
 CRITIC = "critic.safetensors"
 """The value network's weights in a checkpoint."""
@@ -91,43 +91,3 @@ class PolicyIteration:
         if self.critic is not None:
             load_whole(bare(self.critic.network), load_file(folder / CRITIC))
             self.critic.load_state_dict(optimizers["critic"])
-
-
-def to_samples(trajectories: Sequence[Scored], credits: Sequence[Credit]) -> list[Sample]:
-    """Credited trajectories as the learner sees them."""
-    return [to_sample(scored, credit) for scored, credit in zip(trajectories, credits, strict=True)]
-
-
-def to_sample(scored: Scored, credit: Credit) -> Sample:
-    """One of them."""
-    tokens = scored.trajectory.tokens
-    return Sample(
-        token_ids=tokens.token_ids,
-        prompt_length=tokens.prompt_length,
-        logprobs=scored.trajectory.logprobs,
-        advantages=credit.advantages,
-        returns=credit.returns,
-        mask=credit.mask,
-    )
-
-
-def to_branch_samples(trajectories: Sequence[Scored], credits: Sequence[Credit]) -> list[Sample]:
-    """Rollouts that are learned from, as the learner sees them: what came before is their prompt."""
-    return [
-        to_branch_sample(scored, branch)
-        for scored, credit in zip(trajectories, credits, strict=True)
-        for branch in credit.branches
-    ]
-
-
-def to_branch_sample(scored: Scored, branch: Branch) -> Sample:
-    """One of them."""
-    before = scored.trajectory.prompt_ids + scored.trajectory.response_ids[: branch.position]
-    own = branch.completion
-    return Sample(
-        token_ids=before + own.token_ids,
-        prompt_length=len(before),
-        logprobs=own.logprobs,
-        advantages=branch.advantages,
-        mask=branch.mask,
-    )

@@ -1,19 +1,25 @@
 """From words such as vine:9 to the values they name. The words are checked before anything is loaded."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
 
 from vineppo.analysis.sources import MeanReward, Source
-from vineppo.config.schema import Config, CoupledCredit, CreditConfig, VineCredit
+from vineppo.config.schema import Config, CoupledCredit, CreditConfig, PpoCredit, TreeCredit, VineCredit
+from vineppo.credit.group import grpo
 from vineppo.environment import Environment
 from vineppo.errors import UserError
 from vineppo.learner.critic import Critic
 from vineppo.recipes.build import build_assigner
 from vineppo.seams import CreditAssigner
 
-KINDS = "vine:K or coupled:K (K rollouts per state), critic (a PPO run's value network), group, constant"
+KINDS = (
+    "vine:K or coupled:K (K rollouts per state), tree:K (K restarts per token), critic (a PPO run's value network), "
+    "group, grpo, constant"
+)
 USUAL_ROLLOUTS = (1, 3, 9)
 """K in the paper's ablation."""
+USUAL_RESTARTS = (0.1, 0.3, 1.0)
 NEXT_STATE_ONLY = 2
 """States of an alternative that vines measure: the root, which is shared, and the one asked about."""
 
@@ -23,11 +29,11 @@ class Word:
     """A source as it was asked for."""
 
     kind: str
-    rollouts: int | None = None
+    amount: float | None = None
     """K, for those that have one."""
 
     def __str__(self) -> str:
-        return self.kind if self.rollouts is None else f"{self.kind}:{self.rollouts}"
+        return self.kind if self.amount is None else f"{self.kind}:{self.amount:g}"
 
 
 def parse_sources(config: Config, *, has_critic: bool) -> list[Word]:
@@ -49,25 +55,36 @@ def parse_word(text: str) -> Word:
     kind, _, number = text.partition(":")
     match kind:
         case "vine" | "coupled" if number.isascii() and number.isdigit() and int(number) > 0:
-            return Word(kind=kind, rollouts=int(number))
-        case "critic" | "group" | "constant" if kind == text:
+            return Word(kind=kind, amount=int(number))
+        case "tree" if (restarts := _positive(number)) is not None:
+            return Word(kind=kind, amount=restarts)
+        case "critic" | "group" | "grpo" | "constant" if kind == text:
             return Word(kind=kind)
         case _:
             raise UserError(f"source {text!r} is unknown; name {KINDS}")
 
 
+def _positive(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if isfinite(number) and number > 0 else None
+
+
 def usual_sources(config: Config, *, has_critic: bool) -> list[Word]:
     """The run's own credit, vines with the paper's K, and what needs no values."""
-    words = {Word(kind="vine", rollouts=count) for count in USUAL_ROLLOUTS}
+    words = {Word(kind="vine", amount=count) for count in USUAL_ROLLOUTS}
+    words |= {Word(kind="tree", amount=restarts) for restarts in USUAL_RESTARTS}
     match config.credit:
-        case VineCredit(rollouts=count) | CoupledCredit(rollouts=count):
-            words.add(Word(kind=config.credit.name, rollouts=count))
+        case VineCredit(rollouts=count) | CoupledCredit(rollouts=count) | TreeCredit(restarts=count) if count:
+            words.add(Word(kind=config.credit.name, amount=count))
         case _ if has_critic:
             words.add(Word(kind="critic"))
         case _:
             pass
-    measured = sorted(words, key=lambda word: (word.kind, word.rollouts or 0))
-    return [*measured, Word(kind="group"), Word(kind="constant")]
+    measured = sorted(words, key=lambda word: (word.kind, word.amount or 0))
+    return [*measured, Word(kind="group"), Word(kind="grpo"), Word(kind="constant")]
 
 
 def build_sources(
@@ -82,18 +99,34 @@ def _build(word: Word, config: Config, environment: Environment, critic: Critic 
         return build_assigner(config.model_copy(update={"credit": credit}), environment, critic)
 
     match word:
-        case Word(kind="vine", rollouts=int(count)):
+        case Word(kind="vine", amount=int(count)):
             whole = assigner(VineCredit(rollouts=count))
             next_only = assigner(VineCredit(rollouts=count, max_states=NEXT_STATE_ONLY))
             return _source(word, f"mean reward of {plural(count)} from the state", whole, next_only)
-        case Word(kind="coupled", rollouts=int(count)):
+        case Word(kind="coupled", amount=int(count)):
             coupled = assigner(CoupledCredit(rollouts=count))
             return _source(word, f"coupled vines, K = {count}", coupled, coupled)
+        case Word(kind="tree", amount=float(restarts)):
+            tree = assigner(TreeCredit(restarts=restarts))
+            meaning = f"tree credit, {restarts:g} restarts per token, learned from"
+            return replace(_source(word, meaning, tree, None), ranks_steps=False)
         case Word(kind="critic"):
             network = assigner(config.credit)
-            return _source(word, "the value network of this PPO run", network, network)
-        case Word(kind="group"):
+            source = _source(word, "the value network of this PPO run", network, network)
+            return replace(source, is_unbiased=isinstance(config.credit, PpoCredit) and config.credit.gae_lambda == 1)
+        case _:
+            return _outcome(word)
+
+
+def _outcome(word: Word) -> Source:
+    """One value for all states."""
+    match word.kind:
+        case "group":
             return _source(word, "mean reward of the question's trajectories", MeanReward(within_question=True), None)
+        case "grpo":
+            scaled = MeanReward(within_question=True, advantages=grpo)
+            meaning = "the same, divided by the standard deviation of their rewards"
+            return replace(_source(word, meaning, scaled, None), is_unbiased=False)
         case _:
             return _source(word, "mean reward of all trajectories", MeanReward(within_question=False), None)
 
