@@ -81,7 +81,7 @@ def ladder(config: Config, policy: Policy, environment: Environment) -> list[Run
         )
         for budget in (None, BUDGET)
     )
-    tree = TreeAssigner(environment, restarts=float(K), token_budget=BUDGET, share=1.0, sampling=sampling)
+    tree = TreeAssigner(environment, restarts=float(K), token_budget=BUDGET, share=1.0, prior=2.0, sampling=sampling)
     return [
         Rung(name=f"vine K = {K} by `generate`", credit=lambda batch, seed: unshared(policy, batch, config, seed)),
         Rung(name="+ shared trunks", credit=lambda batch, seed: vine(batch, seed=seed)),

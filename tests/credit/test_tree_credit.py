@@ -17,7 +17,7 @@ from vineppo.credit.group import GroupAssigner, rloo
 from vineppo.credit.mask import masked
 from vineppo.credit.restarts import rollout_advantages, trajectory_advantages, tree_values
 from vineppo.credit.tree import Tree, grow
-from vineppo.credit.tree_assigner import TreeAssigner, affordable_restarts, expected_tokens
+from vineppo.credit.tree_assigner import TreeAssigner, affordable_restarts, elsewhere, expected_tokens
 from vineppo.seams import CreditAssigner
 from vineppo.types import Branch, Credit, Sampling, Scored
 
@@ -37,6 +37,7 @@ def tree_credit(
         restarts=restarts,
         token_budget=token_budget,
         share=share,
+        prior=2.0,
         sampling=policy.sampling,
     )
 
@@ -91,6 +92,19 @@ def test_the_baseline_is_what_became_of_the_others_from_the_last_common_node():
     at_start, after, alone = (found.baselines[place][0] for place in tree.routes[0][:-1])
     assert at_start == pytest.approx((shared + shared + 0) / 3)
     assert after == alone == pytest.approx((0.5 + 0.5 + 0) / 3)  # what 7 is worth, twice, and the one that parted
+
+
+def test_the_mean_of_other_questions_is_so_many_more_trajectories():
+    group = [scored((5 + which, 0), (0.1, 1.0), (0, 2), reward) for which, reward in enumerate((1.0, 0.0, 0.0))]
+    tree = token_tree(*group)
+    found = tree_values(tree, 0.0, 1.0, {}, (0.8, 2.0))
+    assert found.baselines[tree.routes[0][0]][0] == pytest.approx((0 + 0 + 2 * 0.8) / 4)
+    assert elsewhere([group[:1], group, group[1:2]], 2.0) == [
+        (pytest.approx((1 / 3 + 0) / 2), 2.0),
+        (pytest.approx(0.5), 2.0),
+        (pytest.approx((1 + 1 / 3) / 2), 2.0),
+    ]
+    assert elsewhere([group], 2.0) == [(0.0, 0.0)]
 
 
 # --- identities --------------------------------------------------------------------------------------------------
@@ -216,14 +230,17 @@ def largest_z(policy: Tabular, truth: Gradient, rows: np.ndarray) -> float:
     return float(np.max(np.abs(errors.mean(0)) / (errors.std(0) / sqrt(len(rows)))))
 
 
-@pytest.mark.parametrize("step", [1, 2, LIMIT])
-@pytest.mark.parametrize(("restarts", "share"), [(0.0, 1.0), (0.2, 1.0), (0.2, 0.0), (1.5, 0.5)])
-@pytest.mark.parametrize(("sampling", "count"), [(PLAIN, 2), (PLAIN, 4), (SHARP, 3)])
+LAWS = [(0.0, 1.0), (0.2, 1.0), (0.2, 0.0), (1.5, 0.5)]
+CASES = [
+    *((sampling, count, *law, 2) for sampling, count in ((PLAIN, 2), (PLAIN, 4), (SHARP, 3)) for law in LAWS),
+    *((PLAIN, 4, 0.2, 1.0, step) for step in (1, LIMIT)),  # steps play no part in it
+]
+
+
+@pytest.mark.parametrize(("sampling", "count", "restarts", "share", "step"), CASES)
 def test_its_expected_gradient_is_that_of_the_value_of_the_start(
     sampling: Sampling, count: int, restarts: float, share: float, step: int
 ):
-    if step != 2 and (restarts, count) != (0.2, 4):
-        pytest.skip("steps play no part in it: one setting shows that")
     assign = partial(tree_credit, restarts=restarts, share=share)
     truth, rows = sampled_gradients(sampling, assign, count=count, step=step, times=1500)
     assert largest_z(Tabular(sampling), truth, rows) < 4.5

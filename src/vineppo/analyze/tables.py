@@ -6,18 +6,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from vineppo.analysis.records import Analysis, GradientScore, Share, SourceRecord, ValueScore
-
-NOTHING = "\N{EN DASH}"
-"""Not measured, or there is no such thing."""
-CREDIT_WORDS = {
-    "vine": "; set credit='{{name: vine, rollouts: {amount}}}'",
-    "coupled": "; set credit='{{name: coupled, rollouts: {amount}}}'",
-    "tree": "; set credit='{{name: tree, restarts: {amount}}}'",
-    "grpo": "; set credit=grpo",
-    "critic": "; set credit=ppo",
-}
-"""How a source is chosen for training."""
+from vineppo.analysis.advice import NOTHING, cheapest_gradient, ratio_text
+from vineppo.analysis.records import Analysis, Share, SourceRecord, ValueScore
 
 
 def show(analysis: Analysis) -> None:
@@ -74,7 +64,7 @@ def gradient_table(analysis: Analysis) -> Table | None:
         ),
         "tokens per\nquestion": lambda source: _whole(source.gradient and source.gradient.tokens_per_question),
         "noise per\n1,000 tokens": lambda source: number(source.gradient and source.gradient.noise_per_1000_tokens),
-        "against\nRLOO (group)": lambda source: _ratio(source.gradient),
+        "against\nRLOO (group)": lambda source: ratio_text(source.gradient),
     }
     title = (
         f"Policy gradient of {setting.trajectories} trajectories, against that of {setting.reference_trajectories:,}"
@@ -106,30 +96,6 @@ def notes(analysis: Analysis) -> list[str]:
         f"{cost.tokens:,} tokens in {cost.seconds:.0f} s."
     )
     return lines
-
-
-def cheapest_gradient(analysis: Analysis) -> str | None:
-    """Which method to take, and how sure that is."""
-    scored = [(s.name, s.gradient) for s in analysis.sources if s.gradient and s.gradient.against_rloo is not None]
-    if not scored:
-        return None
-    name, best = min(scored, key=lambda pair: pair[1].against_rloo or 0.0)
-    if best.against_rloo_high is None or best.against_rloo_high >= 1:
-        return (
-            "Gradient noise per decoded token: nothing is surely below RLOO's (credit=rloo); the least is that of "
-            f"{name}, {_ratio(best)}. More questions would tell: analysis.questions."
-        )
-    setting = CREDIT_WORDS.get(name.partition(":")[0], "").format(amount=name.partition(":")[2])
-    return f"Least gradient noise per decoded token: {name}, {_ratio(best)} of RLOO's{setting}."
-
-
-def _ratio(score: GradientScore | None) -> str:
-    """With its interval."""
-    if score is None or score.against_rloo is None:
-        return NOTHING
-    low, high = score.against_rloo_low, score.against_rloo_high
-    interval = "" if low is None or high is None or low == high else f" ({low:.2f} to {high:.2f})"
-    return f"{score.against_rloo:.2f}{interval}"
 
 
 def _whole(value: float | None) -> str:

@@ -65,6 +65,8 @@ class TreeCredit(CreditSettings):
     share: float = Field(default=1.0, ge=0, le=1)
     """Of the restarts' weight, how much follows rollouts past their first token, to states that only they came to; the
     gradient is without bias at any."""
+    prior: float = Field(default=2.0, ge=0)
+    """In a baseline, the mean reward of the batch's other questions counts as so many trajectories; 0: not at all."""
     mask_above: float | None = Field(default=None, gt=0, le=1)
     """SPO's mask: a token this probable or more under the sampling law learns nothing; none: all tokens learn."""
 

@@ -24,6 +24,9 @@ given that a node is reached, its trajectories and its restarts are samples of o
 they do next, B_i comes from the other trajectories, and B, although of all of them, multiplies a sum of scores that is
 zero given the tree. kappa = 0 is RLOO.
 
+In small groups B_i is noisy itself. There the mean reward of the batch's other questions helps, which knows nothing of
+this one: it counts as so many more trajectories (`prior`).
+
 It matters that weights follow the visits of each *node*. Weighting a whole step of several tokens by the exact
 probability of staying on the tree gives its inner nodes the square of what is theirs.
 
@@ -60,10 +63,23 @@ class TreeValues:
         return fmean(self.baselines[place].values())
 
 
-def tree_values(tree: Tree, restarts: float, share: float, rewards: Mapping[int, Sequence[float]]) -> TreeValues:
-    """From kappa, rho and the rewards of the rollouts that left at each fork (none: it has no entry)."""
+def tree_values(
+    tree: Tree,
+    restarts: float,
+    share: float,
+    rewards: Mapping[int, Sequence[float]],
+    elsewhere: tuple[float, float] = (0.0, 0.0),
+) -> TreeValues:
+    """From kappa, rho and the rewards of the rollouts that left at each fork (none: it has no entry).
+
+    elsewhere: the mean reward of other questions, and as how many trajectories it counts in the baseline.
+    """
     values = _values(tree, restarts, rewards)
-    return TreeValues(values=values, occupancy=_occupancy(tree, restarts, share), baselines=_baselines(tree, values))
+    return TreeValues(
+        values=values,
+        occupancy=_occupancy(tree, restarts, share),
+        baselines=_baselines(tree, values, *elsewhere),
+    )
 
 
 def trajectory_advantages(tree: Tree, restarts: float, found: TreeValues) -> list[list[float]]:
@@ -133,8 +149,8 @@ def _occupancy(tree: Tree, restarts: float, share: float) -> list[float]:
     return occupancy
 
 
-def _baselines(tree: Tree, values: Sequence[float]) -> list[dict[int, float]]:
-    """B_i: the mean of what became of the other trajectories.
+def _baselines(tree: Tree, values: Sequence[float], elsewhere: float, weight: float) -> list[dict[int, float]]:
+    """B_i: the mean of what became of the other trajectories, and of other questions.
 
     Of each from its last node in common with this one on: all before is this one's doing, too.
     """
@@ -143,7 +159,8 @@ def _baselines(tree: Tree, values: Sequence[float]) -> list[dict[int, float]]:
         others = [(other, _in_common(route, other)) for index, other in enumerate(tree.routes) if index != own]
         for depth, place in enumerate(route[:-1]):
             became = [values[other[min(depth, common) + 1]] for other, common in others]
-            baselines[place][own] = fmean(became) if became else 0.0
+            known = len(became) + weight
+            baselines[place][own] = (fsum(became) + weight * elsewhere) / known if known else 0.0
     return baselines
 
 

@@ -1,9 +1,10 @@
 """Tree credit at work on a batch. The estimator itself, with its equations, is in `vineppo.credit.restarts`."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import fsum, log
+from statistics import fmean
 
 from vineppo.credit.coupled_assigner import by_question
 from vineppo.credit.leaving import Departure, by_fork, draw_exits, group_rng, leave
@@ -25,7 +26,8 @@ class TreeAssigner:
     """Samples rollouts that leave each question's trajectories, and learns from both.
 
     restarts: kappa. token_budget: for rollouts, in expectation and per trajectory; None: as many as kappa asks for.
-    share: rho, of the restarts that are followed past their first token.
+    share: rho, of the restarts that are followed past their first token. prior: as how many trajectories the mean
+    reward of the other questions counts in a baseline.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class TreeAssigner:
         restarts: float,
         token_budget: int | None,
         share: float,
+        prior: float,
         sampling: Sampling,
         mask_above: float | None = None,
     ):
@@ -42,6 +45,7 @@ class TreeAssigner:
         self._restarts = restarts
         self._token_budget = token_budget
         self._share = share
+        self._prior = prior
         self._sampling = sampling
         self._mask_above = mask_above
 
@@ -51,18 +55,40 @@ class TreeAssigner:
         groups = [[trajectories[index] for index in own] for own in indices]
         trees = [grow(group, [range(len(own.trajectory.response_ids) + 1) for own in group]) for group in groups]
         restarts = affordable_restarts(trees, self._restarts, self._token_budget)
-        place = derive_seed(seed, "rollouts")
+        stream = derive_seed(seed, "rollouts")
         departures = [
-            draw_exits(tree, [expected_restarts(fork, kappa) for fork in tree.forks], group_rng(group, place))
+            draw_exits(tree, [expected_restarts(fork, kappa) for fork in tree.forks], group_rng(group, stream))
             for group, tree, kappa in zip(groups, trees, restarts, strict=True)
         ]
-        arrived = leave(self._environment, groups, departures, sampling=self._sampling, seed=place, progress=progress)
+        arrived = leave(self._environment, groups, departures, sampling=self._sampling, seed=stream, progress=progress)
+        known = elsewhere(groups, self._prior)
         credits: dict[int, Credit] = {}
-        for own, group, tree, kappa, drawn, rollouts in zip(
-            indices, groups, trees, restarts, departures, arrived, strict=True
-        ):
-            credits |= zip(own, credit_tree(group, tree, drawn, rollouts, (kappa, self._share)), strict=True)
+        for place, own in enumerate(indices):
+            law = Law(restarts=restarts[place], share=self._share, elsewhere=known[place])
+            found = credit_tree(groups[place], trees[place], departures[place], arrived[place], law)
+            credits |= zip(own, found, strict=True)
         return [masked(credits[index], scored, self._mask_above) for index, scored in enumerate(trajectories)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Law:
+    """How a question's rollouts were drawn and how they count."""
+
+    restarts: float
+    """kappa"""
+    share: float
+    """rho"""
+    elsewhere: tuple[float, float] = (0.0, 0.0)
+    """The mean reward of other questions, and its weight in a baseline."""
+
+
+def elsewhere(groups: Sequence[Group], prior: float) -> list[tuple[float, float]]:
+    """Per question, the mean reward of the others, and its weight: none where there is no other."""
+    if len(groups) < 2:
+        return [(0.0, 0.0)] * len(groups)
+    means = [fmean(scored.reward for scored in group) for group in groups]
+    total = fsum(means)
+    return [((total - own) / (len(groups) - 1), prior) for own in means]
 
 
 def affordable_restarts(trees: Sequence[Tree], restarts: float, token_budget: float | None) -> list[float]:
@@ -89,13 +115,13 @@ def credit_tree(
     tree: Tree,
     departures: Sequence[Departure],
     rollouts: Sequence[tuple[Rollout, ...]],
-    law: tuple[float, float],
+    law: Law,
 ) -> list[Credit]:
-    """Credit of one question's trajectories from the rollouts of each departure. law: kappa and rho."""
-    restarts, share = law
+    """Credit of one question's trajectories from the rollouts of each departure."""
+    restarts, share = law.restarts, law.share
     left = by_fork(departures, rollouts)
     rewards = {place: [rollout.reward for rollout in own] for place, own in left.items()}
-    found = tree_values(tree, restarts, share, rewards)
+    found = tree_values(tree, restarts, share, rewards, law.elsewhere)
     holders = {place: index for index, route in reversed(list(enumerate(tree.routes))) for place in route}
     branches: list[list[Branch]] = [[] for _ in group]
     for place, own in left.items():

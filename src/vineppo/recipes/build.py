@@ -315,6 +315,7 @@ def build_method(config: Config, environment: Environment, critic: Critic | None
                 restarts=tree.restarts,
                 token_budget=tree.token_budget,
                 share=tree.share,
+                prior=tree.prior,
                 mask_above=tree.mask_above,
                 sampling=build_sampling(config.sampling),
             )

@@ -163,21 +163,26 @@ def _share_figure(analysis: Analysis, title: str, pairs: Sequence[tuple[Share | 
 
 
 def gradient_noise(analysis: Analysis) -> Drawing:
-    """Variance over squared norm."""
+    """For its price in decoded tokens, over RLOO's."""
     inks = source_inks(analysis.sources)
     scores = {source.name: source.gradient for source in analysis.sources if source.gradient is not None}
     bars = [
         Bar(
             name=name,
             ink=inks[name],
-            value=score.relative_variance,
-            text=quantity(score.relative_variance, "number"),
-            interval=_around(score.relative_variance, score.relative_variance_error or 0.0),
+            value=score.against_rloo,
+            text=quantity(score.against_rloo, "number"),
+            interval=_known(score.against_rloo_low, score.against_rloo_high),
         )
         for name, score in scores.items()
     ]
     highest = max([1.0, *(bar.interval[1] for bar in bars if bar.interval)])
-    return bar_figure("Noise of the policy gradient", bars, even_axis(0.0, highest, "noise over signal"))
+    axis = even_axis(0.0, highest, "gradient noise per decoded token, over RLOO's")
+    return bar_figure("Noise for its price: less is better", bars, axis, guide=(1.0, "RLOO"))
+
+
+def _known(low: float | None, high: float | None) -> tuple[float, float] | None:
+    return None if low is None or high is None else (low, high)
 
 
 def gradient_cosine(analysis: Analysis) -> Drawing:

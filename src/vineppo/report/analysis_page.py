@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vineppo.analysis.advice import cheapest_gradient
 from vineppo.analysis.records import Analysis, Interval, Share, SourceRecord
 from vineppo.report import analysis_figures as figures
 from vineppo.report.drawing import Drawing
@@ -112,7 +113,7 @@ COLUMNS = (
     Column(name="Explained", under="within a question"),
     Column(name="Best named", under="of several next steps"),
     Column(name="Better named", under="of two next steps"),
-    Column(name="Noise", under="gradient, over signal"),
+    Column(name="Noise", under="gradient, per token, RLOO is 1"),
     Column(name="Tokens", under="per trajectory"),
 )
 
@@ -145,16 +146,20 @@ Reading = tuple[float | None, str, str]
 
 def _readings(source: SourceRecord) -> list[Reading]:
     steps, ranking, gradient = source.steps, source.ranking, source.gradient
-    noise = gradient and gradient.relative_variance
-    error = gradient and gradient.relative_variance_error
+    noise = gradient and gradient.against_rloo
+    span = gradient and (gradient.against_rloo_low, gradient.against_rloo_high)
     return [
         _reading(steps and steps.mae, _three, steps and steps.mae_interval),
         _reading(steps and steps.explained_within, _share, steps and steps.explained_within_interval),
         _share_reading(ranking and ranking.top1),
         _share_reading(ranking and ranking.pairwise),
-        (noise, NOTHING if noise is None else quantity(noise, "number"), "" if error is None else f"± {error:.2g}"),
+        (noise, NOTHING if noise is None else quantity(noise, "number"), _span(span)),
         (None, count(source.cost.tokens_per_trajectory), ""),
     ]
+
+
+def _span(span: tuple[float | None, float | None] | None) -> str:
+    return "" if span is None or None in span else f"{span[0]:.2g} to {span[1]:.2g}"
 
 
 def _reading(value: float | None, text: Callable[[float], str], interval: Interval | None) -> Reading:
@@ -223,6 +228,8 @@ def findings(analysis: Analysis) -> tuple[str, ...]:
     if pairs:
         named = ", ".join(f"{name} in {_share(share)}" for name, share in pairs.items())
         lines.append(f"Ranking: the better of two next steps is named by {named} of the cases; guessing gives half.")
+    if (advice := cheapest_gradient(analysis)) is not None:
+        lines.append(advice)
     found = analysis.reliability
     if found.rollouts_needed is not None:
         lines.append(
@@ -253,7 +260,8 @@ def gradient_note(analysis: Analysis) -> str:
     others = f"{count(setting.reference_trajectories)} others (whose own noise over signal is {own})"
     return (
         f"Gradient of {count(setting.trajectories)} trajectories, against that of {others}. "
-        "Whiskers: two standard errors, by the jackknife over questions."
+        "Noise for its price: the variance of a question's gradient times the tokens decoded for it, RLOO being 1; of "
+        "a biased credit (GRPO) with the signal of its projection. Whiskers: 95 %, by the jackknife over questions."
     )
 
 
