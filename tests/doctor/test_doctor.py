@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from math import log
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,11 @@ from vineppo.config.schema import Config, Gsm8kTask, MathTask
 from vineppo.doctor import examine
 from vineppo.doctor.agreement import check_agreement
 from vineppo.doctor.batch import check_batch
+from vineppo.doctor.credit import check_credit, expected_departures
 from vineppo.doctor.finding import Verdict
 from vineppo.doctor.judge import QUESTIONS, check_judge, right, wrong
 from vineppo.doctor.memory import judge_memory
-from vineppo.doctor.probe import Probe
+from vineppo.doctor.probe import Probe, Sampled
 from vineppo.doctor.staleness import changed, check_staleness, judge_update
 from vineppo.doctor.versions import check_versions, unmet
 from vineppo.engines.torch.engine import TorchEngine
@@ -51,7 +53,7 @@ def examined(config: Config) -> dict[str, Verdict]:
 def test_the_default_is_in_good_health(capsys):
     assert main(["doctor", *QUICK]) == 0
     printed = capsys.readouterr().out
-    for check in ("versions", "devices", "batch", "judge", "memory", "agreement", "stale cache"):
+    for check in ("versions", "devices", "batch", "judge", "memory", "agreement", "credit", "stale cache"):
         assert f"\n{check} " in f"\n{printed}"
     assert "4 questions x 4 trajectories = 16 trajectories" in " ".join(printed.split())
     assert "FAIL" not in printed
@@ -77,7 +79,7 @@ def test_a_failure_is_exit_code_1_and_what_depends_on_it_says_so(capsys, tmp_pat
 def test_a_task_that_cannot_be_built_is_a_finding(tmp_path: Path):
     verdicts = examined(load_config(None, [f"task={{name: gsm8k, path: {tmp_path}}}"]))
     assert verdicts["task"] is Verdict.FAIL
-    assert {verdicts[name] for name in ("judge", "memory", "agreement", "stale cache")} == {Verdict.NOT_RUN}
+    assert {verdicts[name] for name in ("judge", "memory", "agreement", "credit", "stale cache")} == {Verdict.NOT_RUN}
 
 
 def test_an_engine_that_cannot_be_built_is_a_finding(monkeypatch):
@@ -90,6 +92,30 @@ def refuse():
     from vineppo.errors import UserError
 
     raise UserError("no engine today; come back tomorrow")
+
+
+# --- credit ------------------------------------------------------------------------------------------------------
+
+
+def sampled(*logprobs: tuple[float, ...]) -> Sampled:
+    """The last one is a rollout."""
+    return Sampled(tokens=(), logprobs=logprobs, trajectories=len(logprobs) - 1, versions=frozenset({0}))
+
+
+def test_departures_are_what_could_have_been_written_instead():
+    half = log(0.5)
+    assert expected_departures(sampled((half, 0.0, half), (half,), (half,) * 9)) == pytest.approx((1.0 + 0.5) / 2)
+
+
+@pytest.mark.parametrize(
+    ("credit", "departures", "verdict"),
+    [("vine", 6, Verdict.WARN), ("coupled", 6, Verdict.WARN), ("vine", 2, Verdict.OK), ("tree", 6, Verdict.OK)],
+)
+def test_rollouts_that_only_measure_are_questioned_where_the_policy_is_unsure(credit, departures, verdict):
+    own = (log(0.5),) * (2 * departures)
+    finding = check_credit(load_config(None, [*QUICK, f"credit={credit}"]), sampled(own, own))
+    assert finding.verdict is verdict
+    assert f"{departures}.0 times a trajectory" in finding.found
 
 
 # --- sampler and trainer -----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import TypeVar
 from vineppo.config.schema import Config
 from vineppo.doctor.agreement import check_agreement
 from vineppo.doctor.batch import check_batch
+from vineppo.doctor.credit import check_credit
 from vineppo.doctor.finding import Finding, Verdict
 from vineppo.doctor.judge import check_judge
 from vineppo.doctor.memory import check_memory
@@ -73,7 +74,7 @@ def examine(config: Config, display: Display) -> Examination:
     display.advance(1)
     task = done.attempt("task", lambda: build_task(config.task))
     if task is None:
-        done.leave_out("there is no task", "judge", "memory", "agreement", "stale cache")
+        done.leave_out("there is no task", "judge", "memory", "agreement", "credit", "stale cache")
         return done
     with display.phase("judge"):
         done.findings.append(check_judge(config.task, task))
@@ -82,13 +83,13 @@ def examine(config: Config, display: Display) -> Examination:
         fits = examine_memory(config, task, done)
     display.advance(3)
     if not fits:
-        done.leave_out("the model was not loaded, see above", "agreement", "stale cache")
+        done.leave_out("the model was not loaded, see above", "agreement", "credit", "stale cache")
         return done
     with display.phase("load"):
         policy = done.attempt("policy", lambda: load_policy(config.policy.path, device=config.policy.device))
     display.advance(4)
     if policy is None:
-        done.leave_out("there is no policy", "agreement", "stale cache")
+        done.leave_out("there is no policy", "agreement", "credit", "stale cache")
     else:
         examine_engine(config, task, policy, done, display)
     return done
@@ -115,7 +116,7 @@ def examine_engine(config: Config, task: Task, policy: Policy, done: Examination
         "engine", lambda: build_environment(sampling_policy(config, policy, ALONE), task, config.engine)
     )
     if not head or environment is None:
-        done.leave_out("there is no engine or no learner for this model", "agreement", "stale cache")
+        done.leave_out("there is no engine or no learner for this model", "agreement", "credit", "stale cache")
         return
     probe = Probe(
         environment=environment,
@@ -126,7 +127,7 @@ def examine_engine(config: Config, task: Task, policy: Policy, done: Examination
     )
     with display.phase("agreement"):
         sampled = probe.sample()
-        done.findings.append(check_agreement(probe, sampled))
+        done.findings += [check_agreement(probe, sampled), check_credit(config, sampled)]
     display.advance(5)
     with display.phase("stale cache"):
         done.findings.append(check_staleness(probe, policy.model, sampled))

@@ -21,6 +21,8 @@ class Sampled:
     tokens: tuple[PromptAndResponse, ...]
     """Prefix and continuation."""
     logprobs: tuple[tuple[float, ...], ...]
+    trajectories: int
+    """How many of them, before the rollouts."""
     versions: frozenset[int]
 
 
@@ -70,6 +72,7 @@ class Probe:
                 PromptAndResponse(token_ids=prefix + own.token_ids, prompt_length=len(prefix)) for prefix, own in pairs
             ),
             logprobs=tuple(completion.logprobs for _, completion in pairs),
+            trajectories=sum(map(len, trajectories)),
             versions=frozenset(completion.policy_version for _, completion in pairs),
         )
 
