@@ -1,4 +1,4 @@
-"""A strict reader of answers: `read` makes a structure of the LaTeX or refuses; `same` and `accepts` compare structures.
+"""A strict reader of answers: `reading` makes a form of the LaTeX or refuses it, `rules` says which forms are the same.
 
-It never shortens an answer: what it does not understand to the last character it refuses.
+Nothing is shortened: what is not understood to its last character is refused.
 """

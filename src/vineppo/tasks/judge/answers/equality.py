@@ -8,8 +8,10 @@ from zlib import crc32
 
 import mpmath
 
+from vineppo.tasks.judge.answers.exact import exact
 from vineppo.tasks.judge.answers.forms import Expr, UnreadableError
-from vineppo.tasks.judge.answers.numeric import FLOATS, PRECISE, Arithmetic, Point, evaluate, exact
+from vineppo.tasks.judge.answers.numeric import FLOATS, PRECISE, Arithmetic, Point, evaluate, log_size
+from vineppo.tasks.judge.answers.work import TooLargeError
 
 DIGITS = (30, 60)
 """Two precisions: what agrees at the first by chance or by cancelling does not at the second."""
@@ -20,6 +22,7 @@ POSITIVE = 4
 """The first points have positive values for all names, the others negative ones for some."""
 ENOUGH = 2
 """Points at which both must be real; where there are fewer, complex values count too."""
+MOST_EXTRA_DIGITS = 1000
 DOUBTFUL = 1e-6
 """Floats that differ by more, relatively, are different; all others are computed again."""
 FAILURES = (ArithmeticError, ValueError, OverflowError, KeyError, TypeError)
@@ -35,12 +38,25 @@ def same_value(left: Expr, right: Expr) -> bool:
         return infinity(left) == infinity(right)
     names = sorted(names_of(left) | names_of(right))
     if not names:
-        return agree(left, right, {}, complex_too=True) is True
+        return agree_constants(left, right)
     imaginary = has_i(left) or has_i(right)
     counted = list(agreements(left, right, names, complex_too=imaginary))
     if len(counted) < ENOUGH and all(counted) and not imaginary:
         counted = list(agreements(left, right, names, complex_too=True))
     return len(counted) >= ENOUGH and all(counted)
+
+
+def agree_constants(left: Expr, right: Expr) -> bool:
+    """At more digits where there are sums of large numbers, in which a small term would be lost."""
+    extra = 0
+    if has_sum(left) or has_sum(right):
+        try:
+            extra = max(int(log_size(evaluate(side, {}, PRECISE)) / 2.3) for side in (left, right))
+        except FAILURES:
+            return False
+    if extra > MOST_EXTRA_DIGITS:
+        raise TooLargeError("a sum of numbers too large to compute")
+    return agree(left, right, {}, complex_too=True, extra=max(extra, 0)) is True
 
 
 def agreements(left: Expr, right: Expr, names: list[str], *, complex_too: bool) -> Iterator[bool]:
@@ -53,7 +69,7 @@ def agreements(left: Expr, right: Expr, names: list[str], *, complex_too: bool) 
             return
 
 
-def agree(left: Expr, right: Expr, point: Point, *, complex_too: bool) -> bool | None:
+def agree(left: Expr, right: Expr, point: Point, *, complex_too: bool, extra: int = 0) -> bool | None:
     """Floats first: they tell most differences in microseconds."""
     try:
         rough = [evaluate(side, point, FLOATS) for side in (left, right)]
@@ -61,7 +77,7 @@ def agree(left: Expr, right: Expr, point: Point, *, complex_too: bool) -> bool |
             return False if complex_too or is_real(*rough) else None
     except FAILURES:
         pass
-    verdicts = [agree_at(left, right, point, digits, complex_too=complex_too) for digits in DIGITS]
+    verdicts = [agree_at(left, right, point, digits + extra, complex_too=complex_too) for digits in DIGITS]
     return None if None in verdicts else all(verdicts)
 
 
@@ -160,6 +176,11 @@ def infinity(expr: Expr) -> int:
     if expr.op == "constant" and expr.leaf == "infty":
         return 1
     return -infinity(expr.parts[0]) if expr.op == "neg" else 0
+
+
+def has_sum(expr: Expr) -> bool:
+    """Whether a sum occurs, in which terms can be lost."""
+    return expr.op in ("add", "big", "determinant") or any(has_sum(part) for part in expr.parts)
 
 
 def is_constant(expr: Expr) -> bool:

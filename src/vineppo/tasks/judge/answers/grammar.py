@@ -10,10 +10,13 @@ DEEPEST = 30
 """Nested groups. Answers of mathematics have fewer than ten."""
 APPLIED = frozenset("fghFGH")
 """Names whose parentheses hold an argument; `a(b+c)` is a product."""
+MOST_OPERATIONS = 500
+"""In one expression; each makes its tree deeper."""
 CLOSING = {"(": ")", "[": "]", "{": "}", "|": "|", "lfloor": "rfloor", "lceil": "rceil"}
+AROUND = {"|": "abs", "lfloor": "floor", "lceil": "ceil"}
 ATOMS = frozenset(("name", "function", "(", "{", "pi", "frac", "sqrt", "binom", "infty", "lfloor", "lceil", "overline"))
 """What may follow a factor without a sign: a product. A number may not."""
-ORDINALS = frozenset(("{", suffix) for suffix in ("st", "nd", "rd", "th"))
+ORDINALS = ("st", "nd", "rd", "th")
 END = Token("end", "the end")
 
 
@@ -21,7 +24,7 @@ class Grammar:
     """A place in a sequence of tokens, and what can be read there."""
 
     def __init__(self, tokens: Sequence[Token]):
-        self.tokens, self.at, self.depth = tokens, 0, 0
+        self.tokens, self.at, self.depth, self.operations = tokens, 0, 0, 0
 
     def peek(self, ahead: int = 0) -> Token:
         """The token here, or further on."""
@@ -30,7 +33,7 @@ class Grammar:
     def take(self, kind: str | None = None) -> Token:
         """The token here, which must be of a kind."""
         token = self.peek()
-        if token is END or kind is not None and token.kind != kind:
+        if token is END or (kind is not None and token.kind != kind):
             raise UnreadableError(f"{kind or 'something'} is missing before {token.text!r}")
         self.at += 1
         return token
@@ -39,6 +42,12 @@ class Grammar:
         """The token here if it is of one of the kinds."""
         return self.take() if self.peek().kind in kinds else None
 
+    def count(self) -> None:
+        """One more operation."""
+        self.operations += 1
+        if self.operations > MOST_OPERATIONS:
+            raise UnreadableError(f"it has more than {MOST_OPERATIONS} operations")
+
     def sum(self) -> Expr:
         """Terms with `+`, `-` or `\\pm` between them."""
         self.depth += 1
@@ -46,8 +55,8 @@ class Grammar:
             raise UnreadableError(f"it is nested more than {DEEPEST} deep")
         total = self.signed()
         while sign := self.accept("+", "-", "pm", "mp"):
-            right = self.signed()
-            total = combine(sign.kind, total, right)
+            self.count()
+            total = combine(sign.kind, total, self.signed())
         self.depth -= 1
         return total
 
@@ -66,10 +75,11 @@ class Grammar:
         """Factors, with or without a sign between them."""
         left = self.factor()
         while True:
+            self.count()
             if sign := self.accept("*", "/"):
                 right = self.negated_factor()
                 left = Expr("mul" if sign.kind == "*" else "div", (left, right))
-            elif self.peek().kind in ATOMS:
+            elif self.peek().kind in ATOMS or (self.peek().kind == "number" and self.tokens[self.at - 1].kind == "!"):
                 left = Expr("mul", (left, self.factor()))
             else:
                 return left
@@ -84,6 +94,7 @@ class Grammar:
         """An atom with what is written behind it: powers, factorials, degrees, percent."""
         base = self.atom()
         while True:
+            self.count()
             match self.peek().kind:
                 case "^" if self.peek(1).kind == "circ" or (self.peek(1).kind, self.peek(2).kind) == ("{", "circ"):
                     self.take()
@@ -92,9 +103,8 @@ class Grammar:
                     if braced:
                         self.take("}")
                     base = Expr("degree", (base,))
-                case "^" if (self.peek(1).kind, self.peek(2).text) in ORDINALS:
-                    self.at += 3
-                    self.take("}")
+                case "^" if base.op == "number" and (ordinal := self.ordinal()):
+                    self.at += ordinal
                 case "^":
                     self.take()
                     base = Expr("pow", (base, self.exponent()))
@@ -109,6 +119,15 @@ class Grammar:
                     base = Expr("percent", (base,))
                 case _:
                     return base
+
+    def ordinal(self) -> int:
+        """How many tokens `^{th}` takes; 0 where it is another power."""
+        for length in (4, 5):
+            kinds = [self.peek(ahead).kind for ahead in range(length)]
+            suffix = "".join(self.peek(ahead).text for ahead in range(2, length - 1))
+            if kinds[1] == "{" and kinds[-1] == "}" and suffix in ORDINALS:
+                return length
+        return 0
 
     def exponent(self) -> Expr:
         """A group, or one atom; digits stay together, as in `10^42`."""
@@ -128,29 +147,30 @@ class Grammar:
 
     def atom(self) -> Expr:
         """What binds tightest."""
-        token = self.peek()
-        match token.kind:
+        match self.peek().kind:
             case "number":
                 return self.number()
             case "name":
                 return self.name()
-            case "(" | "|" | "lfloor" | "lceil":
-                inner = self.group(token.kind)
-                kind = {"|": "abs", "lfloor": "floor", "lceil": "ceil"}.get(token.kind)
-                return Expr(kind, (inner,)) if kind else inner
             case "{":
                 return self.braces()
-            case "pi" | "infty":
-                self.take()
-                return Expr("constant", leaf=token.kind)
             case "function":
                 return self.function()
-            case "frac":
+            case "(" | "|" | "lfloor" | "lceil" as opening:
+                inner = self.group(opening)
+                return inner if opening == "(" else Expr(AROUND[opening], (inner,))
+            case _:
+                return self.command()
+
+    def command(self) -> Expr:
+        """An atom that begins with a command."""
+        match self.peek().kind:
+            case "pi" | "infty" as constant:
                 self.take()
-                return Expr("div", (self.argument(), self.argument()))
-            case "binom":
+                return Expr("constant", leaf=constant)
+            case "frac" | "binom" as command:
                 self.take()
-                return Expr("binomial", (self.argument(), self.argument()))
+                return Expr("div" if command == "frac" else "binomial", (self.argument(), self.argument()))
             case "sqrt":
                 return self.root()
             case "sum" | "prod":
@@ -158,10 +178,8 @@ class Grammar:
             case "overline" | "vec" | "hat" | "bar":
                 return self.decorated()
             case "begin":
-                rows = self.matrix("vmatrix")
-                return Expr("determinant", tuple(Expr("row", row) for row in rows))
-            case _:
-                raise UnreadableError(f"no expression begins with {token.text!r}")
+                return Expr("determinant", tuple(Expr("row", row) for row in self.matrix("vmatrix")))
+        raise UnreadableError(f"no expression begins with {self.peek().text!r}")
 
     def number(self) -> Expr:
         """A number, or a mixed number: `2 2/3`, `2\\frac{2}{3}`."""
@@ -177,27 +195,40 @@ class Grammar:
         """The proper fraction after a whole number; None where there is none."""
         if not isinstance(whole.leaf, Fraction) or whole.leaf.denominator != 1 or whole.places is not None:
             return None
-        if self.peek().kind == "number" and self.peek(1).kind == "/" and self.peek(2).kind == "number":
-            top, bottom = self.peek().value, self.peek(2).value
-            taken = 3
-        elif self.peek().kind == "frac":
-            place, self.at = self.at, self.at + 1
-            top, bottom = self.argument(), self.argument()
-            taken, self.at = self.at - place, place
-        else:
+        written = self.plain_fraction()
+        if written is None:
             return None
-        parts = [part.leaf if part is not None and part.op == "number" else None for part in (top, bottom)]
-        if not all(isinstance(part, Fraction) and part.denominator == 1 for part in parts):
-            return None
-        above, below = (part for part in parts if isinstance(part, Fraction))
+        above, below, taken = written
         if not 0 < above < below:
             raise UnreadableError("a whole number before an improper fraction: a sum or a product?")
         self.at += taken
-        return number(above / below)
+        return number(Fraction(above, below))
+
+    def plain_fraction(self) -> tuple[int, int, int] | None:
+        """Two whole numbers and how many tokens they take: `2/3`, `\\frac{2}{3}`, `\\frac23`; None for all else.
+
+        By looking ahead: reading twice would take twice as long at each level of nested fractions.
+        """
+        kinds = [self.peek(ahead).kind for ahead in range(7)]
+        texts = [self.peek(ahead).text for ahead in range(7)]
+        found: tuple[str, str, int] | None = None
+        if kinds[:3] == ["number", "/", "number"]:
+            found = texts[0], texts[2], 3
+        elif kinds[:7] == ["frac", "{", "number", "}", "{", "number", "}"]:
+            found = texts[2], texts[5], 7
+        elif kinds[:5] == ["frac", "number", "{", "number", "}"]:
+            found = texts[1], texts[3], 5
+        elif kinds[:2] == ["frac", "number"] and len(texts[1]) == 2:
+            found = texts[1][0], texts[1][1], 2
+        if found is None or not (found[0].isdigit() and found[1].isdigit()):
+            return None
+        return int(found[0]), int(found[1]), found[2]
 
     def name(self) -> Expr:
         """A name with its subscript and primes, applied to its arguments where it is a function's."""
         leaf = self.take("name").text
+        if leaf in (r"\angle", r"\triangle") and self.peek().kind == "name":
+            leaf += f" {self.take().text}"
         if self.accept("_"):
             leaf += f"_{self.subscript()}"
         while self.accept("'"):
@@ -276,6 +307,10 @@ class Grammar:
         if self.accept("_"):
             base = self.argument()
         power = self.exponent() if self.accept("^") else None
+        if power == Expr("neg", (number(1),)):
+            if leaf not in ("sin", "cos", "tan"):
+                raise UnreadableError(f"\\{leaf}^{{-1}}: an inverse or a reciprocal?")
+            leaf, power = f"arc{leaf}", None
         if leaf in ("gcd", "lcm", "max", "min"):
             value = Expr("apply", self.arguments(), leaf)
         else:
@@ -283,8 +318,6 @@ class Grammar:
             value = Expr("call", (inner,) if base is None else (inner, base), leaf)
         if power is None:
             return value
-        if power in (Expr("neg", (number(1),)), number(-1)):
-            raise UnreadableError(f"\\{leaf}^{{-1}}: an inverse or a reciprocal?")
         return Expr("pow", (value, power))
 
     def bare_argument(self) -> Expr:

@@ -1,8 +1,9 @@
-r"""One item of an answer without relations: an expression with its unit, a bracket, a union, a matrix, a ratio, words."""
+"""One item of an answer, without relations: an expression with its unit, a bracket, a union, a matrix, words."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 from vineppo.tasks.judge.answers.equality import approximate, is_constant
 from vineppo.tasks.judge.answers.forms import (
@@ -95,7 +96,12 @@ def read_words(tokens: Tokens) -> Words | None:
         return None
     if len(tokens) == 1 and len(texts[0]) == 1:
         return None
-    return Words(canonical_words(" ".join(texts).replace(" .", ".")))
+    return Words(canonical_words("".join(f" {token.text}" if spaced(token) else token.text for token in tokens)))
+
+
+def spaced(token: Token) -> bool:
+    """Whether a space stands before it: letters of one run have none."""
+    return token.gap or token.kind == "text"
 
 
 def read_union(tokens: Tokens) -> Region | None:
@@ -131,7 +137,7 @@ def without(points: Region) -> Region:
     if any(piece.low != piece.high or not is_constant(piece.low) for piece in points.pieces):
         raise UnreadableError("the reals without something that is no number")
     ends = [Expr("neg", (INFINITY,)), *sorted(exprs, key=approximate), INFINITY]
-    return Region("", tuple(Interval(low, high, "()") for low, high in zip(ends, ends[1:], strict=False)))
+    return Region("", tuple(Interval(low, high, "()") for low, high in pairwise(ends)))
 
 
 def read_named_set(tokens: Tokens) -> Form:
@@ -170,6 +176,8 @@ def read_bracket(tokens: Tokens) -> Form | None:
         return read_set(inside)
     items, between = separate(inside)
     if tokens[0].kind == "{":
+        if any(token.kind in ("choose", "over") for token in inside):
+            return None
         return read_list(items) if len(items) > 1 else read_item(inside)
     if len(items) == 1 or between & {"and", "or"}:
         if brackets == "()" and len(items) == 1:

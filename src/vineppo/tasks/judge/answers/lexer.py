@@ -5,19 +5,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vineppo.tasks.judge.answers.forms import Expr, UnreadableError
-from vineppo.tasks.judge.answers.words import BARE, POWER, SCALES, UNIT
+from vineppo.tasks.judge.answers.words import BARE, SCALES, UNIT, words
 
-FUNCTIONS = frozenset(
-    (
-        "sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh ln log lg exp gcd lcm max min det deg floor "
-        "ceil abs Re Im arg"
-    ).split()
+FUNCTIONS = words(
+    "sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh ln log lg exp gcd lcm max min det deg floor "
+    "ceil abs Re Im arg"
 )
-GREEK = frozenset(
-    (
-        "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau "
-        "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell hbar triangle angle"
-    ).split()
+GREEK = words(
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau "
+    "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell hbar triangle angle"
 )
 SYMBOLS = {
     "cdot": "*",
@@ -90,7 +86,9 @@ SYMBOLS = {
 PLAIN = {"pi": "pi", "sqrt": "sqrt", "infinity": "infty", "inf": "infty", "oo": "infty", "mod": "mod"}
 """The same without a backslash."""
 SINGLE = frozenset("+-*/^_()[]{}|,;:!=<>%&'")
-UPRIGHT = re.compile(r"\\(?:text|textbf|textrm|textit|textnormal|mbox|mathrm|mathbf|mathit|operatorname)\s*\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
+UPRIGHT = re.compile(
+    r"\\(?:text|textbf|textrm|textit|textnormal|mbox|mathrm|mathbf|mathit|boldsymbol|bm|operatorname)\s*\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}"
+)
 COMMAND = re.compile(r"\\([A-Za-z]+|.)")
 NUMBER = re.compile(r"(?:([0-9]{1,3}(?:,[0-9]{3})+)(?![0-9]|,[0-9])|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+")
 EXPONENT = re.compile(r"[eE]([+-]?[0-9]{1,3})(?![0-9A-Za-z.^_(\\{])")
@@ -148,17 +146,23 @@ def next_tokens(text: str, at: int, *, in_brackets: bool) -> tuple[list[Token], 
     if letters := LETTERS.match(text, at):
         run = letters[0]
         if "-" in run and not all(len(part) > 3 for part in run.split("-")):
-            run = run.partition("-")[0]
+            run = run.partition("-")[0]  # a minus, and no hyphen
         return read_letters(run), at + len(run)
+    return read_sign(text, at)
+
+
+def read_sign(text: str, at: int) -> tuple[list[Token], int]:
+    """A sign, or the full stop of a sentence or of an abbreviation."""
+    ends_word = at > 0 and text[at - 1].isalpha()
     if text.startswith("**", at):
-        return [Token("^", "**")], at + 2
-    if text[at] in SINGLE:
-        return [Token(text[at], text[at])], at + 1
-    if text[at] == "." and at == len(text) - 1:
-        return [], at + 1
-    if text[at] == "." and LETTERS.fullmatch(text[at - 1 : at]):
-        return [Token("word", ".")], at + 1
-    raise UnreadableError(f"{text[at]!r} is not understood, at {text[at : at + 20]!r}")
+        found, length = [Token("^", "**")], 2
+    elif text[at] in SINGLE:
+        found, length = [Token(text[at], text[at])], 1
+    elif text[at] == "." and (at == len(text) - 1 or ends_word):
+        found, length = [] if at == len(text) - 1 else [Token("word", ".")], 1
+    else:
+        raise UnreadableError(f"{text[at]!r} is not understood, at {text[at : at + 20]!r}")
+    return found, at + length
 
 
 def read_upright(inside: str) -> list[Token]:
@@ -166,8 +170,12 @@ def read_upright(inside: str) -> list[Token]:
     plain = inside.replace("\\", " ").strip()
     if not plain:
         return []
-    if POWER.sub("", plain).isdigit() or not PROSE.search(plain):
-        return [Token("text", plain)] if plain.isalpha() or UNIT.fullmatch(plain) and "/" in plain else tokenize(inside)
+    if plain[0].isdigit():
+        return tokenize(inside)
+    if not PROSE.search(plain):
+        return (
+            [Token("text", plain)] if plain.isalpha() or (UNIT.fullmatch(plain) and "/" in plain) else tokenize(inside)
+        )
     pieces = re.split(r"(?:^|[\s,]+)(and|or)(?:\s+|$)|(,)\s*", plain)
     return [
         Token(piece, piece) if piece in ("and", "or", ",") else Token("text", piece.strip())
@@ -219,15 +227,17 @@ def read_command(name: str) -> Token:
 def read_letters(run: str) -> list[Token]:
     """One letter is a name, capitals are one name (points), two or three letters a product, more of them a word."""
     if run in FUNCTIONS and run != "Re":
-        return [Token("function", run)]
-    if run in PLAIN:
-        return [Token(PLAIN[run], run)]
-    if run in ("and", "or"):
-        return [Token(run, run)]
-    if run.lower() in BARE or run.lower() in SCALES:
-        return [Token("text", run)]
-    if len(run) == 1 or run.isupper():
-        return [Token("name", run)]
-    if len(run) <= 3:
+        kind = "function"
+    elif run in PLAIN:
+        kind = PLAIN[run]
+    elif run in ("and", "or"):
+        kind = run
+    elif run.lower() in BARE or run.lower() in SCALES:
+        kind = "text"
+    elif len(run) == 1 or run.isupper():
+        kind = "name"
+    elif len(run) <= 3:
         return [Token("name", letter) for letter in run]
-    return [Token("word", run)]
+    else:
+        kind = "word"
+    return [Token(kind, run)]

@@ -1,6 +1,6 @@
-"""The value of an expression: exact where it is rational, else by floats or by mpmath at a precision that is asked for.
+"""The value of an expression at a point, by floats or by mpmath at its present precision.
 
-Sizes are bounded before anything is computed, so that no answer can take long: see `TooLargeError`.
+Sizes are bounded before anything is computed: see `work`.
 """
 
 import cmath
@@ -13,87 +13,18 @@ from zlib import crc32
 
 import mpmath
 
+from vineppo.tasks.judge.answers.exact import exact
 from vineppo.tasks.judge.answers.forms import Expr, UnreadableError
+from vineppo.tasks.judge.answers.work import TooLargeError, spend
 
-MOST_BITS = 60_000
-"""Of an exact number: a thousandth of a second of arithmetic."""
 MOST_EXPONENT = 1e6
 MOST_FACTORIAL = 1e5
 MOST_TERMS = 200
+LOGARITHM = 0.8537041215
+"""A logarithm without its base is some multiple of the natural one: no base that anybody uses."""
 
 Point = Mapping[str, Any]
 """The values of names."""
-
-
-class TooLargeError(UnreadableError):
-    """A value beyond what is computed here."""
-
-
-def exact(expr: Expr) -> Fraction | None:
-    """The value of a rational expression without names; None for all others."""
-    if expr.op == "number":
-        assert isinstance(expr.leaf, Fraction), "the lexer gives numbers their value"
-        return expr.leaf
-    if expr.op not in RATIONAL:
-        return None
-    parts = []
-    for part in expr.parts:
-        value = exact(part)
-        if value is None:
-            return None
-        parts.append(value)
-    return RATIONAL[expr.op](*parts)
-
-
-def add_exact(left: Fraction, right: Fraction) -> Fraction | None:
-    return left + right if bits(left) + bits(right) < MOST_BITS else None
-
-
-def multiply_exact(left: Fraction, right: Fraction) -> Fraction | None:
-    return left * right if bits(left) + bits(right) < MOST_BITS else None
-
-
-def divide_exact(top: Fraction, bottom: Fraction) -> Fraction | None:
-    if bottom == 0:
-        raise UnreadableError("a division by zero")
-    return top / bottom if bits(top) + bits(bottom) < MOST_BITS else None
-
-
-def power_exact(base: Fraction, exponent: Fraction) -> Fraction | None:
-    if exponent.denominator != 1 or abs(exponent) > MOST_BITS or bits(base) * abs(int(exponent)) > MOST_BITS:
-        return None
-    if base == 0 and exponent <= 0:
-        raise UnreadableError("zero to a power that is not positive")
-    return base ** int(exponent)
-
-
-def factorial_exact(value: Fraction) -> Fraction | None:
-    return Fraction(math.factorial(int(value))) if value.denominator == 1 and 0 <= value <= 500 else None
-
-
-def binomial_exact(above: Fraction, below: Fraction) -> Fraction | None:
-    whole = above.denominator == 1 and below.denominator == 1 and 0 <= below <= above <= 2000
-    return Fraction(math.comb(int(above), int(below))) if whole else None
-
-
-def bits(value: Fraction) -> int:
-    """The size of a fraction."""
-    return value.numerator.bit_length() + value.denominator.bit_length()
-
-
-RATIONAL: dict[str, Callable[..., Fraction | None]] = {
-    "add": add_exact,
-    "mul": multiply_exact,
-    "div": divide_exact,
-    "pow": power_exact,
-    "neg": lambda value: -value,
-    "abs": abs,
-    "percent": lambda value: value / 100,
-    "factorial": factorial_exact,
-    "binomial": binomial_exact,
-    "floor": lambda value: Fraction(math.floor(value)),
-    "ceil": lambda value: Fraction(math.ceil(value)),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,27 +62,23 @@ PRECISE = Arithmetic(
 
 def evaluate(expr: Expr, point: Point, with_: Arithmetic) -> Any:
     """The value at a point. Arithmetic errors are the caller's to catch."""
+    spend(1)
     match expr.op:
         case "number":
             return with_.number(expr.leaf)
-        case "name":
-            return with_.number(point[str(expr.leaf)])
-        case "constant":
-            return constant(str(expr.leaf), point, with_)
+        case "name" | "constant":
+            return named(str(expr.leaf), point, with_)
         case "big":
             return big_value(expr, point, with_)
-        case "call":
-            return call(expr, [evaluate(part, point, with_) for part in expr.parts], with_)
-        case "apply":
-            return apply(expr, [evaluate(part, point, with_) for part in expr.parts], with_)
         case "determinant":
-            rows = [[evaluate(cell, point, with_) for cell in row.parts] for row in expr.parts]
-            return determinant(rows)
-        case _:
-            return operate(expr.op, [evaluate(part, point, with_) for part in expr.parts], with_)
+            return determinant([[evaluate(cell, point, with_) for cell in row.parts] for row in expr.parts])
+    parts = [evaluate(part, point, with_) for part in expr.parts]
+    if expr.op in ("call", "apply"):
+        return call(expr, parts, with_) if expr.op == "call" else apply(expr, parts, with_)
+    return operate(expr.op, parts, with_)
 
 
-def constant(name: str, point: Point, with_: Arithmetic) -> Any:
+def named(name: str, point: Point, with_: Arithmetic) -> Any:
     """pi, e, i; an index of a sum may be called i."""
     if name in point:
         return with_.number(point[name])
@@ -163,38 +90,14 @@ def constant(name: str, point: Point, with_: Arithmetic) -> Any:
         case "i":
             return with_.number(1j)
         case _:
-            raise UnreadableError("an infinity within an expression")
+            raise UnreadableError(f"{name} has no value within an expression")
 
 
 def operate(op: str, parts: list[Any], with_: Arithmetic) -> Any:
     """Arithmetic."""
-    match op, parts:
-        case "add", [left, right]:
-            return left + right
-        case "mul", [left, right]:
-            return left * right
-        case "div", [left, right]:
-            return left / right
-        case "neg", [inner]:
-            return -inner
-        case "pow", [base, exponent]:
-            return power(base, exponent, with_)
-        case "root", [inner, index]:
-            return root(inner, index, with_)
-        case "abs", [inner]:
-            return abs(inner)
-        case "percent", [inner]:
-            return inner / 100
-        case "degree", [inner]:
-            return inner * with_.pi() / 180
-        case "factorial", [inner]:
-            return factorial(inner, with_)
-        case "binomial", [above, below]:
-            return factorial(above, with_) / (factorial(below, with_) * factorial(above - below, with_))
-        case ("floor" | "ceil"), [inner]:
-            return with_.number(rounded(op, inner))
-        case _:
-            raise UnreadableError(f"{op} has no value")
+    if op not in OPERATIONS:
+        raise UnreadableError(f"{op} has no value")
+    return OPERATIONS[op](with_, *parts)
 
 
 def rounded(op: str, inner: Any) -> Any:
@@ -245,69 +148,25 @@ def factorial(value: Any, with_: Arithmetic) -> Any:
     """By the gamma function."""
     if abs(value) > MOST_FACTORIAL:
         raise TooLargeError("a factorial too large to compute")
+    spend(20)
     return with_.gamma(value + 1)
 
 
 def call(expr: Expr, parts: list[Any], with_: Arithmetic) -> Any:
-    """A function of analysis."""
-    inner, f = parts[0], with_.functions
-    match str(expr.leaf):
-        case "sin":
-            return f.sin(bounded(inner))
-        case "cos":
-            return f.cos(bounded(inner))
-        case "tan":
-            return f.tan(bounded(inner))
-        case "exp":
-            return f.exp(bounded(inner))
-        case "cot":
-            return 1 / f.tan(bounded(inner))
-        case "sec":
-            return 1 / f.cos(bounded(inner))
-        case "csc":
-            return 1 / f.sin(bounded(inner))
-        case "arcsin":
-            return f.asin(inner)
-        case "arccos":
-            return f.acos(inner)
-        case "arctan":
-            return f.atan(inner)
-        case "arccot":
-            return f.atan(1 / inner)
-        case "ln":
-            return f.log(inner)
-        case "log" | "lg" if len(parts) == 2:
-            return f.log(inner) / f.log(parts[1])
-        case "log":
-            return f.log(inner) * with_.number(Fraction(7919, 5039))
-        case "lg":
-            return f.log(inner) / f.log(with_.number(10))
-        case "abs":
-            return abs(inner)
-        case "floor" | "ceil" as op:
-            return with_.number(rounded(op, inner))
-        case other:
-            return hyperbolic(other, bounded(inner), with_)
-
-
-def hyperbolic(name: str, inner: Any, with_: Arithmetic) -> Any:
-    """By exponentials; what is none of them is made up."""
-    up, down = with_.functions.exp(inner), with_.functions.exp(-inner)
-    match name:
-        case "sinh":
-            return (up - down) / 2
-        case "cosh":
-            return (up + down) / 2
-        case "tanh":
-            return (up - down) / (up + down)
-        case _:
-            return opaque(name, [inner], with_)
+    """A function of analysis; one that has no value of its own gets one that is made up."""
+    name = str(expr.leaf)
+    if name in ("log", "lg") and len(parts) == 2:
+        return with_.functions.log(parts[0]) / with_.functions.log(parts[1])
+    if name in ("abs", "floor", "ceil"):
+        return operate(name, parts, with_)
+    return FUNCTIONS[name](with_.functions, parts[0]) if name in FUNCTIONS else opaque(name, parts, with_)
 
 
 def bounded(inner: Any) -> Any:
     """An argument of a periodic or exponential function that loses no precision."""
     if abs(inner) > MOST_EXPONENT:
         raise TooLargeError("an argument too large to compute")
+    spend(5)
     return inner
 
 
@@ -356,3 +215,41 @@ def determinant(rows: list[list[Any]]) -> Any:
         return rows[0][0]
     minors = ([row[:at] + row[at + 1 :] for row in rows[1:]] for at in range(len(rows)))
     return sum((-1) ** at * rows[0][at] * determinant(minor) for at, minor in enumerate(minors))
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "add": lambda _, left, right: left + right,
+    "mul": lambda _, left, right: left * right,
+    "div": lambda _, left, right: left / right,
+    "neg": lambda _, inner: -inner,
+    "pow": lambda with_, base, exponent: power(base, exponent, with_),
+    "root": lambda with_, inner, index: root(inner, index, with_),
+    "abs": lambda _, inner: abs(inner),
+    "percent": lambda _, inner: inner / 100,
+    "degree": lambda with_, inner: inner * with_.pi() / 180,
+    "factorial": lambda with_, inner: factorial(inner, with_),
+    "binomial": lambda with_, above, below: (
+        factorial(above, with_) / (factorial(below, with_) * factorial(above - below, with_))
+    ),
+    "floor": lambda with_, inner: with_.number(rounded("floor", inner)),
+    "ceil": lambda with_, inner: with_.number(rounded("ceil", inner)),
+}
+FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "sin": lambda f, x: f.sin(bounded(x)),
+    "cos": lambda f, x: f.cos(bounded(x)),
+    "tan": lambda f, x: f.tan(bounded(x)),
+    "cot": lambda f, x: 1 / f.tan(bounded(x)),
+    "sec": lambda f, x: 1 / f.cos(bounded(x)),
+    "csc": lambda f, x: 1 / f.sin(bounded(x)),
+    "exp": lambda f, x: f.exp(bounded(x)),
+    "arcsin": lambda f, x: f.asin(x),
+    "arccos": lambda f, x: f.acos(x),
+    "arctan": lambda f, x: f.atan(x),
+    "arccot": lambda f, x: f.atan(1 / x),
+    "sinh": lambda f, x: f.sinh(bounded(x)),
+    "cosh": lambda f, x: f.cosh(bounded(x)),
+    "tanh": lambda f, x: f.tanh(bounded(x)),
+    "ln": lambda f, x: f.log(x),
+    "log": lambda f, x: f.log(x) * LOGARITHM,
+    "lg": lambda f, x: f.log(x) / f.log(10),
+}

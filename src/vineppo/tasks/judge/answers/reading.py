@@ -11,15 +11,14 @@ from vineppo.tasks.judge.answers.forms import (
     Label,
     Listing,
     Region,
-    Row,
     UnreadableError,
-    Value,
-    Words,
 )
-from vineppo.tasks.judge.answers.items import SEPARATORS, Tokens, separate
+from vineppo.tasks.judge.answers.items import Tokens, separate
 from vineppo.tasks.judge.answers.lexer import UPRIGHT, Token, tokenize
 from vineppo.tasks.judge.answers.relations import read_related, union
 from vineppo.tasks.judge.answers.spelling import normalise
+from vineppo.tasks.judge.answers.words import words
+from vineppo.tasks.judge.answers.work import limited_work
 
 MOST_ITEMS = 60
 CLOCK = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?\s*([ap])\.?\s?m\.?", re.IGNORECASE)
@@ -27,8 +26,12 @@ BASED = re.compile(r"(-?)([0-9A-Z]+(?:\.[0-9A-Z]+)?)\s*_\s*(?:\{\s*([0-9]{1,2})\
 CHOICE = re.compile(r"(?:\(([A-J])\)|([A-J])[).:])\s+(.+)|\(([A-J])\)")
 OTHER_CHOICE = re.compile(r"(?<![A-Za-z\\])[A-J](?![A-Za-z])")
 TAIL = re.compile(r"for (?:all|any|every|each)(?: .*)?", re.IGNORECASE)
-DOMAIN = frozenset(("name", "in", "mathbb", "{", "}", "_", "^", ">", ">=", "<", "<=", "!=", "+", "number", ",", "text", "word", "-"))
-DOMAIN_WORDS = frozenset("real reals integer integers positive negative nonnegative non-negative nonzero numbers number rational natural".split())
+DOMAIN = frozenset(
+    ("name", "in", "mathbb", "{", "}", "_", "^", ">", ">=", "<", "<=", "!=", "+", "number", ",", "text", "word", "-")
+)
+DOMAIN_WORDS = words(
+    "real reals integer integers positive negative nonnegative non-negative nonzero number numbers rational natural"
+)
 
 
 def read(answer: str) -> Form:
@@ -42,7 +45,8 @@ def read(answer: str) -> Form:
         if (form := reader(plain)) is not None:
             return form
     try:
-        return read_tokens(strip_tail(unbox(tokenize(text))))
+        with limited_work():
+            return read_tokens(strip_tail(unbox(tokenize(text))))
     except RecursionError:
         raise UnreadableError("it is nested too deep") from None
 
@@ -90,8 +94,8 @@ def unbox(tokens: Tokens) -> Tokens:
 def strip_tail(tokens: Tokens) -> Tokens:
     """Without `for all x \\in \\mathbb{R}`, which the question says too; it may name a domain and nothing else."""
     for at, token in enumerate(tokens):
-        words = " ".join(token.text for token in tokens[at : at + 2])
-        if at and token.kind in ("text", "word", "name") and (TAIL.fullmatch(token.text) or TAIL.match(words)):
+        begun = " ".join(token.text for token in tokens[at : at + 2])
+        if at and token.kind in ("text", "word", "name") and (TAIL.fullmatch(token.text) or TAIL.match(begun)):
             tail = tokens[at + 1 :]
             said = re.findall(r"[a-z-]+", " ".join(t.text for t in tokens[at:] if t.kind in ("text", "word")).lower())
             if all(t.kind in DOMAIN for t in tail) and set(said[2:]) <= DOMAIN_WORDS:
@@ -151,5 +155,3 @@ def readable(answer: str) -> bool:
     except UnreadableError:
         return False
     return True
-
-

@@ -16,12 +16,10 @@ from vineppo.tasks.judge.answers.forms import (
     Row,
     UnreadableError,
     Value,
-    Words,
 )
 from vineppo.tasks.judge.answers.items import (
     INFINITY,
     Tokens,
-    count_choices,
     read_item,
     separate,
     split,
@@ -47,17 +45,20 @@ def read_related(tokens: Tokens) -> Form:
         return read_named(tokens)
     if not all(sides):
         raise UnreadableError("a side of a relation is missing")
-    if "==" in relations:
-        return read_congruence(sides, relations)
     if relations[-1] == "~":
         return read_approximation(sides, relations)
-    if relations == ["in"]:
-        return read_membership(*sides)
-    if set(relations) == {"="}:
-        return read_equation(sides)
-    if set(relations) <= {"<", ">", "<=", ">=", "!="}:
-        return read_inequality(sides, relations)
-    raise UnreadableError("relations of several kinds in one chain")
+    match sorted(set(relations)):
+        case ["=="]:
+            form: Form = read_congruence(sides, relations)
+        case ["in"] if len(sides) == 2:
+            form = read_membership(*sides)
+        case ["="]:
+            form = read_equation(sides)
+        case kinds if set(kinds) <= {"<", ">", "<=", ">=", "!="}:
+            form = read_inequality(sides, relations)
+        case _:
+            raise UnreadableError("relations of several kinds in one chain")
+    return form
 
 
 def read_named(tokens: Tokens) -> Form:
@@ -111,16 +112,17 @@ def read_label(side: Tokens) -> tuple[str, tuple[str, ...]] | None:
         exprs = tuple(whole_expression(piece) for piece in label_pieces(side))
     except UnreadableError:
         return None
+    label: str | None = None
     match exprs:
         case [Expr(op="name" | "constant") as only] if only.leaf not in ("pi", "infty"):
-            return str(only.leaf), ()
+            label = str(only.leaf)
         case [Expr(op="abs", parts=(only,))] if is_points(only):
-            return f"|{only.leaf}|", ()
+            label = f"|{only.leaf}|"
         case [Expr(op="div", parts=(above, below))] if is_points(above) and is_points(below):
-            return f"{above.leaf}/{below.leaf}", ()
+            label = f"{above.leaf}/{below.leaf}"
         case [_, _, *_] if all(expr.op in ("name", "constant") for expr in exprs):
-            return ("," if side[0].kind == "(" else ":").join(str(expr.leaf) for expr in exprs), ()
-    return None
+            label = ("," if side[0].kind == "(" else ":").join(str(expr.leaf) for expr in exprs)
+    return None if label is None else (label, ())
 
 
 def label_pieces(side: Tokens) -> list[list[Token]]:
@@ -131,7 +133,7 @@ def label_pieces(side: Tokens) -> list[list[Token]]:
 
 
 def function_label(side: Tokens) -> tuple[str, tuple[str, ...]] | None:
-    """`f(x)`, `\\Phi(x, y)` with its arguments; `T(10)` is a name as a whole."""
+    """`f(x)`, `\\Phi(x, y)` with its arguments; `T(10)` and `P(A)` are names as a whole."""
     at = next((at for at, token in enumerate(side) if token.kind == "("), None)
     if not at or side[0].kind != "name" or side[-1].kind != ")" or side[1].kind not in ("(", "_", "'"):
         return None
@@ -139,9 +141,9 @@ def function_label(side: Tokens) -> tuple[str, tuple[str, ...]] | None:
     name = "".join(token.text for token in side[:at])
     if [token.kind for token in inside[1::2]] != [","] * (len(inside) // 2) or len(inside) % 2 == 0:
         return None
-    if all(token.kind == "name" for token in inside[::2]):
+    if all(token.kind == "name" and not token.text.isupper() for token in inside[::2]):
         return name, tuple(token.text for token in inside[::2])
-    if all(token.kind == "number" for token in inside[::2]):
+    if all(token.kind in ("number", "name") for token in inside[::2]):
         return "".join(token.text for token in side), ()
     return None
 
@@ -293,5 +295,3 @@ def as_region(form: Form) -> Region | None:
             return to_region(form)
         case _:
             return None
-
-

@@ -1,17 +1,15 @@
-"""The house rules: when two forms are the same answer. One comparison for each form, symmetric, stated in docs/judge.md.
+"""The house rules: when two forms are the same answer. One comparison for each form, symmetric, in docs/judge.md.
 
 `accepts` adds what only a gold answer may do: be rounded, or be in percent.
 """
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 
-from vineppo.tasks.judge.answers.equality import approximate, has_made_up, is_constant, names_of, proportional, same_value
+from vineppo.tasks.judge.answers.equality import names_of, proportional, same_value
+from vineppo.tasks.judge.answers.exact import exact
 from vineppo.tasks.judge.answers.forms import (
-    Based,
     Chain,
     Choice,
-    Clock,
     Congruence,
     Expr,
     Form,
@@ -22,30 +20,27 @@ from vineppo.tasks.judge.answers.forms import (
     Ratio,
     Region,
     Row,
-    UnreadableError,
     Value,
     Words,
     number,
 )
-from vineppo.tasks.judge.answers.numeric import exact
+from vineppo.tasks.judge.answers.quantities import gold_stands_for, same_quantity
+from vineppo.tasks.judge.answers.work import limited_work
 
 Leaves = Callable[[Value, Value], bool]
 """Whether two values are the same."""
 
-SIGNIFICANT = 6
-"""Digits of a decimal that may stand for the exact value."""
-ROUNDED_GOLD = 3
-"""Digits of a gold decimal that an exact answer may round to."""
-
 
 def same(left: Form, right: Form) -> bool:
     """Whether two forms are the same answer, whichever of them is the gold one."""
-    return same_form(left, right, same_quantity)
+    with limited_work():
+        return same_form(left, right, same_quantity)
 
 
 def accepts(gold: Form, answer: Form) -> bool:
     """Whether an answer is right: the same, or what a rounded gold answer, or one in percent, stands for."""
-    return same(gold, answer) or same_form(gold, answer, gold_stands_for)
+    with limited_work():
+        return same_form(gold, answer, gold_stands_for)
 
 
 def same_form(left: Form, right: Form, leaves: Leaves) -> bool:
@@ -53,161 +48,55 @@ def same_form(left: Form, right: Form, leaves: Leaves) -> bool:
     if left == right:
         return True
     match left, right:
-        case Value(), Value():
-            return leaves(left, right)
-        case (Words(), Words()) | (Clock(), Clock()) | (Based(), Based()):
-            return left == right
-        case Choice(), Choice():
-            return left.letter == right.letter and (not left.rest or not right.rest or left.rest == right.rest)
-        case (Choice(letter=letter), Value(expr=expr)) | (Value(expr=expr), Choice(letter=letter)):
-            return expr == Expr("name", leaf=letter)
-        case Ratio(), Ratio():
-            return same_ratio(left, right)
-        case (Label(), Label()) | (Label(), Chain()) | (Chain(), Label()) | (Chain(), Chain()):
-            return same_statement(left, right, leaves)
-        case (Label(), _):
-            return same_form(left.form, right, leaves)
-        case (_, Label()):
-            return same_form(left, right.form, leaves)
-        case Matrix(), Matrix():
-            return same_cells(left.rows, right.rows)
-        case Congruence(), Congruence():
-            return same_congruence(left, right)
+        case Value() as ours, Value() as theirs:
+            result = leaves(ours, theirs)
+        case ((Label() | Chain() as ours), (Label() | Chain() as theirs)):
+            result = same_statement(ours, theirs, leaves)
+        case (Label() as label, other):
+            result = speaks_of_its_arguments(label) and same_form(label.form, other, leaves)
+        case (other, Label() as label):
+            result = speaks_of_its_arguments(label) and same_form(other, label.form, leaves)
+        case Choice() as ours, Choice() as theirs:
+            result = ours.letter == theirs.letter and ("" in (ours.rest, theirs.rest) or ours.rest == theirs.rest)
+        case Matrix() as ours, Matrix() as theirs:
+            result = same_cells(ours.rows, theirs.rows)
+        case Congruence() as ours, Congruence() as theirs:
+            result = same_congruence(ours, theirs)
+        case Ratio() as ours, Ratio() as theirs:
+            result = same_ratio(ours, theirs)
         case _:
-            return same_collection(left, right, leaves)
+            result = same_collection(left, right, leaves) or same_otherwise(left, right) or same_otherwise(right, left)
+    return result
 
 
 def same_collection(left: Form, right: Form, leaves: Leaves) -> bool:
-    """Several things, or one thing that can be written as several."""
+    """Several things each."""
     match left, right:
-        case Listing(), Listing():
-            return same_items(left, right, leaves)
-        case Row(), Row():
-            return left.brackets == right.brackets and same_order(left.items, right.items, leaves)
-        case Region(), Region():
-            return same_region(left, right, leaves)
-        case (Region(), Row()) | (Row(), Region()):
+        case Listing() as ours, Listing() as theirs:
+            return same_items(ours, theirs, leaves)
+        case Row() as ours, Row() as theirs:
+            return ours.brackets == theirs.brackets and same_order(ours.items, theirs.items, leaves)
+        case ((Region() | Row()), (Region() | Row())):
             return same_region(interval_of(left), interval_of(right), leaves)
-        case (Matrix(rows=rows), Row(items=items, brackets="()")) | (Row(items=items, brackets="()"), Matrix(rows=rows)):
-            column = tuple(Value(row[0]) for row in rows if len(row) == 1)
-            return len(column) == len(rows) and same_order(column, items, leaves)
-        case (Ratio(parts=(above, below)), Value(unit="") as value) | (Value(unit="") as value, Ratio(parts=(above, below))):
-            return exact(below) != 0 and same_quantity(Value(Expr("div", (above, below))), value)
-        case (Value(expr=expr, unit=""), Listing(items=items)) | (Listing(items=items), Value(expr=expr, unit="")):
-            listed = Listing(tuple(Value(number(part)) for part in expr.split))
-            return bool(expr.split) and same_items(listed, Listing(items), leaves)
-        case (Words(text=text), Value(expr=expr, unit="")) | (Value(expr=expr, unit=""), Words(text=text)):
-            return len(text) == 2 and text.islower() and same_value(product_of(text), expr)
         case _:
             return False
 
 
-# --- values ------------------------------------------------------------------------------------------------------
-
-
-def same_quantity(left: Value, right: Value) -> bool:
-    """A unit may be missing on one side; two units must be one. Percent is a number; degrees may be radians."""
-    if left.unit != right.unit:
-        if "percent" in (left.unit, right.unit):
-            left, right = without_percent(left), without_percent(right)
-        if left.unit and right.unit:
+def same_otherwise(left: Form, right: Form) -> bool:
+    """One thing in two ways of writing: a choice and its letter, a column and a tuple, a ratio and its value."""
+    match left, right:
+        case Choice(letter=letter), Value(expr=expr):
+            return expr == Expr("name", leaf=letter)
+        case Matrix(rows=rows), Row(items=items, brackets="()") if all(len(row) == 1 for row in rows):
+            return same_order([Value(row[0]) for row in rows], items, same_quantity)
+        case Ratio(parts=(above, below)), Value(unit="") as value:
+            return exact(below) != 0 and same_quantity(Value(Expr("div", (above, below))), value)
+        case Value(expr=expr, unit=""), Listing() as listing if expr.split:
+            return same_items(Listing(tuple(Value(number(part)) for part in expr.split)), listing, same_quantity)
+        case Words(text=text), Value(expr=expr, unit="") if len(text) == 2 and text.islower():
+            return same_value(Expr("mul", tuple(Expr("name", leaf=letter) for letter in text)), expr)
+        case _:
             return False
-        if "degree" in (left.unit, right.unit) and in_radians(left, right):
-            return True
-    return same_value(left.expr, right.expr) or is_decimal_of(left.expr, right.expr) or is_decimal_of(right.expr, left.expr)
-
-
-def without_percent(value: Value) -> Value:
-    """A hundredth."""
-    return Value(Expr("percent", (value.expr,))) if value.unit == "percent" else value
-
-
-def in_radians(left: Value, right: Value) -> bool:
-    """Degrees against a multiple of pi."""
-    degrees, plain = (left, right) if left.unit == "degree" else (right, left)
-    return mentions_pi(plain.expr) and same_value(Expr("degree", (degrees.expr,)), plain.expr)
-
-
-def mentions_pi(expr: Expr) -> bool:
-    """Whether pi occurs."""
-    return (expr.op == "constant" and expr.leaf == "pi") or any(mentions_pi(part) for part in expr.parts)
-
-
-def is_decimal_of(decimal: Expr, other: Expr) -> bool:
-    """Whether a decimal of six or more digits is another number, rounded or cut off at its last digit."""
-    written = decimal_digits(decimal)
-    if written is None or has_decimals(other) or not is_constant(other):
-        return False
-    value, places, digits = written
-    if digits < SIGNIFICANT:
-        return False
-    return within(value, other, Fraction(10) ** -places)
-
-
-def decimal_digits(expr: Expr) -> tuple[Fraction, int, int] | None:
-    """A decimal's value, its places and its significant digits; None for all other expressions."""
-    sign = 1
-    if expr.op == "neg":
-        sign, expr = -1, expr.parts[0]
-    shift = 0
-    if expr.op == "percent":
-        shift, expr = 2, expr.parts[0]
-    elif expr.op == "mul" and (power := power_of_ten(expr.parts[1])) is not None:
-        shift, expr = -power, expr.parts[0]
-    if expr.op != "number" or expr.places is None or not isinstance(expr.leaf, Fraction):
-        return None
-    digits = len(str(abs(int(expr.leaf * 10**expr.places))).lstrip("0"))
-    places = expr.places + shift
-    return sign * expr.leaf / (Fraction(10) ** shift), places, digits
-
-
-def power_of_ten(expr: Expr) -> int | None:
-    """The exponent of `10^{42}`."""
-    if expr.op != "pow" or exact(expr.parts[0]) != 10:
-        return None
-    exponent = exact(expr.parts[1])
-    return int(exponent) if exponent is not None and exponent.denominator == 1 and abs(exponent) < 1000 else None
-
-
-def within(value: Fraction, other: Expr, tolerance: Fraction) -> bool:
-    """Whether a number is within a tolerance, strictly."""
-    found = exact(other)
-    if found is not None:
-        return abs(found - value) < tolerance
-    difference = Expr("div", (Expr("add", (other, number(-value))), number(tolerance)))
-    try:
-        return abs(approximate(difference)) < 1 and is_constant(other)
-    except UnreadableError:
-        return False
-
-
-def has_decimals(expr: Expr) -> bool:
-    """Whether a decimal occurs: such an expression is no exact value."""
-    return expr.places is not None or any(has_decimals(part) for part in expr.parts)
-
-
-def gold_stands_for(gold: Value, answer: Value) -> bool:
-    """The same; or the gold one is a decimal to which an exact answer rounds; or it is in percent and the answer not."""
-    if same_quantity(gold, answer):
-        return True
-    if gold.unit == "percent" and not answer.unit and same_value(gold.expr, answer.expr):
-        return True
-    if gold.unit != answer.unit and "percent" in (gold.unit, answer.unit):
-        gold, answer = without_percent(gold), without_percent(answer)
-    if gold.unit and answer.unit and gold.unit != answer.unit:
-        return False
-    written = decimal_digits(gold.expr)
-    if written is None or written[2] < ROUNDED_GOLD or has_decimals(answer.expr) or not is_constant(answer.expr):
-        return False
-    found = exact(answer.expr)
-    if found is not None and found.denominator == 1:
-        return False
-    return within(written[0], answer.expr, Fraction(501, 1000) / Fraction(10) ** written[1])
-
-
-def product_of(letters: str) -> Expr:
-    """`xy` where the other side is an expression."""
-    return Expr("mul", (Expr("name", leaf=letters[0]), Expr("name", leaf=letters[1])))
 
 
 # --- statements --------------------------------------------------------------------------------------------------
@@ -215,11 +104,9 @@ def product_of(letters: str) -> Expr:
 
 def same_statement(left: Label | Chain, right: Label | Chain, leaves: Leaves) -> bool:
     """Labels of one name by their values; equations where one is a multiple of the other; inequalities side by side."""
-    if isinstance(left, Label) and isinstance(right, Label):
-        if left.name == right.name or (left.arguments and right.arguments and not names_clash(left, right)):
-            return len(left.arguments) == len(right.arguments) and same_form(
-                with_arguments(left), with_arguments(right), leaves
-            )
+    if isinstance(left, Label) and isinstance(right, Label) and left.name == right.name:
+        arity = len(left.arguments) == len(right.arguments)
+        return arity and same_form(with_arguments(left), with_arguments(right), leaves)
     ours, theirs = as_chain(left), as_chain(right)
     if ours is None or theirs is None or ours.relations != theirs.relations:
         return False
@@ -229,9 +116,11 @@ def same_statement(left: Label | Chain, right: Label | Chain, leaves: Leaves) ->
     return all(same_value(mine, other) for mine, other in zip(ours.sides, theirs.sides, strict=True))
 
 
-def names_clash(left: Label, right: Label) -> bool:
-    """Functions of different names are different functions."""
-    return left.name != right.name
+def speaks_of_its_arguments(label: Label) -> bool:
+    """`f(x) = x + 1` may be written `x + 1`; `f(x) = 5` is a function, and 5 is a number."""
+    return not label.arguments or (
+        isinstance(label.form, Value) and bool(names_of(label.form.expr) & {*label.arguments})
+    )
 
 
 def with_arguments(label: Label) -> Form:
@@ -322,7 +211,7 @@ def distinct(listing: Listing) -> tuple[Form, ...]:
     """Each element of a set once."""
     found: list[Form] = []
     for item in listing.items:
-        if not any(same(item, other) for other in found):
+        if not any(same_form(item, other, same_quantity) for other in found):
             found.append(item)
     return tuple(found)
 
@@ -359,7 +248,9 @@ def same_region(left: Region, right: Region, leaves: Leaves) -> bool:
         return False
     if not left.pieces or len(left.pieces) != len(right.pieces):
         return False
-    edges = [[at for at, other in enumerate(right.pieces) if same_interval(mine, other, leaves)] for mine in left.pieces]
+    edges = [
+        [at for at, other in enumerate(right.pieces) if same_interval(mine, other, leaves)] for mine in left.pieces
+    ]
     matched: dict[int, int] = {}
     return all(match_item(at, edges, matched, set()) for at in range(len(left.pieces)))
 
@@ -369,5 +260,3 @@ def same_interval(left: Interval, right: Interval, leaves: Leaves) -> bool:
     return left.brackets == right.brackets and all(
         leaves(Value(mine), Value(other)) for mine, other in ((left.low, right.low), (left.high, right.high))
     )
-
-

@@ -2,6 +2,7 @@ r"""One spelling for what is only set differently: Unicode, Markdown, spaces, si
 could mean something."""
 
 import re
+import unicodedata
 
 from vineppo.tasks.judge.answers.forms import UnreadableError
 
@@ -45,16 +46,18 @@ SIGNS = {
     "\N{VULGAR FRACTION ONE THIRD}": r"\frac{1}{3}",
     "\N{VULGAR FRACTION TWO THIRDS}": r"\frac{2}{3}",
 }
-GREEK = dict(
-    zip(
-        "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ",
+GREEK = {
+    unicodedata.lookup(f"GREEK {case} LETTER {name.upper().replace('LAMBDA', 'LAMDA')}"): name
+    for case, names in (
         (
-            "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
-            "omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
-        ).split(),
-        strict=True,
+            "SMALL",
+            "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi "
+            "psi omega",
+        ),
+        ("CAPITAL", "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"),
     )
-)
+    for name in names.split()
+}
 TABLE = str.maketrans(SIGNS | {letter: rf"\{name} " for letter, name in GREEK.items()})
 
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
@@ -82,7 +85,16 @@ REWRITES = (
     (re.compile(r"(?<![0-9A-Za-z.,])([0-9]{1,3})((?: [0-9]{3})+)(?![0-9A-Za-z/])"), lambda m: m[0].replace(" ", "")),
 )
 """In this order. Thousands are joined before thin spaces become spaces."""
-WRAPPERS = (("**", "**"), ("__", "__"), ("`", "`"), ("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("*", "*"))
+WRAPPERS = (
+    ("**", "**"),
+    ("__", "__"),
+    ("`", "`"),
+    ("$$", "$$"),
+    ("$", "$"),
+    (r"\(", r"\)"),
+    (r"\[", r"\]"),
+    ("*", "*"),
+)
 
 
 def normalise(answer: str) -> str:

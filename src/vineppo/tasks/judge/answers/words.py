@@ -2,6 +2,12 @@
 
 import re
 
+
+def words(text: str) -> frozenset[str]:
+    """A set of words, written as text."""
+    return frozenset(text.split())
+
+
 SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 """Powers of ten."""
 
@@ -34,23 +40,23 @@ UNITS = {
     "unit": "unit units",
 }
 """One name a unit, and the ways it is written."""
-NAMED = {word: unit for unit, words in UNITS.items() for word in words.split()}
+NAMED = {word: unit for unit, written in UNITS.items() for word in words(written)}
 LETTERS = frozenset("mgshlLNJWVAK")
 """Single letters that are units where they are set upright; nothing else of one letter is."""
 BARE = frozenset(word for word in NAMED if len(word) > 2 and word not in {"min"}) | {"cm", "mm", "km", "kg", "ft"}
 """Units without \\text{}: `90 degrees`. `5m` and `60t` are products."""
 
-FORBIDDEN = frozenset(
-    (
-        "a an not no nor or and but is are was were be been isn't aren't don't doesn't never none neither either if then "
-        "else unless except without maybe perhaps possibly could should would might may can cannot will about around "
-        "approximately roughly nearly almost over under than more less least most up to from between plus minus times "
-        "divided half third quarter double triple twice dozen dozens score pair pairs gross squared-root zero one two "
-        "three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy eighty ninety "
-        "i we you he she it they this that these those which what wrong false incorrect right correct true answer "
-        "answers guess instead rather actually wait where when for with by so because negative positive infinity base "
-        "mod modulo undefined sorry ignore reject mean means equal equals e.g i.e etc"
-    ).split()
+FORBIDDEN = words(
+    """
+    a an not no nor or and but is are was were be been isn't aren't don't doesn't never none neither either if
+    then else unless except without maybe perhaps possibly could should would might may can cannot will about
+    around approximately roughly nearly almost over under than more less least most up to from between plus minus
+    times divided half third quarter double triple twice dozen dozens score pair pairs gross zero one two three
+    four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy eighty ninety i we
+    you he she it they this that these those which what wrong false incorrect right correct true answer answers
+    guess instead rather actually wait where when for with by so because negative positive infinity base mod
+    modulo undefined sorry ignore reject mean means equal equals e.g i.e etc
+    """
 )
 """Words that say more than what was counted: a text with one of them is no unit."""
 WORD = re.compile(r"[A-Za-z][A-Za-z'-]*")
@@ -111,4 +117,4 @@ def read_word(text: str) -> str | None:
 def canonical_words(text: str) -> str:
     """Words without case, where they are words and not letters; no full stop at the end."""
     plain = " ".join(text.split()).strip(" .")
-    return plain.lower() if len(re.sub(r"[^A-Za-z]", "", plain)) > 2 and not plain.isupper() else plain
+    return plain.lower() if len(re.sub(r"[^A-Za-z]", "", plain)) > 1 and not plain.isupper() else plain
