@@ -109,8 +109,8 @@ def test_a_verdict_says_how_it_came_about():
     verdict = judge(r"5 \text{ or } 6?", "5")
     assert verdict.outcome is Outcome.UNPARSEABLE
     assert "'?' is not understood" in verdict.answer.refusal or "?" in verdict.answer.refusal
-    assert judge("2,1", "1, 2").rule == "listing and listing"
-    assert judge(r"\frac{84}{13}", "6.46").rule == "value and value, as the gold answer allows"
+    assert judge("2,1", "1, 2").rule == "list against list"
+    assert judge(r"\frac{84}{13}", "6.46").rule == "value against value, as the gold answer allows"
 
 
 def test_nothing_is_judged_twice():

@@ -3,9 +3,25 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from vineppo.tasks.judge.answers.forms import Form, UnreadableError
+from vineppo.tasks.judge.answers.forms import (
+    Based,
+    Chain,
+    Choice,
+    Clock,
+    Congruence,
+    Form,
+    Label,
+    Listing,
+    Matrix,
+    Ratio,
+    Region,
+    Row,
+    UnreadableError,
+    Value,
+    Words,
+)
 from vineppo.tasks.judge.answers.reading import read
-from vineppo.tasks.judge.answers.rules import accepts, same
+from vineppo.tasks.judge.answers.rules import same, stands_for
 from vineppo.tasks.judge.answers.spelling import normalise
 from vineppo.types import Outcome
 
@@ -72,15 +88,16 @@ def compare(gold: Reading, answer: Reading) -> tuple[Outcome, str]:
         return Outcome.UNPARSEABLE, "the answer could not be read"
     if gold.form is None:
         return Outcome.WRONG, "the gold answer could not be read, and the answer is not the same text"
-    rule = f"{kind(gold.form)} and {kind(answer.form)}"
+    rule = f"{kind(answer.form)} against {kind(gold.form)}"
     try:
-        if accepts(gold.form, answer.form):
-            return Outcome.CORRECT, rule if same(gold.form, answer.form) else f"{rule}, as the gold answer allows"
+        right = same(gold.form, answer.form)
+        if not right and stands_for(gold.form, answer.form):
+            right, rule = True, f"{rule}, as the gold answer allows"
     except UnreadableError as error:
         return Outcome.UNPARSEABLE, f"{rule}: {error}"
     except RecursionError:
         return Outcome.UNPARSEABLE, f"{rule}: nested too deep"
-    return Outcome.WRONG, rule
+    return Outcome.CORRECT if right else Outcome.WRONG, rule
 
 
 def same_text(answer: str, gold: str) -> bool:
@@ -94,5 +111,22 @@ def same_text(answer: str, gold: str) -> bool:
 
 
 def kind(form: Form) -> str:
-    """In a word."""
-    return type(form).__name__.lower()
+    """The name that docs/judge.md has for it."""
+    return KINDS[type(form)]
+
+
+KINDS: dict[type, str] = {
+    Value: "value",
+    Words: "words",
+    Choice: "choice",
+    Clock: "time",
+    Based: "number in a base",
+    Ratio: "ratio",
+    Listing: "list",
+    Row: "tuple or interval",
+    Region: "region",
+    Matrix: "matrix",
+    Label: "label",
+    Chain: "equation or inequality",
+    Congruence: "congruence",
+}

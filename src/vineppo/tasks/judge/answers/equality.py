@@ -1,6 +1,7 @@
 """Whether two expressions are equal: exactly where both are rational, else at random points and two precisions."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
@@ -11,10 +12,10 @@ import mpmath
 from vineppo.tasks.judge.answers.exact import exact
 from vineppo.tasks.judge.answers.forms import Expr, UnreadableError
 from vineppo.tasks.judge.answers.numeric import FLOATS, PRECISE, Arithmetic, Point, evaluate, log_size
-from vineppo.tasks.judge.answers.work import TooLargeError
+from vineppo.tasks.judge.answers.work import TooLargeError, spend
 
 DIGITS = (30, 60)
-"""Two precisions: what agrees at the first by chance or by cancelling does not at the second."""
+"""Two precisions: what agrees at the first by cancelling does not at the second. Both are used at the first points."""
 SIZES = (1, 1, 3, 20, 2, 8)
 """The largest value of a name at each point: functions have their domains."""
 POINTS = len(SIZES)
@@ -22,6 +23,7 @@ POSITIVE = 4
 """The first points have positive values for all names, the others negative ones for some."""
 ENOUGH = 2
 """Points at which both must be real; where there are fewer, complex values count too."""
+LARGE = 1e15
 MOST_EXTRA_DIGITS = 1000
 DOUBTFUL = 1e-6
 """Floats that differ by more, relatively, are different; all others are computed again."""
@@ -38,7 +40,7 @@ def same_value(left: Expr, right: Expr) -> bool:
         return infinity(left) == infinity(right)
     names = sorted(names_of(left) | names_of(right))
     if not names:
-        return agree_constants(left, right)
+        return agree(left, right, {}, complex_too=True) is True
     imaginary = has_i(left) or has_i(right)
     counted = list(agreements(left, right, names, complex_too=imaginary))
     if len(counted) < ENOUGH and all(counted) and not imaginary:
@@ -46,39 +48,44 @@ def same_value(left: Expr, right: Expr) -> bool:
     return len(counted) >= ENOUGH and all(counted)
 
 
-def agree_constants(left: Expr, right: Expr) -> bool:
-    """At more digits where there are sums of large numbers, in which a small term would be lost."""
-    extra = 0
-    if has_sum(left) or has_sum(right):
-        try:
-            extra = max(int(log_size(evaluate(side, {}, PRECISE)) / 2.3) for side in (left, right))
-        except FAILURES:
-            return False
-    if extra > MOST_EXTRA_DIGITS:
-        raise TooLargeError("a sum of numbers too large to compute")
-    return agree(left, right, {}, complex_too=True, extra=max(extra, 0)) is True
-
-
 def agreements(left: Expr, right: Expr, names: list[str], *, complex_too: bool) -> Iterator[bool]:
     """Whether they agree, at each point where both have a value. Ends with the first that differs."""
     for at in range(POINTS):
-        verdict = agree(left, right, make_point(names, at), complex_too=complex_too)
+        digits = DIGITS if at < ENOUGH else DIGITS[:1]
+        verdict = agree(left, right, make_point(names, at), complex_too=complex_too, precisions=digits)
         if verdict is not None:
             yield verdict
         if verdict is False:
             return
 
 
-def agree(left: Expr, right: Expr, point: Point, *, complex_too: bool, extra: int = 0) -> bool | None:
+def agree(
+    left: Expr, right: Expr, point: Point, *, complex_too: bool, precisions: Sequence[int] = DIGITS
+) -> bool | None:
     """Floats first: they tell most differences in microseconds."""
+    small = False
     try:
         rough = [evaluate(side, point, FLOATS) for side in (left, right)]
+        small = max(map(abs, rough)) < LARGE
         if clearly_different(*rough):
             return False if complex_too or is_real(*rough) else None
     except FAILURES:
         pass
-    verdicts = [agree_at(left, right, point, digits + extra, complex_too=complex_too) for digits in DIGITS]
+    extra = 0 if small or not (has_sum(left) or has_sum(right)) else extra_digits(left, right, point)
+    verdicts = [agree_at(left, right, point, digits + extra, complex_too=complex_too) for digits in precisions]
     return None if None in verdicts else all(verdicts)
+
+
+def extra_digits(left: Expr, right: Expr, point: Point) -> int:
+    """As many as a sum has before its point: a small term beside a large one must not be lost."""
+    try:
+        extra = max(int(log_size(evaluate(side, point, PRECISE)) / math.log(10)) for side in (left, right))
+    except FAILURES:
+        return 0
+    if extra > MOST_EXTRA_DIGITS:
+        raise TooLargeError("a sum of numbers too large to compute")
+    spend(max(extra, 0))
+    return max(extra, 0)
 
 
 def clearly_different(left: Any, right: Any) -> bool:

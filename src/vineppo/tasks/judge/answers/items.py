@@ -20,7 +20,7 @@ from vineppo.tasks.judge.answers.forms import (
     Words,
     number,
 )
-from vineppo.tasks.judge.answers.grammar import Grammar
+from vineppo.tasks.judge.answers.grammar import DEEPEST, Grammar
 from vineppo.tasks.judge.answers.lexer import Token
 from vineppo.tasks.judge.answers.words import canonical_words, read_unit
 
@@ -42,8 +42,10 @@ def split(tokens: Tokens, kinds: frozenset[str]) -> tuple[list[list[Token]], lis
     depth = 0
     for token in tokens:
         depth += (token.kind in OPENING) - (token.kind in CLOSING)
-        if depth < 0:
-            raise UnreadableError(f"{token.text!r} closes nothing")
+        if not 0 <= depth <= DEEPEST:
+            raise UnreadableError(
+                f"{token.text!r} closes nothing" if depth < 0 else f"it is nested over {DEEPEST} deep"
+            )
         if depth == 0 and token.kind in kinds:
             pieces.append([])
             between.append(token.kind)

@@ -17,13 +17,16 @@ from vineppo.tasks.judge.answers.items import Tokens, separate
 from vineppo.tasks.judge.answers.lexer import UPRIGHT, Token, tokenize
 from vineppo.tasks.judge.answers.relations import read_related, union
 from vineppo.tasks.judge.answers.spelling import normalise
-from vineppo.tasks.judge.answers.words import words
+from vineppo.tasks.judge.answers.words import FORBIDDEN, words
 from vineppo.tasks.judge.answers.work import limited_work
 
 MOST_ITEMS = 60
 CLOCK = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?\s*([ap])\.?\s?m\.?", re.IGNORECASE)
 BASED = re.compile(r"(-?)([0-9A-Z]+(?:\.[0-9A-Z]+)?)\s*_\s*(?:\{\s*([0-9]{1,2})\s*\}|([0-9]{1,2}))")
 CHOICE = re.compile(r"(?:\(([A-J])\)|([A-J])[).:])\s+(.+)|\(([A-J])\)")
+SECOND_THOUGHTS = FORBIDDEN - words(
+    "the a an to of from is are by with more less than up under over about half times plus minus"
+)
 OTHER_CHOICE = re.compile(r"(?<![A-Za-z\\])[A-J](?![A-Za-z])")
 TAIL = re.compile(r"for (?:all|any|every|each)(?: .*)?", re.IGNORECASE)
 DOMAIN = frozenset(
@@ -74,14 +77,16 @@ def read_based(text: str) -> Based | None:
 
 
 def read_choice(text: str) -> Choice | None:
-    """`C) 12`, `(E)`, `E: the fifth`; naming two choices is none."""
+    """`C) 12`, `(E)`, `E: the fifth`. What follows the letter must be an answer too, and no second thought."""
     found = CHOICE.fullmatch(text)
     if not found:
         return None
-    rest = (found[3] or "").strip()
-    if OTHER_CHOICE.search(rest) or re.search(r"\b(?:or|not)\b", rest):
-        raise UnreadableError("a choice, and then another one")
-    return Choice(found[1] or found[2] or found[4], " ".join(rest.split()))
+    rest = " ".join((found[3] or "").split())
+    if OTHER_CHOICE.search(rest) or set(re.findall(r"[a-z']+", rest.lower())) & SECOND_THOUGHTS:
+        raise UnreadableError("a choice, and then a second thought")
+    if rest:
+        read_tokens(tokenize(rest))
+    return Choice(found[1] or found[2] or found[4], rest)
 
 
 def unbox(tokens: Tokens) -> Tokens:

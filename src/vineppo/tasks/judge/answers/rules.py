@@ -1,9 +1,9 @@
 """The house rules: when two forms are the same answer. One comparison for each form, symmetric, in docs/judge.md.
 
-`accepts` adds what only a gold answer may do: be rounded, or be in percent.
+`stands_for` adds what only a gold answer may do: be rounded, or be in percent.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from vineppo.tasks.judge.answers.equality import names_of, proportional, same_value
 from vineppo.tasks.judge.answers.exact import exact
@@ -24,7 +24,7 @@ from vineppo.tasks.judge.answers.forms import (
     Words,
     number,
 )
-from vineppo.tasks.judge.answers.quantities import gold_stands_for, same_quantity
+from vineppo.tasks.judge.answers.quantities import decimal_digits, gold_stands_for, same_quantity
 from vineppo.tasks.judge.answers.work import limited_work
 
 Leaves = Callable[[Value, Value], bool]
@@ -37,10 +37,27 @@ def same(left: Form, right: Form) -> bool:
         return same_form(left, right, same_quantity)
 
 
-def accepts(gold: Form, answer: Form) -> bool:
-    """Whether an answer is right: the same, or what a rounded gold answer, or one in percent, stands for."""
+def stands_for(gold: Form, answer: Form) -> bool:
+    """Whether an answer that is not the same is what a rounded gold answer, or one in percent, stands for."""
+    if not any(value.unit == "percent" or decimal_digits(value.expr) for value in values_of(gold)):
+        return False
     with limited_work():
         return same_form(gold, answer, gold_stands_for)
+
+
+def values_of(form: Form) -> Iterator[Value]:
+    """The numbers and expressions in an answer."""
+    match form:
+        case Value():
+            yield form
+        case Label(form=inner):
+            yield from values_of(inner)
+        case Listing(items=items) | Row(items=items):
+            for item in items:
+                yield from values_of(item)
+        case Region(pieces=pieces):
+            for piece in pieces:
+                yield from (Value(piece.low), Value(piece.high))
 
 
 def same_form(left: Form, right: Form, leaves: Leaves) -> bool:

@@ -108,7 +108,8 @@ def normalise(answer: str) -> str:
     text = text.translate(TABLE)
     for pattern, spelling in REWRITES:
         text = pattern.sub(spelling, text)
-    return " ".join(text.split())
+    text = " ".join(text.split())
+    return text if text.endswith("..") else text.removesuffix(".").rstrip()
 
 
 def unwrap(text: str) -> str:
