@@ -1,12 +1,12 @@
 """Gold answers from dataset rows: what cannot be one is refused with its row, what the judge cannot read is counted."""
 
 import math
+import re
 import sys
 from collections.abc import Mapping, Sequence
 
 from vineppo.errors import UserError
-from vineppo.tasks.judge.answers.spelling import CONTROL
-from vineppo.tasks.judge.extract import BOX, after_marker, boxed_answer, boxes
+from vineppo.tasks.judge.extract import BOX, after_marker, boxed_answer, different_boxes
 from vineppo.tasks.judge.verdict import MAX_ANSWER, try_read
 from vineppo.tasks.rows import one_line, require_columns
 
@@ -20,6 +20,8 @@ def find_answer_column(row: Mapping[str, object]) -> str | None:
     return next((column for column in COLUMNS if column in row), None)
 
 
+SPOILT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|[\t\r](?=[a-z])")
+"""What JSON makes of a single backslash: a form feed of \\frac, a tab of \\text, a carriage return of \\right."""
 MOST_UNREADABLE = 0.1
 """Share of a split's gold answers. Of one that cannot be read only a verbatim copy is right: hardly a signal."""
 NAMED = 5
@@ -47,7 +49,7 @@ def checked_gold(value: object, marker: str | None, column: str, number: int, wh
             f"{where}: column {column!r} of row {number} has no gold answer: {shown}; make it a number, "
             rf"a short text, a solution with \boxed{{}} or one that ends in '{marker or MARKER} 72'"
         )
-    if found := CONTROL.search(gold):
+    if found := SPOILT.search(gold):
         raise UserError(
             f"{where}: column {column!r} of row {number} holds the control character {found[0]!r} in its gold answer "
             f"{one_line(repr(gold))}: a JSON escape from a single backslash; write two, as in \\\\frac"
@@ -57,7 +59,7 @@ def checked_gold(value: object, marker: str | None, column: str, number: int, wh
 
 def has_several_boxes(value: object, marker: str | None) -> bool:
     """Whether a gold solution answers in more than one box."""
-    return isinstance(value, str) and not has_marker(value, marker) and len(boxes(value)) > 1
+    return isinstance(value, str) and not has_marker(value, marker) and len(different_boxes(value)) > 1
 
 
 def check_readable(golds: Sequence[str], column: str, where: str) -> None:
@@ -101,7 +103,7 @@ def read_gold(value: object, marker: str | None) -> str | None:
         case str(text):
             if known := has_marker(text, marker):
                 return after_marker(text, known)
-            return boxed_answer(text) if BOX.search(text) else text.strip() or None
+            return boxed_answer(text) if BOX.search(text) else text.strip(" \n") or None
         case _:
             return None
 

@@ -39,9 +39,13 @@ def boxed_answer(text: str) -> str | None:
     So two guesses in two boxes are no right answer to a question with one, and a question with two answers may have
     them in two boxes.
     """
+    return ", ".join(different_boxes(text)) or None
+
+
+def different_boxes(text: str) -> list[str]:
+    """The contents of the boxes, each answer once."""
     found = boxes(text)
-    different = [box for at, box in enumerate(found) if not any(same_answer(box, other) for other in found[:at])]
-    return ", ".join(different) if found else None
+    return [box for at, box in enumerate(found) if not any(same_answer(box, other) for other in found[:at])]
 
 
 def boxes(text: str) -> list[str]:
@@ -61,7 +65,7 @@ def boxes(text: str) -> list[str]:
         end = closing(text, match.end())
         if end is None:
             return []
-        inside, at = text[match.end() + 1 : end].strip(), end + 1
+        inside, at = text[match.end() + 1 : end].strip(" \n"), end + 1
         if not PLACEHOLDER.fullmatch(inside):
             found[inside] = None
         if len(found) > MOST_BOXES:
