@@ -279,7 +279,8 @@ def read_rest(rest: Tokens) -> tuple[int, str]:
     if not rest:
         return 0, ""
     allowed = {"text", "word", "^", "/", "number", "-", "*", "name", "{", "}"}
-    if rest[0].kind not in ("text", "word") or not {token.kind for token in rest} <= allowed:
+    begins = rest[0].kind == "text" or (rest[0].kind == "word" and rest[0].gap)
+    if not begins or not {token.kind for token in rest} <= allowed:
         raise UnreadableError(f"{rest[0].text!r} is not understood behind an expression")
     found = read_unit(" ".join(token.text for token in rest))
     if found is None:

@@ -166,16 +166,15 @@ def read_sign(text: str, at: int) -> tuple[list[Token], int]:
 
 
 def read_upright(inside: str) -> list[Token]:
-    """Words stay text; letters, numbers and their lists are read as if they stood in the open."""
-    plain = inside.replace("\\", " ").strip()
+    """Words stay text; letters, numbers, commands and lists of them are read as if they stood in the open."""
+    plain = inside.strip()
     if not plain:
         return []
-    if plain[0].isdigit():
-        return tokenize(inside)
+    if plain[0].isdigit() or "\\" in plain:
+        return tokenize(plain)
     if not PROSE.search(plain):
-        return (
-            [Token("text", plain)] if plain.isalpha() or (UNIT.fullmatch(plain) and "/" in plain) else tokenize(inside)
-        )
+        unit = plain.isalpha() or (UNIT.fullmatch(plain) and "/" in plain)
+        return [Token("text", plain)] if unit else tokenize(plain)
     pieces = re.split(r"(?:^|[\s,]+)(and|or)(?:\s+|$)|(,)\s*", plain)
     return [
         Token(piece, piece) if piece in ("and", "or", ",") else Token("text", piece.strip())

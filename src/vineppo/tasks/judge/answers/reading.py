@@ -103,7 +103,8 @@ def strip_tail(tokens: Tokens) -> Tokens:
         if at and token.kind in ("text", "word", "name") and (TAIL.fullmatch(token.text) or TAIL.match(begun)):
             tail = tokens[at + 1 :]
             said = re.findall(r"[a-z-]+", " ".join(t.text for t in tokens[at:] if t.kind in ("text", "word")).lower())
-            if all(t.kind in DOMAIN for t in tail) and set(said[2:]) <= DOMAIN_WORDS:
+            named = any(t.kind == "name" for t in tail)
+            if named and all(t.kind in DOMAIN for t in tail) and set(said[2:]) <= DOMAIN_WORDS:
                 return drop_comma(tokens[:at])
     for at in range(len(tokens) - 1, 1, -1):
         if tokens[at].kind == "," and is_domain(tokens[at + 1 :]):

@@ -79,7 +79,12 @@ def read_equation(sides: Sequence[Tokens]) -> Form:
         form = read_item(sides[1]) if len(sides) == 2 else equal_sides(sides[1:])
         if not mentions(form, label[0]):
             return Label(*label, form)
-    if len(sides) == 2 and (turned := read_label(sides[1])) is not None and label is None:
+    if (
+        len(sides) == 2
+        and label is None
+        and (turned := read_label(sides[1])) is not None
+        and turned[0] not in ("e", "i")
+    ):
         form = read_item(sides[0])
         if isinstance(form, Value) and is_constant(form.expr):
             return Label(*turned, form)
@@ -254,7 +259,10 @@ def read_approximation(sides: Sequence[Tokens], relations: Sequence[str]) -> For
     value = form.form if isinstance(form, Label) else form
     if not (isinstance(value, Value) and isinstance(rounded, Value) and is_constant(value.expr)):
         raise UnreadableError("an approximation of something that is no number")
-    places = rounded.expr.places or 0
+    decimal = rounded.expr.parts[0] if rounded.expr.op == "neg" else rounded.expr
+    if decimal.op != "number":
+        raise UnreadableError("an approximation by something that is no decimal")
+    places = decimal.places or 0
     if abs(approximate(value.expr) - approximate(rounded.expr)) > 0.51 * 10.0**-places:
         raise UnreadableError("an approximation that is none")
     return form

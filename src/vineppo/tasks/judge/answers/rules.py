@@ -253,7 +253,7 @@ def interval_of(form: Form) -> Region:
     match form:
         case Region():
             return form
-        case Row(items=(Value(expr=low), Value(expr=high)), brackets=brackets):
+        case Row(items=(Value(expr=low, unit=""), Value(expr=high, unit="")), brackets=brackets):
             return Region("", (Interval(low, high, brackets),))
         case _:
             return Region("", ())

@@ -82,7 +82,7 @@ REWRITES = (
     (re.compile(r"!="), r"\\ne "),
     (re.compile(r"<="), r"\\le "),
     (re.compile(r">="), r"\\ge "),
-    (re.compile(r"(?<![0-9A-Za-z.,])([0-9]{1,3})((?: [0-9]{3})+)(?![0-9A-Za-z/])"), lambda m: m[0].replace(" ", "")),
+    (re.compile(r"(?<![0-9A-Za-z.,])([1-9][0-9]{0,2})((?: [0-9]{3})+)(?![0-9A-Za-z/])"), lambda m: m[0].replace(" ", "")),
 )
 """In this order. Thousands are joined before thin spaces become spaces."""
 WRAPPERS = (

@@ -110,6 +110,8 @@ def read_word(text: str) -> str | None:
     if power and not re.fullmatch(r"-?[1-9]", power):
         return None
     known = NAMED.get(word.lower() if len(word) > 2 else word)
+    if known is None and len(word) > 1 and word[0].isupper():
+        return None  # a name says more than what was counted
     plain = known or (word if len(word) < 4 else word.lower().removesuffix("s"))
     return plain + (f"^{power}" if power not in ("", "1") else "")
 
