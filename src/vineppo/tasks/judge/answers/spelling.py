@@ -66,6 +66,8 @@ RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
 LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 ROOT = re.compile(r"√\s*(?:\(([^()]*)\)|(\d+(?:\.\d+)?|[A-Za-z]|\{[^{}]*\}))")
 
+GROUPS = re.compile(r"(?<![0-9A-Za-z.,])[1-9][0-9]{0,2}(?: [0-9]{3})+(?![0-9A-Za-z/])")
+"""Thousands with spaces: `12 500`."""
 REWRITES = (
     (re.compile(r"\\(?:left|right)(?=\\[{}|]|[()\[\]|]|\s*\\[lr](?:floor|ceil|vert|brace)(?![a-zA-Z]))"), " "),
     (re.compile(r"\\(?:left|right)\s+(?=\\[{}|]|[()\[\]|])"), " "),
@@ -82,7 +84,7 @@ REWRITES = (
     (re.compile(r"!="), r"\\ne "),
     (re.compile(r"<="), r"\\le "),
     (re.compile(r">="), r"\\ge "),
-    (re.compile(r"(?<![0-9A-Za-z.,])([1-9][0-9]{0,2})((?: [0-9]{3})+)(?![0-9A-Za-z/])"), lambda m: m[0].replace(" ", "")),
+    (GROUPS, lambda found: found[0].replace(" ", "")),
 )
 """In this order. Thousands are joined before thin spaces become spaces."""
 WRAPPERS = (
