@@ -45,6 +45,9 @@ def test_an_interval_may_be_an_inequality():
     assert both(r"\{x \mid x > 3\}", r"(3, \infty)")
     assert both(r"a \le -2 \text{ or } a = 1", r"(-\infty, -2] \cup \{1\}")
     assert both(r"x \ne 2", r"\mathbb{R} \setminus \{2\}")
+    assert both(r"1 \le |z| \le 3", r"z \in [-3, -1] \cup [1, 3]")
+    assert both(r"x \in \{1, 2\}", "2, 1")
+    assert not both("|x| < 1", "(-1, 1]")
     assert not both(r"x < 3", r"y < 3")
     assert not both(r"\{x \mid x > 3\}", r"\{x \mid x < 3\}")
 
@@ -113,6 +116,10 @@ def test_a_label_may_be_left_out_and_must_not_differ():
     assert both("x = 5", "5 = x")
     assert both("w=16, d=3", "16, 3")
     assert both("w=16, d=3", "d=3, w=16")
+    assert both("(16, 3)", "w=16, d=3")
+    assert not both("(16, 3)", "d=3, w=16"), "a tuple has an order"
+    assert both(r"y = \pm 2x", "y = 2x, y = -2x")
+    assert not both(r"y = \pm 2", "x = 2, x = -2")
     assert not both("w=16, d=3", "d=16, w=3")
     assert not both("x = 5", "y = 5")
     assert both(r"\text{Area} = 5", "5")
@@ -153,6 +160,7 @@ def test_a_column_is_a_tuple_and_a_row_is_not():
 def test_a_domain_at_the_end_is_passed_over():
     assert both("f(x) = 1", r"f(x) = 1 \text{ for all } x \in \mathbb{Q}_{>0}")
     assert both(r"\frac{\pi}{2} + k\pi", r"\frac{\pi}{2} + k\pi, k \in \mathbb{Z}")
+    assert both(r"\frac{\pi}{2} + k\pi", r"\frac{\pi}{2} + k\pi (k \in \mathbb{Z})")
     assert not right("5", r"5 \text{ for all but } 17")
 
 
@@ -163,6 +171,7 @@ def test_a_choice_is_its_letter():
     assert not both("12", "C) 12")
     assert not right("C", "C) 12 or D) 13")
     assert not right("C", "(C) ?")
+    assert not right("C", r"(C) \text{ apples per } 17")
     assert not both("A", "a")
 
 

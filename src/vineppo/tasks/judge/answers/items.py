@@ -94,11 +94,19 @@ def read_words(tokens: Tokens) -> Words | None:
     run = all(token.kind == "name" and token.text.isalpha() for token in tokens)
     if run and not any(token.gap for token in tokens[1:]) and len("".join(texts)) > 1:
         return Words(canonical_words("".join(texts)))
-    if not kinds <= {"text", "word", "name", "-", "'", "and", "or", "function"} or not kinds & {"text", "word"}:
+    allowed = {"text", "word", "name", "-", "'", "and", "or", "function"} | (
+        {"number"} if begins_in_words(tokens) else set()
+    )
+    if not kinds <= allowed or not kinds & {"text", "word"}:
         return None
     if len(tokens) == 1 and len(texts[0]) == 1:
         return None
     return Words(canonical_words("".join(f" {token.text}" if spaced(token) else token.text for token in tokens)))
+
+
+def begins_in_words(tokens: Tokens) -> bool:
+    """`May 5` is words; `5 apples` is a number with a unit."""
+    return tokens[0].kind in ("text", "word")
 
 
 def spaced(token: Token) -> bool:

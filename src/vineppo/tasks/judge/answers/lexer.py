@@ -77,6 +77,8 @@ SYMBOLS = {
     "overline": "overline",
     "vec": "vec",
     "hat": "hat",
+    "overrightarrow": "vec",
+    "widehat": "hat",
     "bar": "bar",
     "pi": "pi",
     "boxed": "boxed",

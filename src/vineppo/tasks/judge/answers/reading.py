@@ -12,6 +12,7 @@ from vineppo.tasks.judge.answers.forms import (
     Listing,
     Region,
     UnreadableError,
+    Words,
 )
 from vineppo.tasks.judge.answers.items import Tokens, separate
 from vineppo.tasks.judge.answers.lexer import UPRIGHT, Token, tokenize
@@ -84,8 +85,9 @@ def read_choice(text: str) -> Choice | None:
     rest = " ".join((found[3] or "").split())
     if OTHER_CHOICE.search(rest) or set(re.findall(r"[a-z']+", rest.lower())) & SECOND_THOUGHTS:
         raise UnreadableError("a choice, and then a second thought")
-    if rest:
-        read_tokens(tokenize(rest))
+    form = read_tokens(tokenize(rest)) if rest else None
+    if isinstance(form, Words) and any(character.isdigit() for character in form.text):
+        raise UnreadableError("a choice, and then words with a number")
     return Choice(found[1] or found[2] or found[4], rest)
 
 
@@ -109,6 +111,8 @@ def strip_tail(tokens: Tokens) -> Tokens:
     for at in range(len(tokens) - 1, 1, -1):
         if tokens[at].kind == "," and is_domain(tokens[at + 1 :]):
             return tokens[:at]
+        if tokens[at].kind == "(" and tokens[-1].kind == ")" and is_domain(tokens[at + 1 : -1]):
+            return drop_comma(tokens[:at])
     return tokens
 
 
@@ -129,7 +133,8 @@ def read_tokens(tokens: Sequence[Token]) -> Form:
         raise UnreadableError("it is empty")
     items, between = separate(tokens)
     if len(items) == 1:
-        return read_related(items[0])
+        several = flat([read_related(items[0])])
+        return several[0] if len(several) == 1 else Listing(tuple(several))
     if len(items) > MOST_ITEMS:
         raise UnreadableError(f"a list of more than {MOST_ITEMS} items")
     forms = [read_related(item) for item in items]

@@ -33,6 +33,7 @@ RELATIONS = frozenset(("=", "<", ">", "<=", ">=", "!=", "~", "==", "in"))
 TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 SET_SIGNS = frozenset(("mid", "|", ":"))
 LABEL_WORDS = FORBIDDEN - {"answer", "answers", "least", "most", "a", "an", "number"}
+DIFFERENTIAL = Expr("name", leaf="d")
 MINUS_INFINITY = Expr("neg", (INFINITY,))
 
 
@@ -121,6 +122,10 @@ def read_label(side: Tokens) -> tuple[str, tuple[str, ...]] | None:
     match exprs:
         case [Expr(op="name" | "constant") as only] if only.leaf not in ("pi", "infty"):
             label = str(only.leaf)
+        case [Expr(op="div", parts=(Expr(parts=(d, above)), Expr(parts=(also_d, below))))] if (
+            d == also_d == DIFFERENTIAL
+        ):
+            label = f"d{above.leaf}/d{below.leaf}"
         case [Expr(op="abs", parts=(only,))] if is_points(only):
             label = f"|{only.leaf}|"
         case [Expr(op="div", parts=(above, below))] if is_points(above) and is_points(below):
@@ -186,8 +191,8 @@ def read_inequality(sides: Sequence[Tokens], relations: Sequence[str]) -> Form:
     exprs = [whole_expression(side) for side in sides]
     if all(relation in (">", ">=") for relation in relations):
         exprs, relations = exprs[::-1], [TURNED[relation] for relation in reversed(relations)]
-    bare = [at for at, expr in enumerate(exprs) if expr.op == "name"]
-    if len(exprs) <= 3 and len(bare) >= 1 and (region := bounded_region(exprs, list(relations))) is not None:
+    region = bounded_region(exprs, list(relations)) or bounded_size(exprs, list(relations))
+    if region is not None:
         return region
     if "!=" in relations and len(relations) > 1:
         raise UnreadableError("a chain with an unequal sign")
@@ -208,6 +213,29 @@ def bounded_region(exprs: Sequence[Expr], relations: Sequence[str]) -> Region | 
         ):
             return Region(name, (Interval(low, high, opening(first) + closing(second)),))
     return None
+
+
+def bounded_size(exprs: Sequence[Expr], relations: Sequence[str]) -> Region | None:
+    """`|x| < 3`, `|x| >= 1`, `1 <= |x| <= 3` for numbers that are not negative: an interval and its mirror image."""
+    numbers = [expr for expr in exprs if expr.op != "abs"]
+    if not all(is_constant(expr) and approximate(expr) >= 0 for expr in numbers):
+        return None
+    match exprs, relations:
+        case [Expr(op="abs", parts=(Expr(op="name", leaf=str(name)),)), bound], ["<" | "<=" as relation]:
+            minus = Expr("neg", (bound,))
+            return Region(name, (Interval(minus, bound, opening(relation) + closing(relation)),))
+        case [bound, Expr(op="abs", parts=(Expr(op="name", leaf=str(name)),))], ["<" | "<=" as relation]:
+            first, last, high = relation, "<", INFINITY
+            low = bound
+        case [low, Expr(op="abs", parts=(Expr(op="name", leaf=str(name)),)), high], [first, last] if (
+            "!=" not in relations
+        ):
+            pass
+        case _:
+            return None
+    right = Interval(low, high, opening(first) + closing(last))
+    left = Interval(Expr("neg", (high,)), Expr("neg", (low,)), opening(last) + closing(first))
+    return Region(name, (left, right))
 
 
 def opening(relation: str) -> str:

@@ -99,17 +99,31 @@ def same_collection(left: Form, right: Form, leaves: Leaves) -> bool:
             return False
 
 
+def same_as_list(form: Form, listing: Listing) -> bool:
+    """What may be written as a list: a tuple with its labels, points, a number with commas."""
+    match form:
+        case Row(items=items, brackets="()") if len(items) > 1 and not listing.braces:
+            labelled = all(isinstance(item, Label) for item in listing.items)
+            return labelled and same_order(items, listing.items, same_quantity)
+        case Region(pieces=pieces) if all(piece.low == piece.high for piece in pieces):
+            return same_items(Listing(tuple(Value(piece.low) for piece in pieces)), listing, same_quantity)
+        case Value(expr=expr, unit="") if expr.split:
+            return same_items(Listing(tuple(Value(number(part)) for part in expr.split)), listing, same_quantity)
+        case _:
+            return False
+
+
 def same_otherwise(left: Form, right: Form) -> bool:
     """One thing in two ways of writing: a choice and its letter, a column and a tuple, a ratio and its value."""
     match left, right:
+        case _, Listing() as listing:
+            return same_as_list(left, listing)
         case Choice(letter=letter), Value(expr=expr):
             return expr == Expr("name", leaf=letter)
         case Matrix(rows=rows), Row(items=items, brackets="()") if all(len(row) == 1 for row in rows):
             return same_order([Value(row[0]) for row in rows], items, same_quantity)
         case Ratio(parts=(above, below)), Value(unit="") as value:
             return exact(below) != 0 and same_quantity(Value(Expr("div", (above, below))), value)
-        case Value(expr=expr, unit=""), Listing() as listing if expr.split:
-            return same_items(Listing(tuple(Value(number(part)) for part in expr.split)), listing, same_quantity)
         case Words(text=text), Value(expr=expr, unit="") if len(text) == 2 and text.islower():
             return same_value(Expr("mul", tuple(Expr("name", leaf=letter) for letter in text)), expr)
         case _:
