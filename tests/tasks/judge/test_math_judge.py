@@ -15,8 +15,8 @@ DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 needs_math = pytest.mark.skipif(not (DATA / "math").is_dir(), reason=f"no MATH data at {DATA}")
 needs_pairs = pytest.mark.skipif(not (DATA / "judge").is_dir(), reason=f"no labelled pairs at {DATA}")
 
-BUSY = 1.0
-"""Seconds for one verdict on a machine that is busy with other things; on a quiet one none takes a tenth."""
+BUSY = 3.0
+"""Seconds for one verdict on a machine that is busy with other things; on a quiet one none takes a twentieth."""
 
 BOMBS = [
     "9^{9^{9^{9}}}",
