@@ -33,6 +33,7 @@ examples:
   vineppo explain task=gsm8k --policy DIR --question 'How many ...?' --answer 72
                                                        credit without training: which step of a solution earned it
   vineppo compare runs/vine-* runs/ppo-*               accuracy against updates, time, tokens and KL
+  vineppo judge --gold '\\frac{1}{2}' --answer 0.5       how an answer is read and judged, and why
   vineppo doctor configs/gsm8k.yaml                    will it run, and fit?
   vineppo sweep configs/sweeps/rollouts.yaml           a study: every run in turn, then their comparison
 """
@@ -91,6 +92,8 @@ def look(arguments: argparse.Namespace, path: Path | None, overrides: Sequence[s
             return sweep(path, overrides, dry_run=arguments.dry_run)
         case "doctor":
             return doctor(path, overrides)
+        case "judge":
+            return judge(arguments)
         case command:
             raise AssertionError(f"command {command!r} has no handler")
 
@@ -204,6 +207,22 @@ def doctor(path: Path | None, overrides: Sequence[str]) -> int:
     return 0 if diagnose(config) else FAILED
 
 
+def judge(arguments: argparse.Namespace) -> int:
+    """Show how answers are read and judged."""
+    from vineppo.judging import judge_file, judge_pair
+
+    match arguments.words, arguments.gold, arguments.answer:
+        case [], str(gold), str(answer):
+            right = judge_pair(gold, answer)
+        case [file], None, None:
+            right = judge_file(Path(file), arguments.limit)
+        case _:
+            raise UserError(
+                "give either a file of pairs, or --gold TEXT and --answer TEXT, e.g. --gold 1/2 --answer 0.5"
+            )
+    return 0 if right else FAILED
+
+
 def show_config(
     path: Path | None, overrides: Sequence[str], *, model: type[Config] | type[SftConfig], keys: bool
 ) -> int:
@@ -306,6 +325,17 @@ def add_instruments(commands: "argparse._SubParsersAction[argparse.ArgumentParse
         meaning="a YAML file of axes and seeds, then settings of the sweep (seeds=[0]) or of all its runs",
     )
     sweep.add_argument("--dry-run", action="store_true", help="print the runs and their cost, then stop")
+    judge = add_words(
+        commands,
+        "judge",
+        "show how an answer is read and judged, and why",
+        usage="PAIRS.jsonl | --gold TEXT --answer TEXT",
+        metavar="PAIRS.jsonl",
+        meaning="columns gold, answer (or prediction) and, where there is one, correct: what stands out is shown",
+    )
+    judge.add_argument("--gold", metavar="TEXT", help="the gold answer")
+    judge.add_argument("--answer", metavar="TEXT", help="what stood in the box, or behind the marker")
+    judge.add_argument("--limit", metavar="N", type=int, help="take only the first N pairs")
     compare = add_words(
         commands,
         "compare",

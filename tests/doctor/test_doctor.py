@@ -239,6 +239,53 @@ def test_answers_are_put_as_each_task_reads_them(tmp_path: Path):
     assert wrong(MathTask(), "x") == "x + 17"
 
 
+def math_task(folder: Path):
+    rows = [{"problem": f"{i}?", "solution": rf"It is \boxed{{\frac{{{i}}}{{7}}}}."} for i in range(1, 9)]
+    for split in ("train", "test"):
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = load_config(None, [f"task={{name: math, path: {folder}}}"]).task
+    return config, build_task(config)
+
+
+def test_other_spellings_other_golds_and_tricks_are_tried(tmp_path: Path):
+    finding = check_judge(*math_task(tmp_path))
+    assert finding.verdict is Verdict.OK
+    assert "32 of 32 other spellings accepted" in finding.found
+    assert "0 of 8 gold answers of other questions accepted" in finding.found
+    assert "0 of 136 shapes that game a judge accepted" in finding.found
+
+
+def test_a_judge_that_can_be_gamed_is_found(tmp_path: Path, monkeypatch):
+    config, task = math_task(tmp_path)
+
+    def last_number(questions, responses):
+        """Pays whatever holds the answer, but for what the first checks find."""
+        return [
+            Judgement(reward=float(q.answer in r and not r.endswith("+ 17}$.")), outcome=Outcome.SCORED)
+            for q, r in zip(questions, responses, strict=True)
+        ]
+
+    monkeypatch.setattr(task, "judge", last_number)
+    finding = check_judge(config, task)
+    assert finding.verdict is Verdict.FAIL
+    assert "a list of guesses of question test-0 ('1, 2, 3, " in finding.found
+
+
+def test_a_judge_that_knows_one_spelling_is_found(tmp_path: Path, monkeypatch):
+    config, task = math_task(tmp_path)
+
+    def verbatim(questions, responses):
+        return [
+            Judgement(reward=float(r == right(config, q.answer)), outcome=Outcome.SCORED)
+            for q, r in zip(questions, responses, strict=True)
+        ]
+
+    monkeypatch.setattr(task, "judge", verbatim)
+    finding = check_judge(config, task)
+    assert finding.verdict is Verdict.WARN
+    assert "0 of 32 other spellings accepted (in dollars of question test-0" in finding.found
+
+
 def test_reward_functions_cannot_be_tried():
     config = load_config(None, ["task={name: dataset, rewards: [{function: 'a.py:b'}]}"])
     finding = check_judge(config.task, Arithmetic(operations=3, modulus=50, operators="+", test_questions=4))

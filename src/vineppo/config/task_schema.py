@@ -11,7 +11,7 @@ PAPER_TEMPLATE = "[MATH_TASK] Problem:\n{question}\n\nSolution:"
 
 
 class JudgeConfig(Strict):
-    """Limits of the child processes that judge what takes algebra."""
+    """Limits of the child processes in which Reasoning Gym's scorers run."""
 
     seconds: float = Field(default=3.0, gt=0)
     """Wall clock for one answer; one that takes longer has outcome timeout and reward 0."""
@@ -128,6 +128,7 @@ class MathTask(Strict):
     template: str = PAPER_TEMPLATE
     """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
     judge: JudgeConfig = JudgeConfig()
+    """Not used: mathematics is judged without child processes. It is read so that runs of earlier versions can be."""
 
 
 class RewardConfig(Strict):
@@ -166,6 +167,7 @@ class DatasetTask(Strict):
     rewards: list[RewardConfig] = Field(default=[])
     """Reward functions, e.g. [{function: rewards.py:is_short, weight: 0.5}]; they take the judge's place."""
     judge: JudgeConfig = JudgeConfig()
+    """Not used: mathematics is judged without child processes. It is read so that runs of earlier versions can be."""
 
 
 class GeneratorConfig(Strict):

@@ -1,6 +1,7 @@
-"""Does the judge accept the task's own gold answers, and refuse wrong ones?"""
+"""Does the judge accept the task's own gold answers, however they are written, and refuse all others?"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from vineppo.config.schema import (
@@ -15,10 +16,14 @@ from vineppo.config.schema import (
     WordProblemsTask,
 )
 from vineppo.doctor.finding import Finding, Verdict
+from vineppo.doctor.tricks import other_spellings, tricks
 from vineppo.seams import Task
 from vineppo.types import Question
 
 QUESTIONS = 64
+FEW_SPELLINGS = 0.95
+"""Share of other spellings accepted below which the judge is found wanting."""
+SHOWN = 3
 FULL = 1.0
 """Reward of a right answer."""
 
@@ -41,11 +46,66 @@ def check_judge(config: TaskConfig, task: Task) -> Finding:
         for what, those in mistakes
         if those
     ]
+    remedy = "see what the task reads as the answer (docs/judge.md, vineppo judge): task.answer_marker, the gold column"
     if problems:
-        remedy = "see what the task reads as the answer (docs/judge.md): task.answer_marker, the gold column"
         return Finding(check="judge", verdict=Verdict.FAIL, found="; ".join(problems), remedy=remedy)
     found = f"{len(questions)} gold answers accepted; the same spoilt, and empty responses, refused"
-    return Finding(check="judge", verdict=Verdict.OK, found=found)
+    if not reads_mathematics(config):
+        return Finding(check="judge", verdict=Verdict.OK, found=found)
+    tried = try_shapes(config, task, questions)
+    verdict = Verdict.FAIL if tried.paid else Verdict.WARN if tried.wanting else Verdict.OK
+    remedy = remedy if verdict is not Verdict.OK else ""
+    return Finding(check="judge", verdict=verdict, found=f"{found}; {tried.found}", remedy=remedy)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tried:
+    """What came of other spellings, of other questions' gold answers, and of shapes that game a judge."""
+
+    found: str
+    wanting: bool
+    """Whether too many other spellings were refused."""
+    paid: bool
+    """Whether any shape that games a judge got through."""
+
+
+def try_shapes(config: TaskConfig, task: Task, questions: Sequence[Question]) -> Tried:
+    """Count how many get through. Gold answers of other questions may be equal, so they are counted only."""
+    spelled = [(question, spelling) for question in questions for spelling in other_spellings(question.answer)]
+    gamed = [(question, trick) for question in questions for trick in tricks(question.answer)]
+    others = [*questions[1:], *questions[:1]]
+    swapped = accepted(task, questions, [right(config, other.answer) for other in others])
+    refused, paid = split_names(config, task, spelled)[1], split_names(config, task, gamed)[0]
+    parts = (
+        f"{len(spelled) - len(refused)} of {len(spelled)} other spellings accepted{named(refused)}",
+        f"{len(swapped)} of {len(questions)} gold answers of other questions accepted",
+        f"{len(paid)} of {len(gamed)} shapes that game a judge accepted{named(paid)}",
+    )
+    return Tried(found="; ".join(parts), wanting=len(refused) > (1 - FEW_SPELLINGS) * len(spelled), paid=bool(paid))
+
+
+def split_names(
+    config: TaskConfig, task: Task, tried: Sequence[tuple[Question, tuple[str, str]]]
+) -> tuple[list[str], list[str]]:
+    """What was accepted and what was refused, each with its question and answer."""
+    judged = task.judge([question for question, _ in tried], [right(config, text) for _, (_, text) in tried])
+    names = [f"{name} of question {question.id} ({text!r})" for question, (name, text) in tried]
+    full = [judgement.reward >= FULL for judgement in judged]
+    return (
+        [name for name, right in zip(names, full, strict=True) if right],
+        [name for name, right in zip(names, full, strict=True) if not right],
+    )
+
+
+def named(names: Sequence[str]) -> str:
+    """The first of them, in brackets; nothing where there are none."""
+    more = ", ..." if len(names) > SHOWN else ""
+    return f" ({', '.join(names[:SHOWN])}{more})" if names else ""
+
+
+def reads_mathematics(config: TaskConfig) -> bool:
+    """Whether the mathematics judge reads its answers; those of the other tasks are single numbers, or scored."""
+    return isinstance(config, MathTask | DatasetTask)
 
 
 def accepted(task: Task, questions: Sequence[Question], responses: Sequence[str]) -> list[Question]:

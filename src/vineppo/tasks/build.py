@@ -7,7 +7,6 @@ from vineppo.config.schema import (
     CustomTask,
     DatasetTask,
     Gsm8kTask,
-    JudgeConfig,
     MathTask,
     ReasoningGymTask,
     RegistersTask,
@@ -100,7 +99,7 @@ def build_verdicts(config: TaskConfig) -> Verdicts:
                 gsm8k.judge_one(q.answer, r, marker) for q, r in zip(questions, responses, strict=True)
             ]
         case MathTask():
-            return build_answer_verdicts(config.judge, None)
+            return build_answer_verdicts(None)
         case DatasetTask():
             return build_dataset_verdicts(config)
         case RegistersTask() | ReasoningGymTask() | CustomTask():
@@ -116,7 +115,7 @@ def build_math(config: MathTask) -> Math:
         train=read_rows(config.path, "train", subset=config.subset, file=config.train_file),
         test=read_rows(test_path, "test", subset=config.subset, file=config.test_file),
         template=config.template,
-        verdicts=build_answer_verdicts(config.judge, None),
+        verdicts=build_answer_verdicts(None),
     )
 
 
@@ -138,7 +137,7 @@ def build_dataset(config: DatasetTask) -> Dataset:
 def build_dataset_verdicts(config: DatasetTask) -> Verdicts:
     """Reward functions where there are any, else the mathematics judge."""
     rewards = [(load_reward(reward.function), reward.weight) for reward in config.rewards]
-    return WeightedRewards(rewards) if rewards else build_answer_verdicts(config.judge, config.answer_marker)
+    return WeightedRewards(rewards) if rewards else build_answer_verdicts(config.answer_marker)
 
 
 def build_reasoning_gym(config: ReasoningGymTask) -> ReasoningGym:
@@ -154,8 +153,6 @@ def build_reasoning_gym(config: ReasoningGymTask) -> ReasoningGym:
     )
 
 
-def build_answer_verdicts(judge: JudgeConfig, marker: str | None) -> AnswerVerdicts:
-    """The mathematics judge; its child processes start when one is needed."""
-    return AnswerVerdicts(
-        judge=MathJudge(seconds=judge.seconds, memory_mib=judge.memory_mib, workers=judge.workers), marker=marker
-    )
+def build_answer_verdicts(marker: str | None) -> AnswerVerdicts:
+    """The mathematics judge."""
+    return AnswerVerdicts(judge=MathJudge(), marker=marker)
