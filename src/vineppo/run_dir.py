@@ -20,11 +20,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vineppo.checkpoint import write_atomically
+from vineppo.checkpoint import checkpoints, write_atomically
 from vineppo.config.load import dump_config, load_config
 from vineppo.config.schema import Config
 from vineppo.errors import UserError
+from vineppo.lock import DirectoryLock, Lock, NoLock
 from vineppo.metrics import Metrics, check_names
+from vineppo.processes import Processes
+
+PROVENANCE = "provenance.json"
 
 FREE_TO_CHANGE = (
     "run",
@@ -50,6 +54,14 @@ class RunDir:
         self.policy = root / "policy"
         self.summary_file = root / "summary.json"
 
+    def clear_failed_start(self) -> None:
+        """Forget a run that ended before its first iteration was done: it left nothing that could be continued."""
+        if not self.config_file.exists() or checkpoints(self.checkpoints):
+            return
+        if not any(metrics["iteration"] > 0 for metrics in self.read_metrics()):
+            for file in (self.metrics_file, self.root / PROVENANCE, self.config_file):
+                file.unlink(missing_ok=True)
+
     def check(self, config: Config, *, resume: bool) -> None:
         """Raise UserError when a run of this config cannot live here. Changes nothing."""
         self._check_writable()
@@ -66,7 +78,7 @@ class RunDir:
         """Make the directory ready. What a run being resumed was started with stays as it is."""
         if not self.config_file.exists():
             self.root.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.root / "provenance.json", json.dumps(provenance(), indent=1))
+            write_atomically(self.root / PROVENANCE, json.dumps(provenance(), indent=1))
             write_atomically(self.config_file, dump_config(config))
 
     def append_metrics(self, metrics: Metrics) -> None:
@@ -121,6 +133,19 @@ class RunDir:
                 f"run.dir {self.root} holds a run of another config: {'; '.join(changed)}; "
                 "give another run.dir, or the old settings to resume"
             )
+
+
+def lock_run_dir(root: Path, processes: Processes) -> Lock:
+    """Held by the main process, the only one that writes. All raise UserError where another run holds it."""
+    lock, refusal = NoLock(), ""
+    if processes.is_main:
+        try:
+            lock = DirectoryLock(root, setting="run.dir")
+        except UserError as error:
+            refusal = str(error)
+    if refusal := processes.from_main(refusal):
+        raise UserError(refusal)
+    return lock
 
 
 def provenance() -> dict[str, str]:

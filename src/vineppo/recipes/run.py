@@ -45,6 +45,9 @@ class Run:
     def __init__(self, config: Config, task: Task, *, resume: bool, report: Report, processes: Processes = ALONE):
         self._config, self._report, self._processes = config, report, processes
         self.directory = RunDir(Path(config.run.dir))
+        if processes.is_main:
+            self.directory.clear_failed_start()
+        processes.wait()
         self.directory.check(config, resume=resume)
         questions = build_questions(config, task)
         checkpoint = resuming.newest(self.directory.checkpoints)

@@ -12,6 +12,7 @@ from vineppo.errors import UserError
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.learner.optimizer import Optimizer
+from vineppo.lock import LOCK, DirectoryLock
 from vineppo.policy import DTYPES, Policy, load_policy, new_policy
 from vineppo.progress import Display
 from vineppo.tasks.arithmetic_tokenizer import REGISTER_SIGNS, build_tokenizer
@@ -29,6 +30,14 @@ def finetune(config: SftConfig) -> int:
     """Train and write the Hugging Face folder `config.output`. Returns the exit code."""
     output = Path(config.output)
     check_output(output)
+    lock = DirectoryLock(output, setting="output")
+    try:
+        return _finetune(config, output)
+    finally:
+        lock.release()
+
+
+def _finetune(config: SftConfig, output: Path) -> int:
     policy = starting_policy(config)
     demonstrations = endless_demonstrations(config.task, seed=config.seed)
     check_head(policy.model)
@@ -59,7 +68,7 @@ def finetune(config: SftConfig) -> int:
 def check_output(output: Path) -> None:
     """A folder that is not there yet, or an empty one."""
     try:
-        if any(output.iterdir()):
+        if any(entry.name != LOCK for entry in output.iterdir()):
             raise UserError(f"output {output} is not empty; give another output, or delete it")
     except FileNotFoundError:
         return
