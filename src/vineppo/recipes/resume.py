@@ -1,16 +1,16 @@
 """What a checkpoint of a run holds, and back."""
 
 import json
-import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from vineppo.checkpoint import checkpoints, verify_checkpoint, write_checkpoint
+from vineppo.errors import UserError
 from vineppo.recipes.algorithm import Algorithm
+from vineppo.recipes.random_states import random_states, restore_random_states
+
+RANDOM = "random.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +36,7 @@ def save(root: Path, algorithm: Algorithm, position: Position) -> None:
     def fill(folder: Path) -> None:
         gather(folder)
         (folder / "curriculum.json").write_text(json.dumps(algorithm.sampler.curriculum.state()))
-        torch.save(_random_states(), folder / "random.pt")
+        (folder / RANDOM).write_text(json.dumps(random_states()))
         state = {name: getattr(position, name) for name in Position.__slots__}
         (folder / "position.json").write_text(json.dumps(state))
 
@@ -63,19 +63,19 @@ def restore(folder: Path, algorithm: Algorithm) -> Position:
     algorithm.policy.restore(folder / "policy")
     algorithm.load(folder)
     algorithm.sampler.curriculum.restore(json.loads((folder / "curriculum.json").read_text()))
-    _restore_random_states(torch.load(folder / "random.pt", weights_only=False))
+    restore_random_states(read_random_states(folder))
     position = Position(**json.loads((folder / "position.json").read_text()))
     weights = algorithm.policy.weights()
     algorithm.sampler.environment.engine.load_weights(weights, policy_version=position.iteration)
     return position
 
 
-def _random_states() -> dict[str, Any]:
-    """Nothing of ours draws from these; a user's reward function may."""
-    return {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}
-
-
-def _restore_random_states(states: dict[str, Any]) -> None:
-    random.setstate(states["python"])
-    np.random.set_state(states["numpy"])
-    torch.set_rng_state(states["torch"])
+def read_random_states(folder: Path) -> dict[str, Any]:
+    """Of a checkpoint."""
+    if not (folder / RANDOM).exists():
+        raise UserError(
+            f"checkpoint {folder} has no {RANDOM}: an earlier version wrote it, with pickles, which are not read because "
+            "reading one can run anything; resume with that version, or start another run from its policy with "
+            f"policy.path={folder / 'policy'}"
+        )
+    return json.loads((folder / RANDOM).read_text())
