@@ -13,7 +13,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 FLOORS = (
     ("errors", "types", "rng", "metrics"),
     ("seams", "config"),
-    ("checkpoint", "lock", "progress", "tracking", "processes"),
+    ("checkpoint", "chat", "lock", "progress", "tracking", "processes"),
     ("environment", "run_dir", "policy"),
     ("steps", "tasks", "credit", "engines", "learner"),
     ("curriculum", "analysis"),

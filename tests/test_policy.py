@@ -64,8 +64,10 @@ def test_the_bundled_policy_ends_with_its_end_token_and_decoding_leaves_it_out()
 # --- end tokens --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("configured", "ends"), [(7, (7,)), ([5, 9], (5, 9))])
-def test_the_generation_config_says_what_ends_a_response(configured: int | list[int], ends: tuple[int, ...]):
+@pytest.mark.parametrize(("configured", "ends"), [(7, (7, 1)), ([5, 9], (5, 9, 1))])
+def test_the_generation_config_and_the_tokenizer_say_what_ends_a_response(
+    configured: int | list[int], ends: tuple[int, ...]
+):
     policy = tiny()
     assert policy.model.generation_config is not None
     policy.model.generation_config.eos_token_id = configured

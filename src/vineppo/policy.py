@@ -2,12 +2,11 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 
 import torch
-from jinja2 import TemplateError
 from torch import Tensor, nn
 from transformers import (
     AutoModelForCausalLM,
@@ -19,6 +18,7 @@ from transformers import (
 )
 from transformers.utils.logging import disable_progress_bar
 
+from vineppo.chat import decode_tokens, encode_prompt, end_tokens
 from vineppo.config.schema import Architecture
 from vineppo.errors import UserError
 from vineppo.types import Prompt
@@ -39,18 +39,23 @@ class Policy:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
 
+    template_kwargs: Mapping[str, object] = field(default_factory=dict)
+    """For its chat template."""
+
     @property
     def end_ids(self) -> tuple[int, ...]:
-        """Tokens that end a response: the generation config's, else the tokenizer's."""
+        """Tokens that end a response: the generation config's, the tokenizer's, and the chat template's end of turn."""
         generation = self.model.generation_config
-        configured = None if generation is None else generation.eos_token_id
-        match self.tokenizer.eos_token_id if configured is None else configured:
-            case int(single):
-                return (single,)
-            case list(several):
-                return tuple(int(token) for token in several)
-            case _:
-                return ()
+        return end_tokens(
+            self.tokenizer,
+            None if generation is None else generation.eos_token_id,
+            vocabulary=vocabulary_size(self.model),
+        )
+
+    @property
+    def end_names(self) -> str:
+        """The same for people."""
+        return ", ".join(map(repr, self.tokenizer.convert_ids_to_tokens(list(self.end_ids)))) or "none"
 
     @property
     def context(self) -> int:
@@ -59,11 +64,11 @@ class Policy:
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
         """A prompt's token ids."""
-        return encode_prompt(self.tokenizer, prompt)
+        return encode_prompt(self.tokenizer, prompt, self.template_kwargs)
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of token ids, special tokens left out."""
-        return decode_tokens(self.tokenizer, token_ids)
+        """The text of token ids without those that end or pad."""
+        return decode_tokens(self.tokenizer, token_ids, self.end_ids)
 
     @property
     def device(self) -> torch.device:
@@ -74,7 +79,7 @@ class Policy:
         """A model of its own, in another precision, elsewhere."""
         model = cast(copy.deepcopy(self.model), dtype)
         nn.Module.to(model, pick_device(device))
-        return Policy(model=model, tokenizer=self.tokenizer)
+        return replace(self, model=model)
 
     def save(self, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
         """An ordinary Hugging Face folder: safetensors, config, tokenizer. `weights`: instead of the model's own."""
@@ -85,27 +90,11 @@ class Policy:
         self.tokenizer.save_pretrained(folder)
 
 
-def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> tuple[int, ...]:
-    """A prompt's token ids: text with the special tokens put in front, messages by the chat template."""
-    if isinstance(prompt, str):
-        return tuple(tokenizer(prompt).input_ids)
-    messages = [{"role": message.role, "content": message.content} for message in prompt]
-    try:
-        text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    except (ValueError, TemplateError) as error:
-        raise UserError(
-            f"policy.path: the chat template of {tokenizer.name_or_path} does not take this prompt of "
-            f"messages ({' '.join(str(error).split())[:160]}); take a chat model, or give prompts as text"
-        ) from error
-    assert isinstance(text, str), "one conversation gives one text"
-    return tuple(tokenizer(text, add_special_tokens=False).input_ids)
-
-
-def decode_tokens(tokenizer: PreTrainedTokenizerBase, token_ids: Sequence[int]) -> str:
-    """The text of token ids, special tokens left out."""
-    text = tokenizer.decode(list(token_ids), skip_special_tokens=True)
-    assert isinstance(text, str), "one list of ids decodes to one text"
-    return text
+def vocabulary_size(model: PreTrainedModel) -> int:
+    """Token ids that the model has: rows of its input embedding."""
+    weight = model.get_input_embeddings().weight
+    assert isinstance(weight, Tensor), "an embedding has a weight"
+    return weight.shape[0]
 
 
 def cast(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
@@ -136,14 +125,20 @@ def resolve_path(path: str) -> str:
     return str(folders[name])
 
 
-def load_policy(path: str, *, device: str = "auto", dtype: torch.dtype = torch.float32) -> Policy:
+def load_policy(
+    path: str,
+    *,
+    device: str = "auto",
+    dtype: torch.dtype = torch.float32,
+    template_kwargs: Mapping[str, object] | None = None,
+) -> Policy:
     """Read a Hugging Face folder or Hub name, in `dtype`. Dropout is off: sampler and learner see one policy."""
     tokenizer = load_tokenizer(path)
     try:
         model = AutoModelForCausalLM.from_pretrained(resolve_path(path), dtype=dtype)
     except (OSError, ValueError, KeyError) as error:
         raise _unreadable(path, error) from error
-    return _placed(model, tokenizer, device)
+    return _placed(model, tokenizer, device, template_kwargs)
 
 
 def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
@@ -182,9 +177,14 @@ def _unreadable(path: str, error: Exception) -> UserError:
     )
 
 
-def _placed(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: str) -> Policy:
+def _placed(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    device: str,
+    template_kwargs: Mapping[str, object] | None = None,
+) -> Policy:
     nn.Module.to(model, pick_device(device))
-    return Policy(model=model.eval(), tokenizer=tokenizer)
+    return Policy(model=model.eval(), tokenizer=tokenizer, template_kwargs=template_kwargs or {})
 
 
 def _token_id(token_id: object) -> int:

@@ -74,7 +74,12 @@ class Trainer:
 def evaluate_policy(config: Config, *, task: Task | None = None) -> Metrics:
     """Accuracy of `config.policy` on the test split, without training."""
     task = build_task(config.task) if task is None else task
-    policy = load_policy(config.policy.path, device=config.policy.device, dtype=DTYPES[config.policy.dtype])
+    policy = load_policy(
+        config.policy.path,
+        device=config.policy.device,
+        dtype=DTYPES[config.policy.dtype],
+        template_kwargs=config.policy.chat_template_kwargs,
+    )
     return evaluate(
         build_environment(policy, task, config.engine),
         task.questions("test")[: config.evaluation.questions],

@@ -39,17 +39,41 @@ class Message:
 
     role: str
     content: str
+    more: Mapping[str, object] = field(default_factory=dict, hash=False)
+    """What else the chat template may read of it, e.g. a name or tool calls."""
 
 
-Prompt = str | tuple[Message, ...]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conversation:
+    """Messages, and what the chat template gets besides."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, object], ...] = field(default=(), hash=False)
+    """JSON schemas of functions."""
+    template_kwargs: Mapping[str, object] = field(default_factory=dict, hash=False)
+    """E.g. {"enable_thinking": False}; they win over the policy's."""
+
+
+Prompt = str | tuple[Message, ...] | Conversation
 """Text as the policy sees it, or a conversation, which the policy's own chat template turns into text."""
+
+
+def messages_of(prompt: Prompt) -> tuple[Message, ...]:
+    """Of a conversation; text is the only message of a user."""
+    match prompt:
+        case str():
+            return (Message(role="user", content=prompt),)
+        case Conversation(messages=messages):
+            return messages
+        case _:
+            return prompt
 
 
 def prompt_text(prompt: Prompt) -> str:
     """A prompt for people to read."""
     if isinstance(prompt, str):
         return prompt
-    return "\n\n".join(f"{message.role}: {message.content}" for message in prompt)
+    return "\n\n".join(f"{message.role}: {message.content}" for message in messages_of(prompt))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -65,6 +65,8 @@ class PolicyConfig(Strict):
     """`auto` takes cuda when there is one, else the cpu."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: sampling, scoring and gradients are computed in it; trained weights and the optimizer stay float32."""
+    chat_template_kwargs: dict[str, object] = Field(default={})
+    """For the chat template, e.g. {enable_thinking: false}; a dataset's column of this name wins over it."""
 
 
 class SamplingConfig(Strict):

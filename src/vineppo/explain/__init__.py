@@ -48,7 +48,12 @@ def explain(
 
 def _explain(config: Config, wanted: Wanted, *, count: int | None, threshold: float, out: Path) -> Path:
     task, items = gather(wanted, config.task)
-    policy = load_policy(config.policy.path, device=config.policy.device, dtype=DTYPES[config.policy.dtype])
+    policy = load_policy(
+        config.policy.path,
+        device=config.policy.device,
+        dtype=DTYPES[config.policy.dtype],
+        template_kwargs=config.policy.chat_template_kwargs,
+    )
     measure = build_explainer(config, policy, task, items, count=count)
     started, parts = time.monotonic(), list[Measured]()
     with Display(len(items), unit="question") as display:

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from vineppo.chat import encode_prompt, response_decoder
 from vineppo.config.schema import (
     Config,
     CoupledCredit,
@@ -44,7 +45,7 @@ from vineppo.learner.critic import Critic
 from vineppo.learner.learner import Learner
 from vineppo.learner.logprobs import check_head
 from vineppo.metrics import Metrics
-from vineppo.policy import Policy, decode_tokens, encode_prompt
+from vineppo.policy import Policy
 from vineppo.processes import ALONE, Processes
 from vineppo.recipes.algorithm import Algorithm
 from vineppo.recipes.build_learner import build_critic, build_reference, build_trained, copy_reference
@@ -154,7 +155,7 @@ def build_sampler(config: Config, policy: Policy, environment: Environment, ques
         environment=environment,
         curriculum=build_curriculum(config, environment, questions),
         segment=build_segmenter(config.steps),
-        token_texts=Pieces(policy.decode),
+        token_texts=Pieces(response_decoder(policy.tokenizer, policy.end_ids)),
         count=config.training.trajectories,
         sampling=build_sampling(config.sampling),
         seed=config.training.seed,
@@ -212,11 +213,17 @@ def build_environment(policy: Policy, task: Task, engine: EngineConfig, processe
             f"engine.pool.replicas is {engine.pool.replicas}, but the run has {processes.count} processes, which "
             "sample a share each already; set engine.pool.replicas to 0, or launch one process"
         )
+    if not policy.end_ids:
+        raise UserError(
+            "policy.path: neither its generation config nor its tokenizer nor its chat template names a token that "
+            "ends a response, so that all would be cut off; set eos_token_id in its generation_config.json"
+        )
     sampler = build_pool(policy, engine) if engine.pool.replicas else build_engine(policy, engine)
     if processes.count > 1:
         sampler, task = ShardedEngine(sampler, processes), ShardedTask(task, processes)
     # Not the policy's methods: its model may be a copy that only vLLM or a pool was started from, and can go now.
-    encode, decode = partial(encode_prompt, policy.tokenizer), partial(decode_tokens, policy.tokenizer)
+    encode = partial(encode_prompt, policy.tokenizer, template_kwargs=policy.template_kwargs)
+    decode = response_decoder(policy.tokenizer, policy.end_ids)
     return Environment(engine=sampler, task=task, encode=encode, decode=decode)
 
 

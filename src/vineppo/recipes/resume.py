@@ -74,8 +74,8 @@ def read_random_states(folder: Path) -> dict[str, Any]:
     """Of a checkpoint."""
     if not (folder / RANDOM).exists():
         raise UserError(
-            f"checkpoint {folder} has no {RANDOM}: an earlier version wrote it, with pickles, which are not read because "
-            "reading one can run anything; resume with that version, or start another run from its policy with "
+            f"checkpoint {folder} has no {RANDOM}: an earlier version wrote it, with pickles, which are not read "
+            "because that can run anything; resume with that version, or start another run from its policy with "
             f"policy.path={folder / 'policy'}"
         )
     return json.loads((folder / RANDOM).read_text())

@@ -26,6 +26,7 @@ from vineppo.recipes.interrupt import Interrupt
 from vineppo.recipes.records import trajectory_records
 from vineppo.recipes.resume import Position
 from vineppo.recipes.summary import summarise
+from vineppo.recipes.warnings import cut_off
 from vineppo.rng import derive_seed
 from vineppo.run_dir import RunDir
 from vineppo.seams import Task
@@ -53,7 +54,11 @@ class Run:
         checkpoint = resuming.newest(self.directory.checkpoints)
         self._check_shared(checkpoint)
         # What will be sharded goes to the accelerator layer by layer, and is never whole there.
-        policy = load_policy(config.policy.path, device="cpu" if processes.sharded else processes.device)
+        policy = load_policy(
+            config.policy.path,
+            device="cpu" if processes.sharded else processes.device,
+            template_kwargs=config.policy.chat_template_kwargs,
+        )
         sampled = sampling_policy(config, policy, processes)
         self._environment = build_environment(sampled, task, config.engine, processes)
         self._test = task.questions("test")[: config.evaluation.questions]
@@ -155,10 +160,20 @@ class Run:
         }
         self.directory.append_metrics(metrics)
         display.iteration(position.iteration, metrics)
+        self._warn(metrics, display)
         if self._tracker is not None:
             self._tracker.log(metrics, position.iteration)
         if "eval/accuracy" in metrics:
             self._report(self.directory.root)
+
+    def _warn(self, metrics: Metrics, display: Display) -> None:
+        limit, policy = self._config.sampling.max_new_tokens, self._algorithm.policy.policy
+        for name, what in (
+            ("completions/clipped_ratio", "trajectories"),
+            ("eval/clipped_ratio", "evaluation responses"),
+        ):
+            if warning := cut_off(metrics.get(name, 0.0), what, policy=policy, limit=limit):
+                display.say(warning)
 
     def _write_trajectories(self, experience: Experience) -> None:
         count = self._config.run.trajectories_logged

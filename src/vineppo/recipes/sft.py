@@ -79,7 +79,7 @@ def check_output(output: Path) -> None:
 def tokenize(policy: Policy, demonstration: Demonstration) -> PromptAndResponse:
     """Prompt, response and the end token."""
     prompt, response = demonstration
-    prompt_ids = policy.tokenizer(prompt).input_ids
+    prompt_ids = policy.encode(prompt)
     response_ids = policy.tokenizer(response, add_special_tokens=False).input_ids
     if len(prompt_ids) >= policy.context:
         raise UserError(
@@ -93,7 +93,9 @@ def tokenize(policy: Policy, demonstration: Demonstration) -> PromptAndResponse:
 def starting_policy(config: SftConfig) -> Policy:
     """A given model, or a small one with random weights."""
     if config.policy is not None:
-        return load_policy(config.policy.path, device=config.policy.device)
+        return load_policy(
+            config.policy.path, device=config.policy.device, template_kwargs=config.policy.chat_template_kwargs
+        )
     return new_policy(config.architecture, own_tokenizer(config.task), seed=config.seed, device=config.device)
 
 
