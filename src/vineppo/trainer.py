@@ -19,6 +19,7 @@ from vineppo.rng import derive_seed
 from vineppo.run_dir import lock_run_dir
 from vineppo.seams import Task
 from vineppo.tasks.build import build_task
+from vineppo.tasks.truncated import with_truncation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +50,7 @@ class Trainer:
             # Before anything is loaded: a second run in the directory must not get far.
             self._lock = lock_run_dir(Path(config.run.dir), processes)
             try:
-                task = build_task(config.task) if task is None else task
+                task = build_task(config.task) if task is None else with_truncation(task, config.task.truncated)
                 self._run = Run(config, task, resume=resume, report=write_report, processes=processes)
             except BaseException:
                 self._lock.release()
@@ -73,7 +74,7 @@ class Trainer:
 
 def evaluate_policy(config: Config, *, task: Task | None = None) -> Metrics:
     """Accuracy of `config.policy` on the test split, without training."""
-    task = build_task(config.task) if task is None else task
+    task = build_task(config.task) if task is None else with_truncation(task, config.task.truncated)
     policy = load_policy(
         config.policy.path,
         device=config.policy.device,

@@ -28,7 +28,7 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
     """Judging took longer or more memory than it may, or crashed; the reward is 0."""
     TRUNCATED = "truncated"
-    """Cut off by the length limit; the reward is 0 whatever the text says."""
+    """Cut off by the length limit, and not judged: the reward is `task.truncated`, usually 0."""
     SCORED = "scored"
     """A reward function gave a number that is neither right nor wrong."""
 
@@ -154,10 +154,12 @@ class Trajectory:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """A judge's verdict on one finished response."""
+    """A verdict on one response."""
 
     reward: float
     outcome: Outcome
+    left_out: bool = False
+    """Of one cut off by the length limit that is neither learned from nor compared with (`task.truncated`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,6 +190,8 @@ class Rollout:
     text: str
     """The whole response: the trajectory's prefix, then this continuation."""
     reward: float
+    left_out: bool = False
+    """As of a `Judgement`; the reward is then the mean of the others from its state, so that it moves no value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -79,7 +79,7 @@ class SamplingConfig(Strict):
     top_k: int = Field(default=0, ge=0)
     """0 keeps all tokens."""
     max_new_tokens: int = Field(default=1024, ge=1)
-    """A longer response is cut off, and its reward is 0."""
+    """A longer response is cut off; task.truncated says what becomes of it."""
 
 
 # --- learner, training -------------------------------------------------------------------------------------------

@@ -10,6 +10,9 @@ PAPER_TEMPLATE = "[MATH_TASK] Problem:\n{question}\n\nSolution:"
 """VinePPO's prompt."""
 
 
+TruncatedSetting = Annotated[float, Field(allow_inf_nan=False)] | Literal["judged", "left_out"] | None
+
+
 class JudgeConfig(Strict):
     """Limits of the child processes that judge what takes algebra."""
 
@@ -44,6 +47,9 @@ class ArithmeticTask(Strict):
     """Demonstrations only: how many (operator, operand) pairs carry a habitual error."""
     habit_probability: float = Field(default=0.6, ge=0, le=1)
     """Demonstrations only: how often a habit strikes where it applies."""
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 class RegistersTask(Strict):
@@ -70,6 +76,9 @@ class RegistersTask(Strict):
     """Demonstrations only: how many (operator, operand) pairs carry a habitual error."""
     habit_probability: float = Field(default=0.6, ge=0, le=1)
     """Demonstrations only: how often a habit strikes where it applies."""
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 class WordProblemsTask(Strict):
@@ -95,6 +104,9 @@ class WordProblemsTask(Strict):
     """Demonstrations only: how many (phrase, number) pairs are habitually misread; there are 47."""
     habit_probability: float = Field(default=0.6, ge=0, le=1)
     """Demonstrations only: how often such a pair is misread."""
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 class Gsm8kTask(Strict):
@@ -109,6 +121,9 @@ class Gsm8kTask(Strict):
     """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
     answer_marker: str = Field(default="####", min_length=1)
     """What stands before the answer, in gold solutions and responses."""
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 class MathTask(Strict):
@@ -128,6 +143,9 @@ class MathTask(Strict):
     template: str = PAPER_TEMPLATE
     """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
     judge: JudgeConfig = JudgeConfig()
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 class RewardConfig(Strict):
@@ -166,6 +184,9 @@ class DatasetTask(Strict):
     rewards: list[RewardConfig] = Field(default=[])
     """Reward functions, e.g. [{function: rewards.py:is_short, weight: 0.5}]; they take the judge's place."""
     judge: JudgeConfig = JudgeConfig()
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 class GeneratorConfig(Strict):
@@ -191,12 +212,18 @@ class ReasoningGymTask(Strict):
     template: str = "answer"
     """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
     judge: JudgeConfig = JudgeConfig()
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 class CustomTask(Strict):
     """A task object handed to the Python API; it cannot be named from the command line."""
 
     name: Literal["custom"] = "custom"
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 TaskConfig = Annotated[

@@ -44,7 +44,7 @@ def branches(
         for rollout in own:
             value = value_without(rollout.reward, rewards[place], staying[place], forks[place].leaving)
             advantage = rollout.reward - value
-            if abs(advantage) > NOTHING:
+            if abs(advantage) > NOTHING and not rollout.left_out:
                 found[holders[exit.response]].append(
                     Branch(position=exit.position, completion=rollout.completion, advantage=advantage)
                 )

@@ -58,6 +58,7 @@ from vineppo.rng import derive_seed
 from vineppo.seams import CreditAssigner, Engine, Progress, Task
 from vineppo.steps import Pieces, build_segmenter
 from vineppo.tasks.sharded import ShardedTask
+from vineppo.tasks.truncated import truncation_of
 from vineppo.types import Question, Sampling, Scored
 
 
@@ -133,7 +134,10 @@ def build_algorithm(
 
 def build_policy_iteration(config: Config, policy: Policy, sampler: Sampler, processes: Processes) -> PolicyIteration:
     """The PPO family, with the credit that `config.credit` names."""
+    warmup = config.credit.critic_warmup_iterations if isinstance(config.credit, PpoCredit) else 0
     updates = config.training.iterations * config.updates_per_iteration
+    # The policy's schedule begins with its own first update, after the critic's warm-up.
+    own = max(0, config.training.iterations - warmup) * config.updates_per_iteration
     frozen = copy_reference(config, policy)
     critic = build_critic(config, policy, updates=updates, processes=processes)
     trained = build_trained(config, policy, processes)
@@ -141,9 +145,10 @@ def build_policy_iteration(config: Config, policy: Policy, sampler: Sampler, pro
     return PolicyIteration(
         sampler=sampler,
         assign=build_assigner(config, sampler.environment, critic),
-        learner=Learner(trained.scorer, reference, config.learner, updates=updates, processes=processes),
+        learner=Learner(trained.scorer, reference, config.learner, updates=own, processes=processes),
         critic=critic,
-        critic_warmup=config.credit.critic_warmup_iterations if isinstance(config.credit, PpoCredit) else 0,
+        critic_warmup=warmup,
+        updates_per_epoch=config.updates_per_iteration // config.learner.epochs,
         policy=trained,
         seed=config.training.seed,
     )
@@ -218,13 +223,14 @@ def build_environment(policy: Policy, task: Task, engine: EngineConfig, processe
             "policy.path: neither its generation config nor its tokenizer nor its chat template names a token that "
             "ends a response, so that all would be cut off; set eos_token_id in its generation_config.json"
         )
+    truncation = truncation_of(task)
     sampler = build_pool(policy, engine) if engine.pool.replicas else build_engine(policy, engine)
     if processes.count > 1:
         sampler, task = ShardedEngine(sampler, processes), ShardedTask(task, processes)
     # Not the policy's methods: its model may be a copy that only vLLM or a pool was started from, and can go now.
     encode = partial(encode_prompt, policy.tokenizer, template_kwargs=policy.template_kwargs)
     decode = response_decoder(policy.tokenizer, policy.end_ids)
-    return Environment(engine=sampler, task=task, encode=encode, decode=decode)
+    return Environment(engine=sampler, task=task, encode=encode, decode=decode, truncation=truncation)
 
 
 def build_pool(policy: Policy, engine: EngineConfig) -> Engine:

@@ -24,10 +24,10 @@ CHAIN = re.compile(r"\d+([+\-*]\d)+")
 
 
 class Asked:
-    """A task of nothing but given questions; they are its test split."""
+    """A task of nothing but given questions; they are its test split. rewarded: reward functions judge."""
 
-    def __init__(self, questions: Sequence[Question], verdicts: Verdicts):
-        self._questions, self._verdicts = tuple(questions), verdicts
+    def __init__(self, questions: Sequence[Question], verdicts: Verdicts, *, rewarded: bool = False):
+        self._questions, self._verdicts, self.rewarded = tuple(questions), verdicts, rewarded
 
     def questions(self, split: Split) -> Sequence[Question]:
         """In the order given."""

@@ -29,11 +29,16 @@ from vineppo.tasks.registers import Registers
 from vineppo.tasks.reward import WeightedRewards
 from vineppo.tasks.reward_file import load_reward
 from vineppo.tasks.rows import read_rows
+from vineppo.tasks.truncated import with_truncation
 from vineppo.tasks.word_problems.task import WordProblems
 
 
 def build_task(config: TaskConfig) -> Task:
-    """The task that `config` names."""
+    """The task that `config` names, and what it says of responses that are cut off."""
+    return with_truncation(_build_task(config), config.truncated)
+
+
+def _build_task(config: TaskConfig) -> Task:
     match config:
         case ArithmeticTask() | RegistersTask() | WordProblemsTask():
             return build_generated(config)

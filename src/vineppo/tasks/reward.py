@@ -5,7 +5,7 @@
 
     RewardTask(train=[{"prompt": "Say hi."}], test=[{"prompt": "Say bye."}], reward=short)
 
-Functions see finished responses only; one cut off by the length limit has reward 0. A prompt of messages is handed over
+Functions see all responses, also those that the length limit cut off (`task.truncated` says otherwise). A prompt of messages is handed over
 as such, its completion as a list with the assistant's message, as TRL does.
 """
 
