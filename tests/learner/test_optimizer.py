@@ -70,17 +70,3 @@ def test_state_continues_where_it_was_taken():
         layer(data).square().mean().backward()
         optimizer.step()
     assert torch.equal(one.weight, other.weight)
-
-
-def test_a_critics_warm_up_does_not_shift_the_policys_schedule(tmp_path):
-    """The policy learns in the last two of three iterations: its learning rate begins at its peak and ends near 0."""
-    from small_runs import QUICK, metrics_of
-
-    from vineppo import Trainer, load_config
-
-    credit = "credit={name: ppo, critic_warmup_iterations: 1}"
-    settings = [*QUICK, "training={iterations: 3, questions: 2, trajectories: 2}", credit, f"run.dir={tmp_path / 'run'}"]
-    learner = "learner={minibatch: 4, micro_batch: 4, epochs: 1, warmup_ratio: 0, learning_rate: 1.0e-3}"
-    Trainer(load_config(None, [*settings, learner, "evaluation={every: 0, questions: 1}"])).train()
-    rates = [line.get("learning_rate") for line in metrics_of(tmp_path / "run")]
-    assert rates == [None, None, 1e-3, 5e-4]
