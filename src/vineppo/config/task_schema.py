@@ -116,11 +116,15 @@ class Gsm8kTask(Strict):
     path: str = "openai/gsm8k"
     """A Hub dataset name, or a local folder with train.jsonl and test.jsonl (columns question, answer)."""
     subset: str | None = "main"
-    """The Hub dataset's configuration; ignored for a folder."""
+    """The Hub dataset's configuration; in a folder, the folder of that name where there is one."""
     template: str = PAPER_TEMPLATE
     """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
     answer_marker: str = Field(default="####", min_length=1)
     """What stands before the answer, in gold solutions and responses."""
+    held_out: int | None = Field(default=None, ge=1)
+    """Where there is no test split: so many rows of the train split, drawn from `seed`, make one."""
+    seed: int = 0
+    """Draws them."""
     truncated: TruncatedSetting = None
     """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
     where reward functions judge, else 0."""
@@ -135,14 +139,18 @@ class MathTask(Strict):
     test_path: str | None = None
     """The same for the test split, e.g. HuggingFaceH4/MATH-500; none: `path`."""
     subset: str | None = None
-    """The Hub dataset's configuration; ignored for a folder."""
+    """The Hub dataset's configuration; in a folder, the folder of that name where there is one."""
     train_file: str | None = None
-    """The train split's file in a local folder; none: train.jsonl, .json or .parquet."""
+    """The train split's file in a local folder; none: one named train."""
     test_file: str | None = None
-    """The test split's file in a local folder; none: test.jsonl, .json or .parquet."""
+    """The test split's file in a local folder; none: one named test."""
     template: str = PAPER_TEMPLATE
     """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
     judge: JudgeConfig = JudgeConfig()
+    held_out: int | None = Field(default=None, ge=1)
+    """Where there is no test split: so many rows of the train split, drawn from `seed`, make one."""
+    seed: int = 0
+    """Draws them."""
     truncated: TruncatedSetting = None
     """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
     where reward functions judge, else 0."""
@@ -162,17 +170,17 @@ class DatasetTask(Strict):
     name: Literal["dataset", "jsonl"] = "dataset"
     """Two names for one task."""
     path: str = "."
-    """A Hub dataset name, or a local folder with train.jsonl and test.jsonl."""
+    """A Hub dataset name, or a local folder or file (docs/tasks.md: jsonl, csv, parquet, shards, save_to_disk ...)."""
     subset: str | None = None
-    """The Hub dataset's configuration; ignored for a folder."""
+    """The Hub dataset's configuration; in a folder, the folder of that name where there is one."""
     train_file: str | None = None
-    """The train split's file in a local folder; none: train.jsonl, .json or .parquet."""
+    """The train split's file in a local folder; none: one named train."""
     test_file: str | None = None
-    """The test split's file in a local folder; none: test.jsonl, .json or .parquet."""
+    """The test split's file in a local folder; none: one named test."""
     train_split: str = "train"
-    """Of the Hub dataset, e.g. train[:-500]."""
+    """Which rows, on the Hub and in a folder, e.g. train[:-500]; of task.train_file, where it is given, the range."""
     test_split: str = "test"
-    """Of the Hub dataset, e.g. train[-500:]."""
+    """Which rows, e.g. validation, or train[-500:]."""
     prompt_column: str = "prompt"
     """Text, or chat messages, which the policy's chat template turns into text."""
     answer_column: str | None = None
@@ -184,6 +192,10 @@ class DatasetTask(Strict):
     rewards: list[RewardConfig] = Field(default=[])
     """Reward functions, e.g. [{function: rewards.py:is_short, weight: 0.5}]; they take the judge's place."""
     judge: JudgeConfig = JudgeConfig()
+    held_out: int | None = Field(default=None, ge=1)
+    """Where there is no test split: so many rows of the train split, drawn from `seed`, make one."""
+    seed: int = 0
+    """Draws them."""
     truncated: TruncatedSetting = None
     """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
     where reward functions judge, else 0."""

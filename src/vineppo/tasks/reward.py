@@ -5,8 +5,8 @@
 
     RewardTask(train=[{"prompt": "Say hi."}], test=[{"prompt": "Say bye."}], reward=short)
 
-Functions see all responses, also those that the length limit cut off (`task.truncated` says otherwise). A prompt of messages is handed over
-as such, its completion as a list with the assistant's message, as TRL does.
+Functions see all responses, also those that the length limit cut off (`task.truncated` may say otherwise). A prompt of
+messages is handed over as such, its completion as a list with the assistant's message, as TRL does.
 """
 
 import math
