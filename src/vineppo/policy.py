@@ -25,6 +25,9 @@ from vineppo.types import Prompt
 
 BUNDLED = "bundled:"
 
+CONTEXT_NAMES = ("max_position_embeddings", "max_sequence_length", "max_seq_len", "seq_length", "context_length")
+"""What config.json calls the most tokens that a model can hold."""
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """By the names of `policy.dtype`."""
 
@@ -60,7 +63,15 @@ class Policy:
     @property
     def context(self) -> int:
         """The most tokens, prompt and response together, that the model can hold."""
-        return self.model.config.get_text_config().max_position_embeddings
+        config = self.model.config.get_text_config()
+        known = (getattr(config, name, None) for name in CONTEXT_NAMES)
+        found = next((value for value in known if isinstance(value, int) and value > 0), None)
+        if found is None:
+            raise UserError(
+                f"policy.path: the config of {type(self.model).__name__} tells no context length (none of "
+                f"{', '.join(CONTEXT_NAMES)}); write max_position_embeddings into its config.json"
+            )
+        return found
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
         """A prompt's token ids."""

@@ -266,7 +266,7 @@ def build_engine(policy: Policy, engine: EngineConfig) -> Engine:
             return TorchEngine(
                 policy.model,
                 end_ids=policy.end_ids,
-                context=policy.context,
+                context=min(policy.context, engine.context or policy.context),
                 rows=engine.rows,
                 memory_bytes=memory_bytes,
             )

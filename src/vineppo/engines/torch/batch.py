@@ -113,7 +113,7 @@ class Batch:
         column = self._written
         # Rows that are over stay for a while; their positions must not run past the model's context.
         fed = np.minimum(column - self._first, self._limits - 1)
-        branching = self._layout.branching(positions=self._starts + fed, first=self._first, column=column)
+        branching = self._layout.branching(self._branches, positions=self._starts + fed, first=self._first)
         logits = self._next_logits(self._tokens[:, column], self._branches, branching)
         tokens, logprobs = draw_tokens(logits, self._sampling, counter_uniforms(self._seeds, fed + 1))
         self._write(slice(None), column + 1, tokens, logprobs)
@@ -127,10 +127,11 @@ class Batch:
         place = {state: i for i, state in enumerate(states)}
         last = np.array([length - 1 for _, length in states])
         layout = forest.layout([trunk for trunk, _ in states], last)
+        branch = BranchCache.empty(forest.planes).relaid(np.zeros(0, np.int64), newcomers=len(states), room=1)
         logits = self._next_logits(
             np.array([row.prefix[-1] for row in states.values()]),
-            BranchCache.empty(forest.planes).relaid(np.zeros(0, np.int64), newcomers=len(states), room=1),
-            layout.branching(positions=last, first=np.zeros_like(last), column=0),
+            branch,
+            layout.branching(branch, positions=last, first=np.zeros_like(last)),
         )
         new = slice(len(self.rows) - len(newcomers), None)
         tokens, logprobs = draw_tokens(

@@ -78,11 +78,17 @@ class _BranchLayer(CacheLayerMixin):
         """Nothing to do: the planes are given."""
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object):
-        """Append one token a row in place and return all columns, written or not. The signature is transformers'."""
-        self.keys[:, :, self.columns] = key_states[:, :, 0]
-        self.values[:, :, self.columns] = value_states[:, :, 0]
+        """Append one token a row in place and return all columns, written or not. The signature is transformers'.
+
+        A layer whose heads are fewer or smaller than the largest layer's fills a corner of its planes.
+        """
+        corners = []
+        for plane, states in ((self.keys, key_states), (self.values, value_states)):
+            _, heads, _, size = states.shape
+            plane[:, :heads, self.columns, :size] = states[:, :, 0]
+            corners.append(plane[:, :heads, :, :size])
         self.columns += 1
-        return self.keys, self.values
+        return tuple(corners)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Length and offset of the keys a query of this length sees."""

@@ -45,7 +45,7 @@ class TorchEngine:
         rows: the most sequences decoded side by side. memory_bytes: for keys and values; None takes a share of what is
         free on the model's device. Raises UserError for an architecture that cannot branch.
         """
-        check_branching(model)
+        check_branching(model, context)
         self._model = model
         self._end_ids = list(end_ids)
         self._context = context

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
@@ -102,6 +102,14 @@ def prefill(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Float
         use_cache=True,
     )
     layers = [layer for layer in cache.layers if isinstance(layer, DynamicLayer)]
-    planes = torch.stack([plane for layer in layers for plane in (layer.keys, layer.values) if plane is not None])
+    planes = stack_planes([plane for layer in layers for plane in (layer.keys, layer.values) if plane is not None])
     # Copies, so that one long sequence does not hold the padding of all its neighbours.
     return [planes[:, row, :, :length].clone() for row, length in enumerate(lengths)]
+
+
+def stack_planes(planes: Sequence[Tensor]) -> Float[Tensor, "S B H T D"]:
+    """Side by side, each in the corner of one as large as the largest: layers may differ in heads and their size."""
+    heads, size = max(plane.shape[1] for plane in planes), max(plane.shape[3] for plane in planes)
+    if any(plane.shape != planes[0].shape for plane in planes):
+        planes = [nn.functional.pad(p, (0, size - p.shape[3], 0, 0, 0, heads - p.shape[1])) for p in planes]
+    return torch.stack(list(planes))
