@@ -106,6 +106,7 @@ KINDS: dict[str, dict[str, object]] = {
     "mamba": {"vocab_size": 13, "hidden_size": 32, "num_hidden_layers": 2, "state_size": 4},
     "rwkv": {"vocab_size": 13, "hidden_size": 32, "num_hidden_layers": 2, "context_length": 64},
     "stablelm": GROUPED,
+    "mistral": GROUPED,
     "gpt_neo": {
         "vocab_size": 13,
         "hidden_size": 32,

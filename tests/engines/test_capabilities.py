@@ -76,9 +76,9 @@ def test_a_window_that_is_not_heeded_is_found(monkeypatch: pytest.MonkeyPatch):
 
     whole = attention.Branching.bias
     monkeypatch.setattr(attention.Branching, "bias", lambda self, columns, _: whole(self, columns, None))
-    with pytest.raises(UserError, match="after 7 tokens"):
-        check_branching(tiny_model("mistral-sliding"), 64)
-    check_branching(tiny_model("mistral-sliding"), 6)
+    with pytest.raises(UserError, match="after 21 tokens"):
+        check_branching(tiny_kind("mistral", sliding_window=20), 64)
+    check_branching(tiny_kind("mistral", sliding_window=20), 20)
 
 
 def test_a_config_without_a_context_length_is_refused():
