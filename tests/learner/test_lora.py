@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from recipes.small_runs import QUICK, metrics_of, without_time
-from tiny_models import tiny_model
+from tiny_models import tiny_kind, tiny_model
 from vineppo import Trainer, load_config
 from vineppo.config.schema import LoraConfig
 from vineppo.errors import UserError
