@@ -1,6 +1,7 @@
 """Loading and making policies: a Hugging Face causal language model and its tokenizer."""
 
 import copy
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -99,6 +100,20 @@ class Policy:
         state = None if weights is None else {name: own for name, own in weights.items() if name not in tied}
         self.model.save_pretrained(folder, safe_serialization=True, state_dict=state)
         self.tokenizer.save_pretrained(folder)
+
+
+def try_saving(policy: Policy) -> None:
+    """Save all but the weights, for a moment. Raises UserError where that fails, before any work could be lost by it."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            policy.model.save_pretrained(folder, safe_serialization=True, state_dict={})
+            policy.tokenizer.save_pretrained(folder)
+        except (ValueError, TypeError, AttributeError, NotImplementedError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(
+                f"policy.path {policy.model.name_or_path}: the model cannot be saved again ({reason}); correct its "
+                "generation_config.json or config.json, e.g. set do_sample to true where there is a temperature"
+            ) from error
 
 
 def vocabulary_size(model: PreTrainedModel) -> int:

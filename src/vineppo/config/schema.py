@@ -117,7 +117,10 @@ class CheckpointConfig(Strict):
     """What survives a crash."""
 
     every: int = Field(default=1, ge=1)
-    """Iterations between checkpoints."""
+    """Iterations between checkpoints that wait for the disk and are kept."""
+    between: bool = True
+    """Write one after the other iterations too, without waiting for the disk, until the next takes its place: nothing
+    that is complete is lost, whatever fails. False writes less, and an update that fails loses all since the last."""
     keep: int = Field(default=2, ge=1)
     """Newest checkpoints kept."""
     keep_every: int = Field(default=0, ge=0)

@@ -22,7 +22,7 @@ from vineppo.doctor.staleness import check_staleness
 from vineppo.doctor.versions import check_devices, check_versions
 from vineppo.errors import UserError
 from vineppo.learner.logprobs import check_head
-from vineppo.policy import Policy, load_policy, load_tokenizer, pick_device
+from vineppo.policy import Policy, load_policy, load_tokenizer, pick_device, try_saving
 from vineppo.processes import ALONE
 from vineppo.progress import Display
 from vineppo.recipes.build import build_environment, build_sampling
@@ -116,7 +116,7 @@ def examine_memory(config: Config, task: Task, done: Examination) -> bool:
 
 def examine_engine(config: Config, task: Task, policy: Policy, done: Examination, display: Display) -> None:
     """Sampler beside trainer, before and after an update."""
-    head = done.attempt("policy", lambda: check_head(policy.model) is None)
+    head = done.attempt("policy", lambda: (try_saving(policy), check_head(policy.model)))
     environment = done.attempt(
         "engine", lambda: build_environment(sampling_policy(config, policy, ALONE), task, config.engine)
     )

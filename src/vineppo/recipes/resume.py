@@ -1,7 +1,7 @@
 """What a checkpoint of a run holds, and back."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,9 @@ from vineppo.checkpoint import checkpoints, verify_checkpoint, write_checkpoint
 from vineppo.errors import UserError
 from vineppo.recipes.algorithm import Algorithm
 from vineppo.recipes.random_states import random_states, restore_random_states
+from vineppo.run_dir import MetricsMark
 
-RANDOM = "random.json"
+RANDOM, METRICS = "random.json", "metrics.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,8 +24,9 @@ class Position:
     seconds: float = 0.0
 
 
-def save(root: Path, algorithm: Algorithm, position: Position) -> None:
-    """Policy, what the algorithm and its curriculum go by, random states and position, in one checkpoint.
+def save(root: Path, algorithm: Algorithm, position: Position, metrics: MetricsMark, *, flush: bool = True) -> None:
+    """Policy, what the algorithm and its curriculum go by, random states and position, in one checkpoint. It also knows
+    the metrics that were made on the way to it.
 
     All processes must call it: the main one writes, the others hand it their shards.
     """
@@ -39,9 +41,10 @@ def save(root: Path, algorithm: Algorithm, position: Position) -> None:
         (folder / RANDOM).write_text(json.dumps(random_states()))
         state = {name: getattr(position, name) for name in Position.__slots__}
         (folder / "position.json").write_text(json.dumps(state))
+        (folder / METRICS).write_text(json.dumps(asdict(metrics)))
 
     if algorithm.policy.processes.is_main:
-        write_checkpoint(root, position.iteration, fill)
+        write_checkpoint(root, position.iteration, fill, flush=flush)
     else:
         gather(root)
 
@@ -53,6 +56,11 @@ def newest(root: Path) -> Path | None:
         return None
     verify_checkpoint(found[-1])
     return found[-1]
+
+
+def metrics_of(folder: Path) -> MetricsMark | None:
+    """What a checkpoint knows of the metrics; None where an earlier version wrote it."""
+    return MetricsMark(**json.loads((folder / METRICS).read_text())) if (folder / METRICS).exists() else None
 
 
 def restore(folder: Path, algorithm: Algorithm) -> Position:

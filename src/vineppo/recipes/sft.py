@@ -13,7 +13,7 @@ from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.learner.optimizer import Optimizer
 from vineppo.lock import LOCK, DirectoryLock
-from vineppo.policy import DTYPES, Policy, load_policy, new_policy
+from vineppo.policy import DTYPES, Policy, load_policy, new_policy, try_saving
 from vineppo.progress import Display
 from vineppo.tasks.arithmetic_tokenizer import REGISTER_SIGNS, build_tokenizer
 from vineppo.tasks.demonstrations import Demonstration, endless_demonstrations
@@ -39,6 +39,7 @@ def finetune(config: SftConfig) -> int:
 
 def _finetune(config: SftConfig, output: Path) -> int:
     policy = starting_policy(config)
+    try_saving(policy)
     demonstrations = endless_demonstrations(config.task, seed=config.seed)
     check_head(policy.model)
     dtype = DTYPES["float32" if config.policy is None else config.policy.dtype]
