@@ -103,7 +103,7 @@ class Policy:
 
 
 def try_saving(policy: Policy) -> None:
-    """Save all but the weights, for a moment. Raises UserError where that fails, before any work could be lost by it."""
+    """Save all but the weights, for a moment. Raises UserError where that fails, before work could be lost by it."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             policy.model.save_pretrained(folder, safe_serialization=True, state_dict={})
