@@ -1,6 +1,6 @@
 """The trunks of the rows that decode side by side, laid out for one matrix product."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -48,12 +48,6 @@ class Layout:
             column=own.columns,
             own=own.planes,
         )
-
-
-def replanted(forest: Forest | None, row_trunks: Iterable[Trunk]) -> Forest:
-    """The forest of these rows: the given one where its trunks are the same."""
-    trunks = list(dict.fromkeys(row_trunks))
-    return forest if forest is not None and forest.trunks == trunks else Forest(trunks)
 
 
 def _side_by_side(trunks: Sequence[Float[Tensor, "S H _ D"]]) -> Float[Tensor, "S G H T D"]:
