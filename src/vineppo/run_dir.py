@@ -3,6 +3,7 @@
 config.yaml           resolved
 provenance.json       versions, git revision, start; what a resumed run does otherwise
 inputs.json           digests of model and data, to know them again
+engine_memory.json    bytes that sampling may hold, by process
 metrics.jsonl         a line an iteration (names: vineppo.metrics.CATALOGUE); line 0 is the starting policy
 trajectories/N.jsonl  some trajectories of iteration N with their steps, values and advantages
 checkpoints/N/        all that resuming needs
@@ -56,13 +57,20 @@ class RunDir:
         self.policy = root / "policy"
         self.summary_file = root / "summary.json"
         self.inputs_file = root / "inputs.json"
+        self.engine_file = root / "engine_memory.json"
 
     def clear_failed_start(self) -> None:
         """Forget a run that ended before its first iteration was done: it left nothing that could be continued."""
         if not self.config_file.exists() or checkpoints(self.checkpoints):
             return
         if not any(metrics["iteration"] > 0 for metrics in self.read_metrics()):
-            for file in (self.metrics_file, self.root / PROVENANCE, self.inputs_file, self.config_file):
+            for file in (
+                self.metrics_file,
+                self.root / PROVENANCE,
+                self.inputs_file,
+                self.engine_file,
+                self.config_file,
+            ):
                 file.unlink(missing_ok=True)
 
     def check(self, config: Config, *, resume: bool) -> None:
@@ -118,6 +126,14 @@ class RunDir:
                 "differ, whatever their paths); put back what the run was started with, or start another run from its "
                 f"policy with policy.path={self._newest_policy()} and another run.dir"
             )
+
+    def engine_memory(self) -> list[int] | None:
+        """Bytes that each process's engine was given; None where that was not recorded."""
+        return json.loads(self.engine_file.read_text(encoding="utf-8")) if self.engine_file.exists() else None
+
+    def keep_engine_memory(self, memory: list[int]) -> None:
+        """So that a resumed run decodes as many rows together."""
+        write_atomically(self.engine_file, json.dumps(memory))
 
     def append_metrics(self, metrics: Metrics) -> None:
         """One line, on the disk when this returns."""

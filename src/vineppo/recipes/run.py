@@ -26,6 +26,7 @@ from vineppo.recipes.inputs import digest_inputs
 from vineppo.recipes.interrupt import Interrupt
 from vineppo.recipes.records import trajectory_records
 from vineppo.recipes.resume import Position
+from vineppo.recipes.sizing import size_engine
 from vineppo.recipes.summary import summarise
 from vineppo.recipes.warnings import cut_off
 from vineppo.rng import derive_seed
@@ -72,6 +73,7 @@ class Run:
         check_prompts(self._environment, [*task.questions("train"), *self._test], policy.context)
         self._algorithm = build_algorithm(config, policy, self._environment, questions, processes)
         self._position = Position() if checkpoint is None else resuming.restore(checkpoint, self._algorithm)
+        memory = size_engine(self._algorithm, self.directory.engine_memory(), processes)
         self._saved = self._position.iteration
         self._between_iterations = True
         self._interrupt = Interrupt(processes)
@@ -84,6 +86,8 @@ class Run:
             self.directory.open(config)
             self._news = self.directory.go_on(config, self._inputs, self._position.iteration)
             self.directory.keep_inputs(self._inputs)
+            if memory is not None:
+                self.directory.keep_engine_memory(memory)
             self.directory.rewind_metrics(-1 if done is None else done)
 
     @property
