@@ -1,6 +1,8 @@
 """Checkpoints: there whole or not at all, and damage is seen."""
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -167,3 +169,46 @@ def test_a_write_that_fails_leaves_the_old_content(tmp_path: Path):
     with pytest.raises(UnicodeEncodeError):
         write_atomically(file, "new \ud800")  # half a surrogate pair has no bytes
     assert file.read_text() == "old"
+
+
+def test_without_one_before_it_none_is_advised(tmp_path: Path):
+    folder = write_checkpoint(tmp_path, 1, filled_with("abc"))
+    change_a_bit(folder)
+    with pytest.raises(UserError, match="there is none before it"):
+        verify_checkpoint(folder)
+    write_checkpoint(tmp_path, 2, filled_with("abc"))
+    change_a_bit(tmp_path / "000002")
+    with pytest.raises(UserError, match="the checkpoint before it, 000001"):
+        verify_checkpoint(tmp_path / "000002")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path, number: int):
+    def fills_up(folder: Path) -> None:
+        (folder / "weights").write_text("half")
+        raise OSError(number, os.strerror(number))
+
+    write_checkpoint(tmp_path, 1, filled_with("one"))
+    with pytest.raises(UserError, match=r"000002 does not fit on the disk.*--resume"):
+        write_checkpoint(tmp_path, 2, fills_up)
+    assert [path.name for path in tmp_path.iterdir()] == ["000001"]
+
+
+def test_every_folder_is_flushed_and_nothing_is_where_that_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    flushed: list[str] = []
+    monkeypatch.setattr("vineppo.checkpoint._flush", lambda path: flushed.append(path.name))
+    write_checkpoint(tmp_path, 1, filled_with("one"))
+    assert {"weights", "config.json", "policy", "manifest.json", "000001.partial", tmp_path.name} == set(flushed)
+    assert flushed.index("config.json") < flushed.index("policy") < flushed.index("000001.partial")
+    flushed.clear()
+    verify_checkpoint(write_checkpoint(tmp_path, 2, filled_with("two"), flush=False))
+    assert flushed == []
+
+
+def test_what_was_written_between_goes_when_the_next_is_there(tmp_path: Path):
+    for iteration in range(1, 8):
+        write_checkpoint(tmp_path, iteration, filled_with("a"))
+        prune_checkpoints(tmp_path, keep=2, keep_every=0, every=3)
+    assert names(tmp_path) == ["000003", "000006", "000007"]

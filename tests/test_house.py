@@ -13,7 +13,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 FLOORS = (
     ("errors", "types", "rng", "metrics"),
     ("seams", "config"),
-    ("checkpoint", "progress", "tracking", "processes"),
+    ("checkpoint", "chat", "lock", "progress", "tracking", "processes"),
     ("environment", "run_dir", "policy"),
     ("steps", "tasks", "credit", "engines", "learner"),
     ("curriculum", "analysis"),
@@ -82,3 +82,27 @@ def test_files_and_functions_are_small(path: Path):
 
 def test_every_room_is_on_a_floor():
     assert {room_of(path) for path in FILES} <= FLOOR.keys()
+
+
+PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "joblib", "marshal"}
+OVER_A_PIPE = ("tasks/judge/serve.py", "tasks/judge/workers.py")
+"""A parent's requests to the children that it started itself; nothing that lies on a disk."""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_nothing_that_lies_on_a_disk_is_unpickled(path: Path):
+    """Reading a pickle can run anything, so a checkpoint from elsewhere could."""
+    tree = ast.parse(path.read_text())
+    modules = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [n.name for n in node.names])
+    }
+    assert not modules & PICKLERS or str(path.relative_to(SOURCE)) in OVER_A_PIPE
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        if ast.unparse(call.func) == "torch.load":
+            assert given.get("weights_only") == "True", f"line {call.lineno}: torch.load without weights_only=True"
+        assert given.get("allow_pickle", "False") == "False"
+        assert given.get("trust_remote_code", "False") == "False"

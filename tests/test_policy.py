@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vineppo.config.schema import Architecture
 from vineppo.errors import UserError
-from vineppo.policy import Policy, load_policy, new_policy, pick_device, resolve_path
+from vineppo.policy import Policy, load_policy, new_policy, pick_device, resolve_path, try_saving
 from vineppo.tasks.arithmetic import Arithmetic
 from vineppo.tasks.arithmetic_tokenizer import build_tokenizer
 from vineppo.tasks.word_problems import tokenizer as word_tokenizer
@@ -64,8 +64,10 @@ def test_the_bundled_policy_ends_with_its_end_token_and_decoding_leaves_it_out()
 # --- end tokens --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("configured", "ends"), [(7, (7,)), ([5, 9], (5, 9))])
-def test_the_generation_config_says_what_ends_a_response(configured: int | list[int], ends: tuple[int, ...]):
+@pytest.mark.parametrize(("configured", "ends"), [(7, (7, 1)), ([5, 9], (5, 9, 1))])
+def test_the_generation_config_and_the_tokenizer_say_what_ends_a_response(
+    configured: int | list[int], ends: tuple[int, ...]
+):
     policy = tiny()
     assert policy.model.generation_config is not None
     policy.model.generation_config.eos_token_id = configured
@@ -178,3 +180,12 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path, content: str):
         load_policy(str(folder), device="cpu")
     assert str(folder) in str(caught.value)
     assert "config.json, model.safetensors and tokenizer.json" in str(caught.value)
+
+
+def test_a_policy_that_cannot_be_saved_is_found_at_the_start(tmp_path: Path):
+    policy = tiny()
+    try_saving(policy)
+    assert policy.model.generation_config is not None
+    policy.model.generation_config.temperature = 0.6  # without do_sample
+    with pytest.raises(UserError, match=r"cannot be saved again .*set do_sample to true"):
+        try_saving(policy)

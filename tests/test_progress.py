@@ -1,6 +1,9 @@
 """Progress: plain lines for files, a bar for people, and seconds that survive a failure."""
 
 import re
+import shlex
+import subprocess
+import sys
 import time
 
 import pytest
@@ -113,3 +116,19 @@ def test_seconds_of_a_phase_that_fails_are_kept():
 )
 def test_the_few_metrics_a_person_follows(metrics: dict[str, float], line: str):
     assert describe(metrics) == line
+
+
+def test_a_reader_that_leaves_does_not_end_training(tmp_path):
+    program = (
+        "import sys\n"
+        "from vineppo.progress import Display\n"
+        "with Display(3000) as display:\n"
+        "    for i in range(3000):\n"
+        "        display.iteration(i, {'reward': 0.5})\n"
+        "        display.say('a line')\n"
+        f"open({str(tmp_path / 'finished')!r}, 'w').close()\n"
+    )
+    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(program)}; echo $? > {tmp_path / 'code'}"
+    subprocess.run(["bash", "-c", f"({command}) | head -n 1"], check=True, capture_output=True)
+    assert (tmp_path / "finished").exists()
+    assert (tmp_path / "code").read_text() == "0\n"

@@ -150,6 +150,11 @@ def test_another_credit_is_a_difference_in_all_its_settings(run: RunDir):
         "checkpoint={every: 7, keep: 1, keep_every: 3}",
         "engine={rows: 3, memory_gib: 0.001}",
         "policy.device=cpu",
+        "learner.micro_batch=3",
+        "learner.logprob_chunk=7",
+        "evaluation={every: 3, samples: 2}",
+        "training.iterations=2000",
+        "learner.learning_rate=1e-3",
     ],
 )
 def test_settings_that_do_not_decide_what_is_learned_may_change(run: RunDir, override: str):
@@ -163,7 +168,8 @@ def test_settings_that_do_not_decide_what_is_learned_may_change(run: RunDir, ove
         "training.iterations=7",
         "training.seed=1",
         "curriculum.name=epoch",
-        "evaluation.every=3",
+        "task.operations=3",
+        "learner.epochs=1",
     ],
 )
 def test_settings_that_do_may_not(run: RunDir, override: str):
@@ -187,6 +193,67 @@ def locked(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("below", ["", "run", "deeper/run"])
 def test_a_place_without_permission_is_refused(locked: Path, below: str):
     assert "cannot be written" in complaint(RunDir(locked / below), config(), resume=False)
+
+
+def test_a_message_says_what_to_do_otherwise(run: RunDir):
+    message = complaint(run, config("credit.rollouts=5"), resume=True)
+    assert f"policy.path={run.policy} and another run.dir" in message
+
+
+def test_judge_workers_may_change_but_no_other_limits(tmp_path: Path):
+    task = "task={name: math, path: a, judge: {workers: 1}}"
+    run = RunDir(tmp_path / "run")
+    run.open(config(task))
+    run.check(config(task, "task.judge.workers=3"), resume=True)
+    assert "task.judge.seconds" in complaint(run, config(task, "task.judge.seconds=9"), resume=True)
+
+
+def test_evaluation_that_decides_what_rest_em_learns_may_not_change(tmp_path: Path):
+    run = RunDir(tmp_path / "run")
+    run.open(config("recipe=rest_em"))
+    assert "evaluation.samples" in complaint(run, config("recipe=rest_em", "evaluation.samples=3"), resume=True)
+
+
+def test_what_is_otherwise_from_here_on_is_told_in_the_provenance(run: RunDir):
+    before = json.loads((run.root / "provenance.json").read_text())
+    asked = config("training.iterations=2000", "learner.micro_batch=3")
+    (told,) = run.go_on(asked, {}, 7)
+    assert told.startswith("training.iterations was 1000 and is now 2000")
+    found = json.loads((run.root / "provenance.json").read_text())
+    assert found == {**before, "changed after iteration 7": told}
+    assert load_config(run.config_file, []) == asked
+    assert run.go_on(asked, {}, 8) == []
+
+
+def test_model_and_data_may_move_but_not_change(run: RunDir):
+    inputs = {"weights": "a", "training questions": "b", "reward functions": "c"}
+    run.keep_inputs(inputs)
+    run.check(config("policy.path=elsewhere"), resume=True)
+    run.check_inputs(inputs)
+    with pytest.raises(UserError, match="other training questions than are there now"):
+        run.check_inputs({**inputs, "training questions": "B"})
+    mended = {**inputs, "reward functions": "C"}
+    run.check_inputs(mended)
+    assert run.go_on(config(), mended, 3) == ["the files of the reward functions are others than before"]
+    assert run.go_on(config(), mended, 4) == []
+
+
+@pytest.mark.parametrize("damage", ["gone", "shorter", "changed"])
+def test_metrics_that_a_checkpoint_knows_of_are_missed(run: RunDir, damage: str):
+    run.append_metrics({"iteration": 0.0, "eval/accuracy": 0.5})
+    mark = run.metrics_mark()
+    run.append_metrics({"iteration": 1.0})
+    run.check_metrics(mark)
+    text = run.metrics_file.read_text()
+    match damage:
+        case "gone":
+            run.metrics_file.unlink()
+        case "shorter":
+            run.metrics_file.write_text(text[: mark.length - 3])
+        case _:
+            run.metrics_file.write_text(text.replace("0.5", "0.7"))
+    with pytest.raises(UserError, match=r"metrics\.jsonl .* put it back to resume"):
+        run.check_metrics(mark)
 
 
 # --- provenance --------------------------------------------------------------------------------------------------

@@ -5,35 +5,63 @@ digest in manifest.json, and one rename makes it appear. So a folder with a fina
 was killed; a folder that was damaged later is recognised by its digests.
 """
 
+import errno
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from vineppo.errors import UserError
 
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def write_checkpoint(root: Path, iteration: int, fill: Callable[[Path], None]) -> Path:
-    """`fill` writes the files into the folder it is given. Replaces a checkpoint of the same iteration."""
-    root.mkdir(parents=True, exist_ok=True)
+def write_checkpoint(root: Path, iteration: int, fill: Callable[[Path], None], *, flush: bool = True) -> Path:
+    """`fill` writes the files into the folder it is given. Replaces a checkpoint of the same iteration.
+
+    Not flushed, it outlives the process, but perhaps not the machine. Raises UserError where the disk is full.
+    """
     partial, final = root / f"{iteration:06d}{PARTIAL}", root / f"{iteration:06d}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    fill(partial)
-    files = sorted(path for path in partial.rglob("*") if path.is_file())
-    manifest = {str(path.relative_to(partial)): _digest(path) for path in files}
-    (partial / MANIFEST).write_text(json.dumps(manifest, indent=1))
-    for path in (*files, partial / MANIFEST, partial):
-        _flush(path)
-    shutil.rmtree(final, ignore_errors=True)
-    partial.rename(final)
-    _flush(root)
+    with room_on_disk(f"checkpoint {final}", partial):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        fill(partial)
+        files = sorted(path for path in partial.rglob("*") if path.is_file())
+        folders = sorted((path for path in partial.rglob("*") if path.is_dir()), reverse=True)
+        manifest = {str(path.relative_to(partial)): _digest(path) for path in files}
+        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1))
+        if flush:
+            for path in (*files, partial / MANIFEST, *folders, partial):
+                _flush(path)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        if flush:
+            _flush(root)
     return final
+
+
+@contextmanager
+def room_on_disk(what: str, leftover: Path | None = None) -> Iterator[None]:
+    """Say what could not be written on a full disk, and take away what was left half-way."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        if leftover is not None:
+            shutil.rmtree(leftover, ignore_errors=True)
+        full = (isinstance(error, OSError) and error.errno in FULL) or "No space left" in str(error)
+        if not full:
+            raise
+        raise UserError(
+            f"{what} does not fit on the disk (no space left); free some, or lower checkpoint.keep, then continue with "
+            "--resume"
+        ) from error
 
 
 def checkpoints(root: Path) -> list[Path]:
@@ -44,7 +72,12 @@ def checkpoints(root: Path) -> list[Path]:
 
 def verify_checkpoint(folder: Path) -> None:
     """Raise UserError when a file is missing or is not what was written."""
-    remedy = f"delete {folder} to resume from the checkpoint before it"
+    older = [other for other in checkpoints(folder.parent) if int(other.name) < int(folder.name)]
+    remedy = (
+        f"delete {folder} to resume from the checkpoint before it, {older[-1].name}"
+        if older
+        else f"there is none before it: delete {folder} to start from the beginning (checkpoint.keep=2 keeps a spare)"
+    )
     try:
         manifest = dict(json.loads((folder / MANIFEST).read_text()))
     except (OSError, ValueError, TypeError) as error:
@@ -57,9 +90,14 @@ def verify_checkpoint(folder: Path) -> None:
             raise UserError(f"checkpoint {folder} is damaged: {name} is not what was written; {remedy}")
 
 
-def prune_checkpoints(root: Path, *, keep: int, keep_every: int) -> None:
-    """Delete all but the newest `keep` and those whose iteration is a multiple of `keep_every` (0: none)."""
-    for folder in checkpoints(root)[:-keep]:
+def prune_checkpoints(root: Path, *, keep: int, keep_every: int, every: int = 1) -> None:
+    """Delete all but the newest `keep` and those whose iteration is a multiple of `keep_every` (0: none).
+
+    Those between multiples of `every` go too, once they are not the newest.
+    """
+    found = checkpoints(root)
+    regular = [folder for folder in found if int(folder.name) % every == 0]
+    for folder in (*regular[:-keep], *(folder for folder in found[:-1] if folder not in regular)):
         if not (keep_every and int(folder.name) % keep_every == 0):
             shutil.rmtree(folder)
     for leftover in root.glob(f"*{PARTIAL}"):
@@ -77,6 +115,11 @@ def write_atomically(path: Path, text: str) -> None:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def flush_folder(folder: Path) -> None:
+    """So that the files that were made in it are found after a power cut."""
+    _flush(folder)
 
 
 def _flush(path: Path) -> None:

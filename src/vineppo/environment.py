@@ -3,8 +3,10 @@
 Text meets tokens here and nowhere else in the loop: prompts are encoded, finished responses decoded for the judge.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 from vineppo.errors import UserError
 from vineppo.rng import derive_seed
@@ -40,6 +42,16 @@ class State:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Truncation:
+    """What becomes of a response that the length limit cut off, trajectory or rollout."""
+
+    reward: float | None = 0.0
+    """Whatever it says; None: the task judges it like any other."""
+    left_out: bool = False
+    """It is neither learned from nor compared with. The reward is then for evaluation and people."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Environment:
     """Questions in, judged continuations out."""
 
@@ -47,7 +59,8 @@ class Environment:
     task: Task
     encode: Callable[[Prompt], tuple[int, ...]]
     decode: Callable[[Sequence[int]], str]
-    """Without special tokens."""
+    """Without what ends or pads."""
+    truncation: Truncation = Truncation()
 
     def sample(
         self,
@@ -104,9 +117,10 @@ class Environment:
         judgements = self.judge(
             [state.question for state, _ in pairs], texts, [completion.finish for _, completion in pairs]
         )
+        rewards = rollout_rewards([state for state, _ in pairs], judgements)
         judged = iter(
-            Rollout(completion=completion, text=text, reward=judgement.reward)
-            for (_, completion), text, judgement in zip(pairs, texts, judgements, strict=True)
+            Rollout(completion=completion, text=text, reward=reward, left_out=judgement.left_out)
+            for (_, completion), text, reward, judgement in zip(pairs, texts, rewards, judgements, strict=True)
         )
         return [tuple(next(judged) for _ in group) for group in groups]
 
@@ -119,18 +133,20 @@ class Environment:
     def judge(
         self, questions: Sequence[Question], responses: Sequence[str], finishes: Sequence[Finish]
     ) -> list[Judgement]:
-        """The task judges what ended by itself; what the length limit cut off gets reward 0."""
-        finished = [finish is Finish.TERMINATED for finish in finishes]
+        """The task judges what ended by itself, and what the length limit cut off where `truncation` has no reward."""
+        stated, ended = self.truncation.reward, [finish is Finish.TERMINATED for finish in finishes]
+        asked = [over or stated is None for over in ended]
         judged = self.task.judge(
-            [q for q, over in zip(questions, finished, strict=True) if over],
-            [r for r, over in zip(responses, finished, strict=True) if over],
+            [q for q, wanted in zip(questions, asked, strict=True) if wanted],
+            [r for r, wanted in zip(responses, asked, strict=True) if wanted],
         )
-        if len(judged) != sum(finished):
-            raise UserError(
-                f"the task's judge gave {len(judged)} judgements for {sum(finished)} responses; give one each"
-            )
-        verdicts, cut_off = iter(judged), Judgement(reward=0.0, outcome=Outcome.TRUNCATED)
-        return [next(verdicts) if over else cut_off for over in finished]
+        if len(judged) != sum(asked):
+            raise UserError(f"the task's judge gave {len(judged)} judgements for {sum(asked)} responses; give one each")
+        verdicts, cut_off = iter(judged), Judgement(reward=stated or 0.0, outcome=Outcome.TRUNCATED)
+        found = [next(verdicts) if wanted else cut_off for wanted in asked]
+        if not self.truncation.left_out:
+            return found
+        return [own if over else replace(own, left_out=True) for own, over in zip(found, ended, strict=True)]
 
     def _trajectory(self, question: Question, prompt: tuple[int, ...], completion: Completion) -> Trajectory:
         return Trajectory(
@@ -142,3 +158,21 @@ class Environment:
             finish=completion.finish,
             policy_version=completion.policy_version,
         )
+
+
+def rollout_rewards(states: Sequence[State], judgements: Sequence[Judgement]) -> list[float]:
+    """[N] one each. One that is left out gets the mean of the others from its state, else of its question, else 0: what
+    is not known of it moves no value."""
+    by_state: dict[State, list[float]] = defaultdict(list)
+    by_question: dict[str, list[float]] = defaultdict(list)
+    for state, judgement in zip(states, judgements, strict=True):
+        if not judgement.left_out:
+            by_state[state].append(judgement.reward)
+            by_question[state.question.id].append(judgement.reward)
+
+    def of(state: State, judgement: Judgement) -> float:
+        if not judgement.left_out:
+            return judgement.reward
+        return fmean(by_state[state] or by_question[state.question.id] or [0.0])
+
+    return [of(state, judgement) for state, judgement in zip(states, judgements, strict=True)]

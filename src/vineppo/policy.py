@@ -1,13 +1,13 @@
 """Loading and making policies: a Hugging Face causal language model and its tokenizer."""
 
 import copy
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 
 import torch
-from jinja2 import TemplateError
 from torch import Tensor, nn
 from transformers import (
     AutoModelForCausalLM,
@@ -19,11 +19,15 @@ from transformers import (
 )
 from transformers.utils.logging import disable_progress_bar
 
+from vineppo.chat import decode_tokens, encode_prompt, end_tokens
 from vineppo.config.schema import Architecture
 from vineppo.errors import UserError
 from vineppo.types import Prompt
 
 BUNDLED = "bundled:"
+
+CONTEXT_NAMES = ("max_position_embeddings", "max_sequence_length", "max_seq_len", "seq_length", "context_length")
+"""What config.json calls the most tokens that a model can hold."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """By the names of `policy.dtype`."""
@@ -39,31 +43,44 @@ class Policy:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
 
+    template_kwargs: Mapping[str, object] = field(default_factory=dict)
+    """For its chat template."""
+
     @property
     def end_ids(self) -> tuple[int, ...]:
-        """Tokens that end a response: the generation config's, else the tokenizer's."""
+        """Tokens that end a response: the generation config's, the tokenizer's, and the chat template's end of turn."""
         generation = self.model.generation_config
-        configured = None if generation is None else generation.eos_token_id
-        match self.tokenizer.eos_token_id if configured is None else configured:
-            case int(single):
-                return (single,)
-            case list(several):
-                return tuple(int(token) for token in several)
-            case _:
-                return ()
+        return end_tokens(
+            self.tokenizer,
+            None if generation is None else generation.eos_token_id,
+            vocabulary=vocabulary_size(self.model),
+        )
+
+    @property
+    def end_names(self) -> str:
+        """The same for people."""
+        return ", ".join(map(repr, self.tokenizer.convert_ids_to_tokens(list(self.end_ids)))) or "none"
 
     @property
     def context(self) -> int:
         """The most tokens, prompt and response together, that the model can hold."""
-        return self.model.config.get_text_config().max_position_embeddings
+        config = self.model.config.get_text_config()
+        known = (getattr(config, name, None) for name in CONTEXT_NAMES)
+        found = next((value for value in known if isinstance(value, int) and value > 0), None)
+        if found is None:
+            raise UserError(
+                f"policy.path: the config of {type(self.model).__name__} tells no context length (none of "
+                f"{', '.join(CONTEXT_NAMES)}); write max_position_embeddings into its config.json"
+            )
+        return found
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
         """A prompt's token ids."""
-        return encode_prompt(self.tokenizer, prompt)
+        return encode_prompt(self.tokenizer, prompt, self.template_kwargs)
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of token ids, special tokens left out."""
-        return decode_tokens(self.tokenizer, token_ids)
+        """The text of token ids without those that end or pad."""
+        return decode_tokens(self.tokenizer, token_ids, self.end_ids)
 
     @property
     def device(self) -> torch.device:
@@ -74,7 +91,7 @@ class Policy:
         """A model of its own, in another precision, elsewhere."""
         model = cast(copy.deepcopy(self.model), dtype)
         nn.Module.to(model, pick_device(device))
-        return Policy(model=model, tokenizer=self.tokenizer)
+        return replace(self, model=model)
 
     def save(self, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
         """An ordinary Hugging Face folder: safetensors, config, tokenizer. `weights`: instead of the model's own."""
@@ -85,27 +102,25 @@ class Policy:
         self.tokenizer.save_pretrained(folder)
 
 
-def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> tuple[int, ...]:
-    """A prompt's token ids: text with the special tokens put in front, messages by the chat template."""
-    if isinstance(prompt, str):
-        return tuple(tokenizer(prompt).input_ids)
-    messages = [{"role": message.role, "content": message.content} for message in prompt]
-    try:
-        text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    except (ValueError, TemplateError) as error:
-        raise UserError(
-            f"policy.path: the chat template of {tokenizer.name_or_path} does not take this prompt of "
-            f"messages ({' '.join(str(error).split())[:160]}); take a chat model, or give prompts as text"
-        ) from error
-    assert isinstance(text, str), "one conversation gives one text"
-    return tuple(tokenizer(text, add_special_tokens=False).input_ids)
+def try_saving(policy: Policy) -> None:
+    """Save all but the weights, for a moment. Raises UserError where that fails, before work could be lost by it."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            policy.model.save_pretrained(folder, safe_serialization=True, state_dict={})
+            policy.tokenizer.save_pretrained(folder)
+        except (ValueError, TypeError, AttributeError, NotImplementedError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(
+                f"policy.path {policy.model.name_or_path}: the model cannot be saved again ({reason}); correct its "
+                "generation_config.json or config.json, e.g. set do_sample to true where there is a temperature"
+            ) from error
 
 
-def decode_tokens(tokenizer: PreTrainedTokenizerBase, token_ids: Sequence[int]) -> str:
-    """The text of token ids, special tokens left out."""
-    text = tokenizer.decode(list(token_ids), skip_special_tokens=True)
-    assert isinstance(text, str), "one list of ids decodes to one text"
-    return text
+def vocabulary_size(model: PreTrainedModel) -> int:
+    """Token ids that the model has: rows of its input embedding."""
+    weight = model.get_input_embeddings().weight
+    assert isinstance(weight, Tensor), "an embedding has a weight"
+    return weight.shape[0]
 
 
 def cast(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
@@ -136,14 +151,20 @@ def resolve_path(path: str) -> str:
     return str(folders[name])
 
 
-def load_policy(path: str, *, device: str = "auto", dtype: torch.dtype = torch.float32) -> Policy:
+def load_policy(
+    path: str,
+    *,
+    device: str = "auto",
+    dtype: torch.dtype = torch.float32,
+    template_kwargs: Mapping[str, object] | None = None,
+) -> Policy:
     """Read a Hugging Face folder or Hub name, in `dtype`. Dropout is off: sampler and learner see one policy."""
     tokenizer = load_tokenizer(path)
     try:
         model = AutoModelForCausalLM.from_pretrained(resolve_path(path), dtype=dtype)
     except (OSError, ValueError, KeyError) as error:
         raise _unreadable(path, error) from error
-    return _placed(model, tokenizer, device)
+    return _placed(model, tokenizer, device, template_kwargs)
 
 
 def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
@@ -182,9 +203,14 @@ def _unreadable(path: str, error: Exception) -> UserError:
     )
 
 
-def _placed(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: str) -> Policy:
+def _placed(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    device: str,
+    template_kwargs: Mapping[str, object] | None = None,
+) -> Policy:
     nn.Module.to(model, pick_device(device))
-    return Policy(model=model.eval(), tokenizer=tokenizer)
+    return Policy(model=model.eval(), tokenizer=tokenizer, template_kwargs=template_kwargs or {})
 
 
 def _token_id(token_id: object) -> int:

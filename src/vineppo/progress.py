@@ -1,9 +1,10 @@
 """Live progress: a bar with phase and ETA on a terminal, plain lines elsewhere."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Self
 
@@ -17,6 +18,16 @@ DECODING = ("curriculum", "sample", "credit", "validate", "evaluate")
 """Phases in which tokens are decoded."""
 
 
+class _Lasting(Console):
+    """Falls silent when its reader leaves, as in `| head` or when a terminal closes: training goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """rich would end the program."""
+        self.quiet = True
+        with suppress(OSError, ValueError):  # what is left in the buffer must not fail again at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Display:
     """One bar for the iterations, one for the phase within; a line for each finished iteration.
 
@@ -24,7 +35,7 @@ class Display:
     """
 
     def __init__(self, total: int, *, done: int = 0, unit: str = "iteration", quiet: bool = False):
-        self._console = Console(highlight=False, file=sys.stdout, quiet=quiet)
+        self._console = _Lasting(highlight=False, file=sys.stdout, quiet=quiet)
         self._bars = Progress(
             TextColumn("{task.description:>12}"),
             BarColumn(),
@@ -69,11 +80,17 @@ class Display:
     def iteration(self, done: int, metrics: Metrics) -> None:
         """A line for a finished iteration."""
         self.advance(done)
-        self._console.print(f"{done:>5}/{self._total}  {describe(metrics)}  {self._eta(done)}", soft_wrap=True)
+        self._print(f"{done:>5}/{self._total}  {describe(metrics)}  {self._eta(done)}", markup=True)
 
     def say(self, text: str) -> None:
         """A line for the reader."""
-        self._console.print(text, soft_wrap=True, markup=False)
+        self._print(text, markup=False)
+
+    def _print(self, text: str, *, markup: bool) -> None:
+        try:
+            self._console.print(text, soft_wrap=True, markup=markup)
+        except OSError:  # the terminal is gone
+            self._console.on_broken_pipe()
 
     def _eta(self, done: int) -> str:
         here = done - self._resumed_at

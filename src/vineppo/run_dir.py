@@ -1,7 +1,9 @@
 """The run directory: everything one run leaves behind.
 
 config.yaml           resolved
-provenance.json       versions, git revision, start
+provenance.json       versions, git revision, start; what a resumed run does otherwise
+inputs.json           digests of model and data, to know them again
+engine_memory.json    bytes that sampling may hold, by process
 metrics.jsonl         a line an iteration (names: vineppo.metrics.CATALOGUE); line 0 is the starting policy
 trajectories/N.jsonl  some trajectories of iteration N with their steps, values and advantages
 checkpoints/N/        all that resuming needs
@@ -10,33 +12,38 @@ summary.json          the run in a few numbers
 report.html           the run to look at
 """
 
+import hashlib
 import json
 import os
 import platform
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vineppo.checkpoint import write_atomically
+from vineppo.checkpoint import checkpoints, flush_folder, room_on_disk, write_atomically
+from vineppo.config.changes import changes
 from vineppo.config.load import dump_config, load_config
 from vineppo.config.schema import Config
 from vineppo.errors import UserError
+from vineppo.lock import DirectoryLock, Lock, NoLock
 from vineppo.metrics import Metrics, check_names
+from vineppo.processes import Processes
 
-FREE_TO_CHANGE = (
-    "run",
-    "checkpoint",
-    "engine",
-    "analysis",
-    "processes",
-    "policy.device",
-    "learner.gradient_checkpointing",
-    "learner.reference_offload",
-)
-"""Settings that a resumed run may change: they do not decide what is learned."""
+PROVENANCE = "provenance.json"
+REPLACEABLE = "reward functions"
+"""What a person may mend in a run that goes on; the provenance tells of it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MetricsMark:
+    """How long metrics.jsonl was, and its digest."""
+
+    length: int
+    digest: str
 
 
 class RunDir:
@@ -49,6 +56,22 @@ class RunDir:
         self.checkpoints = root / "checkpoints"
         self.policy = root / "policy"
         self.summary_file = root / "summary.json"
+        self.inputs_file = root / "inputs.json"
+        self.engine_file = root / "engine_memory.json"
+
+    def clear_failed_start(self) -> None:
+        """Forget a run that ended before its first iteration was done: it left nothing that could be continued."""
+        if not self.config_file.exists() or checkpoints(self.checkpoints):
+            return
+        if not any(metrics["iteration"] > 0 for metrics in self.read_metrics()):
+            for file in (
+                self.metrics_file,
+                self.root / PROVENANCE,
+                self.inputs_file,
+                self.engine_file,
+                self.config_file,
+            ):
+                file.unlink(missing_ok=True)
 
     def check(self, config: Config, *, resume: bool) -> None:
         """Raise UserError when a run of this config cannot live here. Changes nothing."""
@@ -66,13 +89,78 @@ class RunDir:
         """Make the directory ready. What a run being resumed was started with stays as it is."""
         if not self.config_file.exists():
             self.root.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.root / "provenance.json", json.dumps(provenance(), indent=1))
+            write_atomically(self.root / PROVENANCE, json.dumps(provenance(), indent=1))
             write_atomically(self.config_file, dump_config(config))
+
+    def go_on(self, config: Config, inputs: dict[str, str], iteration: int) -> list[str]:
+        """Take down what a resumed run does otherwise from here on, and return it."""
+        changed = changes(load_config(self.config_file, []), config, found_again=True)
+        told = [change.words for change in changed if change.told]
+        before = json.loads(self.inputs_file.read_text(encoding="utf-8")) if self.inputs_file.exists() else {}
+        if inputs.get(REPLACEABLE) != before.get(REPLACEABLE, inputs.get(REPLACEABLE)):
+            told.append(f"the files of the {REPLACEABLE} are others than before")
+            write_atomically(self.inputs_file, json.dumps({**before, **inputs}, indent=1))
+        if told:
+            found = json.loads((self.root / PROVENANCE).read_text(encoding="utf-8"))
+            key = f"changed after iteration {iteration}"
+            found[key] = "; ".join([*([found[key]] if key in found else []), *told])
+            write_atomically(self.root / PROVENANCE, json.dumps(found, indent=1))
+        if changed:
+            write_atomically(self.config_file, dump_config(config))
+        return told
+
+    def keep_inputs(self, inputs: dict[str, str]) -> None:
+        """Digests of what the run learns from, to know it again."""
+        if not self.inputs_file.exists():
+            write_atomically(self.inputs_file, json.dumps(inputs, indent=1))
+
+    def check_inputs(self, inputs: dict[str, str]) -> None:
+        """Raise UserError where the model or the data are not those that the run was started with."""
+        if not self.inputs_file.exists():
+            return
+        before = json.loads(self.inputs_file.read_text(encoding="utf-8"))
+        names = [name for name in inputs if name != REPLACEABLE]
+        if changed := [name for name in names if inputs[name] != before.get(name, inputs[name])]:
+            raise UserError(
+                f"run.dir {self.root} holds a run of other {' and '.join(changed)} than are there now (their digests "
+                "differ, whatever their paths); put back what the run was started with, or start another run from its "
+                f"policy with policy.path={self._newest_policy()} and another run.dir"
+            )
+
+    def engine_memory(self) -> list[int] | None:
+        """Bytes that each process's engine was given; None where that was not recorded."""
+        return json.loads(self.engine_file.read_text(encoding="utf-8")) if self.engine_file.exists() else None
+
+    def keep_engine_memory(self, memory: list[int]) -> None:
+        """So that a resumed run decodes as many rows together."""
+        write_atomically(self.engine_file, json.dumps(memory))
 
     def append_metrics(self, metrics: Metrics) -> None:
         """One line, on the disk when this returns."""
-        with self.metrics_file.open("a", encoding="utf-8") as file:
+        is_new = not self.metrics_file.exists()
+        with room_on_disk(str(self.metrics_file)), self.metrics_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(check_names(metrics)) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            flush_folder(self.root)
+
+    def metrics_mark(self) -> MetricsMark:
+        """What there is now, to be known again."""
+        data = self.metrics_file.read_bytes() if self.metrics_file.exists() else b""
+        return MetricsMark(length=len(data), digest=hashlib.sha256(data).hexdigest())
+
+    def check_metrics(self, mark: MetricsMark) -> None:
+        """Raise UserError where lines that a checkpoint knows of are gone or changed."""
+        data = self.metrics_file.read_bytes()[: mark.length] if self.metrics_file.exists() else b""
+        if len(data) == mark.length and hashlib.sha256(data).hexdigest() == mark.digest:
+            return
+        what = "is not what it was" if len(data) == mark.length else f"lacks {mark.length - len(data)} of its bytes"
+        raise UserError(
+            f"{self.metrics_file} {what if data else 'is gone'}, so the run's history before its newest checkpoint is "
+            "lost; put it back to resume, or start another run from its policy with "
+            f"policy.path={self._newest_policy()} and another run.dir"
+        )
 
     def read_metrics(self) -> list[Metrics]:
         """All lines; a last line that a crash cut short is left out."""
@@ -109,18 +197,31 @@ class RunDir:
             ) from error
 
     def _check_same(self, config: Config) -> None:
-        before = leaves(load_config(self.config_file, []).model_dump())
-        now = leaves(config.model_dump())
-        changed = [
-            f"{key} was {before.get(key)!r} and is now {now.get(key)!r}"
-            for key in sorted(before.keys() | now.keys())
-            if before.get(key) != now.get(key) and not key.startswith(FREE_TO_CHANGE)
-        ]
-        if changed:
+        before = load_config(self.config_file, [])
+        changed = changes(before, config, found_again=self.inputs_file.exists())
+        if refused := [change for change in changed if not change.allowed]:
             raise UserError(
-                f"run.dir {self.root} holds a run of another config: {'; '.join(changed)}; "
-                "give another run.dir, or the old settings to resume"
+                f"run.dir {self.root} holds a run of another config: {'; '.join(change.words for change in refused)}; "
+                "give the old settings to resume, or start another run from its policy with "
+                f"policy.path={self._newest_policy()} and another run.dir"
             )
+
+    def _newest_policy(self) -> Path:
+        found = checkpoints(self.checkpoints)
+        return found[-1] / "policy" if found else self.policy
+
+
+def lock_run_dir(root: Path, processes: Processes) -> Lock:
+    """Held by the main process, the only one that writes. All raise UserError where another run holds it."""
+    lock, refusal = NoLock(), ""
+    if processes.is_main:
+        try:
+            lock = DirectoryLock(root, setting="run.dir")
+        except UserError as error:
+            refusal = str(error)
+    if refusal := processes.from_main(refusal):
+        raise UserError(refusal)
+    return lock
 
 
 def provenance() -> dict[str, str]:
@@ -142,14 +243,3 @@ def _git_revision() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""
-
-
-def leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys of a tree to its values."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= leaves(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

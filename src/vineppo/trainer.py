@@ -16,8 +16,10 @@ from vineppo.recipes.evaluation import evaluate
 from vineppo.recipes.run import Run
 from vineppo.report.html import write_report
 from vineppo.rng import derive_seed
+from vineppo.run_dir import lock_run_dir
 from vineppo.seams import Task
 from vineppo.tasks.build import build_task
+from vineppo.tasks.truncated import with_truncation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,15 +45,24 @@ class Trainer:
 
     def __init__(self, config: Config, *, task: Task | None = None, resume: bool = False):
         processes = start_processes(config.policy.device, timeout=config.processes.timeout)
-        task = build_task(config.task) if task is None else task
-        with processes.watched():
-            self._run = Run(config, task, resume=resume, report=write_report, processes=processes)
         self._processes = processes
+        with processes.watched():
+            # Before anything is loaded: a second run in the directory must not get far.
+            self._lock = lock_run_dir(Path(config.run.dir), processes)
+            try:
+                task = build_task(config.task) if task is None else with_truncation(task, config.task.truncated)
+                self._run = Run(config, task, resume=resume, report=write_report, processes=processes)
+            except BaseException:
+                self._lock.release()
+                raise
 
     def train(self) -> Result:
         """To the end, or until Ctrl-C. Raises ProcessLostError when one of several processes is gone."""
-        with self._processes.watched():
-            finished = self._run.run()
+        try:
+            with self._processes.watched():
+                finished = self._run.run()
+        finally:
+            self._lock.release()
         directory = self._run.directory
         return Result(
             finished=finished,
@@ -63,8 +74,13 @@ class Trainer:
 
 def evaluate_policy(config: Config, *, task: Task | None = None) -> Metrics:
     """Accuracy of `config.policy` on the test split, without training."""
-    task = build_task(config.task) if task is None else task
-    policy = load_policy(config.policy.path, device=config.policy.device, dtype=DTYPES[config.policy.dtype])
+    task = build_task(config.task) if task is None else with_truncation(task, config.task.truncated)
+    policy = load_policy(
+        config.policy.path,
+        device=config.policy.device,
+        dtype=DTYPES[config.policy.dtype],
+        template_kwargs=config.policy.chat_template_kwargs,
+    )
     return evaluate(
         build_environment(policy, task, config.engine),
         task.questions("test")[: config.evaluation.questions],

@@ -28,7 +28,7 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
     """Judging took longer or more memory than it may, or crashed; the reward is 0."""
     TRUNCATED = "truncated"
-    """Cut off by the length limit; the reward is 0 whatever the text says."""
+    """Cut off by the length limit, and not judged: the reward is `task.truncated`, usually 0."""
     SCORED = "scored"
     """A reward function gave a number that is neither right nor wrong."""
 
@@ -39,17 +39,41 @@ class Message:
 
     role: str
     content: str
+    more: Mapping[str, object] = field(default_factory=dict, hash=False)
+    """What else the chat template may read of it, e.g. a name or tool calls."""
 
 
-Prompt = str | tuple[Message, ...]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conversation:
+    """Messages, and what the chat template gets besides."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, object], ...] = field(default=(), hash=False)
+    """JSON schemas of functions."""
+    template_kwargs: Mapping[str, object] = field(default_factory=dict, hash=False)
+    """E.g. {"enable_thinking": False}; they win over the policy's."""
+
+
+Prompt = str | tuple[Message, ...] | Conversation
 """Text as the policy sees it, or a conversation, which the policy's own chat template turns into text."""
+
+
+def messages_of(prompt: Prompt) -> tuple[Message, ...]:
+    """Of a conversation; text is the only message of a user."""
+    match prompt:
+        case str():
+            return (Message(role="user", content=prompt),)
+        case Conversation(messages=messages):
+            return messages
+        case _:
+            return prompt
 
 
 def prompt_text(prompt: Prompt) -> str:
     """A prompt for people to read."""
     if isinstance(prompt, str):
         return prompt
-    return "\n\n".join(f"{message.role}: {message.content}" for message in prompt)
+    return "\n\n".join(f"{message.role}: {message.content}" for message in messages_of(prompt))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,10 +154,12 @@ class Trajectory:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """A judge's verdict on one finished response."""
+    """A verdict on one response."""
 
     reward: float
     outcome: Outcome
+    left_out: bool = False
+    """Of one cut off by the length limit that is neither learned from nor compared with (`task.truncated`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,6 +190,8 @@ class Rollout:
     text: str
     """The whole response: the trajectory's prefix, then this continuation."""
     reward: float
+    left_out: bool = False
+    """As of a `Judgement`; the reward is then the mean of the others from its state, so that it moves no value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from recipes.small_runs import QUICK, metrics_of, without_time
-from tiny_models import tiny_model
+from tiny_models import tiny_kind, tiny_model
 from vineppo import Trainer, load_config
 from vineppo.config.schema import LoraConfig
 from vineppo.errors import UserError
@@ -153,3 +153,16 @@ def test_a_run_trains_adapters_and_resumes_to_the_bit(tmp_path: Path, monkeypatc
         assert not Trainer(config).train().finished
     assert Trainer(config, resume=True).train().finished
     assert without_time(metrics_of(parts)) == without_time(history)
+
+
+@pytest.mark.parametrize("name", ["mixtral", "qwen3_moe", "deepseek_v3"])
+def test_of_a_mixture_of_experts_attention_gets_adapters_unless_asked_otherwise(name: str):
+    model = tiny_kind(name)
+    add_adapters(model, LoraConfig(rank=2), seed=0)
+    adapted = list(adapted_layers(model))
+    assert adapted
+    assert all("self_attn" in layer for layer in adapted)
+    with pytest.raises(UserError, match="no linear layer"):
+        add_adapters(
+            tiny_kind(name), LoraConfig(rank=2, targets=["experts" if name == "qwen3_moe" else "gate"]), seed=0
+        )

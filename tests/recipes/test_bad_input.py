@@ -169,3 +169,22 @@ def test_resuming_a_finished_run_changes_nothing(capsys: pytest.CaptureFixture[s
     assert main(["train", *QUICK, "training.iterations=2", f"run.dir={finished_run}", "--resume"]) == 0
     assert (finished_run / "policy" / "model.safetensors").read_bytes() == weights
     assert "finished" in capsys.readouterr().out
+
+
+def fails(*_: object, **__: object) -> None:
+    raise RuntimeError("a reward function's own fault")
+
+
+def test_a_start_that_failed_does_not_block_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    settings = [*QUICK, "training.iterations=1", f"run.dir={tmp_path / 'run'}"]
+    for broken in ("vineppo.recipes.run.evaluate", "vineppo.recipes.sampler.trajectory_metrics"):
+        with monkeypatch.context() as patched:
+            patched.setattr(broken, fails)
+            trainer = Trainer(load_config(None, settings))
+            with pytest.raises(RuntimeError, match="own fault"):
+                trainer.train()
+    changed = [*settings, "credit.rollouts=2"]
+    result = Trainer(load_config(None, changed)).train()
+    assert result.finished
+    assert load_config(result.directory / "config.yaml").credit == load_config(None, changed).credit
+    assert [line["iteration"] for line in result.metrics] == [0, 1]

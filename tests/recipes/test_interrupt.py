@@ -139,3 +139,39 @@ def test_insisting_stops_one_of_several_at_once(monkeypatch: pytest.MonkeyPatch)
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_where_all_is_saved_nothing_is_waited_for(interrupt: Interrupt, number: signal.Signals):
+    done: list[str] = []
+
+    def work() -> None:
+        with interrupt.deferred(saved=True):
+            signal.raise_signal(number)
+            done.append("went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == []
+
+
+def test_ctrl_c_still_waits_for_the_iteration(interrupt: Interrupt):
+    done: list[str] = []
+
+    def work() -> None:
+        with interrupt.deferred(saved=True):
+            signal.raise_signal(signal.SIGINT)
+            done.append("went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["went on"]
+
+
+def test_a_hangup_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
+    try:
+        with Interrupt().installed():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)

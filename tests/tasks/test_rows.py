@@ -85,7 +85,8 @@ def test_no_rows_are_refused(tmp_path):
 
 def test_a_path_that_cannot_be_a_hub_name_is_refused_at_once(tmp_path):
     (tmp_path / "train.jsonl").write_text("{}")
-    for path in (tmp_path / "missing", tmp_path / "train.jsonl", "./missing", "a/b/c"):
+    (tmp_path / "notes.txt").write_text("{}")
+    for path in (tmp_path / "missing", tmp_path / "notes.txt", "./missing", "a/b/c"):
         assert f"{str(path)!r} is neither a folder nor a Hub dataset name; give a folder" in refusal(path)
 
 

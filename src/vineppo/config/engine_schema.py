@@ -14,9 +14,11 @@ class TorchEngineConfig(Strict):
     name: Literal["torch"] = "torch"
     rows: int = Field(default=1024, ge=1)
     """Most sequences decoded side by side."""
+    context: int | None = Field(default=None, ge=1)
+    """Most tokens, prompt and response together; null takes the policy's. Some models need a smaller one."""
     memory_gib: float | None = Field(default=None, gt=0)
-    """For the keys and values of trajectories and rollouts; null takes a share of what is free on the policy's device.
-    Trajectories that do not fit into half of it are prefilled again for their rollouts."""
+    """For all that sampling holds: keys and values, their copies, logits. Null takes a share of what the learner leaves
+    free on the policy's device. Trajectories that do not fit into half of it are prefilled again for their rollouts."""
     pool: PoolConfig = PoolConfig()
 
 

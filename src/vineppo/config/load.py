@@ -162,7 +162,8 @@ def _validate(tree: Tree, model: type[BaseModel], prefix: str = "") -> BaseModel
         return model.model_validate(tree, strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        raise UserError("; ".join(_problem(detail, model, prefix) for detail in details)) from None
+        # A setting that may be of several kinds has a detail for each.
+        raise UserError("; ".join(dict.fromkeys(_problem(detail, model, prefix) for detail in details))) from None
 
 
 def _check_presets(presets: object, model: type[BaseModel]) -> dict[str, dict[str, Preset]]:

@@ -14,4 +14,4 @@ class LoraConfig(Strict):
     """The product of an adapter's two matrices is multiplied by alpha / rank."""
     targets: list[str] | None = None
     """Last parts of the names of the layers that get one, e.g. [q_proj, v_proj]; null: all linear ones but the output
-    embedding."""
+    embedding, of a mixture of experts those of its attention."""

@@ -66,6 +66,8 @@ class PolicyConfig(Strict):
     """`auto` takes cuda when there is one, else the cpu."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: sampling, scoring and gradients are computed in it; trained weights and the optimizer stay float32."""
+    chat_template_kwargs: dict[str, object] = Field(default={})
+    """For the chat template, e.g. {enable_thinking: false}; a dataset's column of this name wins over it."""
 
 
 class SamplingConfig(Strict):
@@ -78,7 +80,7 @@ class SamplingConfig(Strict):
     top_k: int = Field(default=0, ge=0)
     """0 keeps all tokens."""
     max_new_tokens: int = Field(default=1024, ge=1)
-    """A longer response is cut off, and its reward is 0."""
+    """A longer response is cut off; task.truncated says what becomes of it."""
 
 
 # --- learner, training -------------------------------------------------------------------------------------------
@@ -116,7 +118,10 @@ class CheckpointConfig(Strict):
     """What survives a crash."""
 
     every: int = Field(default=1, ge=1)
-    """Iterations between checkpoints."""
+    """Iterations between checkpoints that wait for the disk and are kept."""
+    between: bool = True
+    """Write one after the other iterations too, without waiting for the disk, until the next takes its place: nothing
+    that is complete is lost, whatever fails. False writes less, and an update that fails loses all since the last."""
     keep: int = Field(default=2, ge=1)
     """Newest checkpoints kept."""
     keep_every: int = Field(default=0, ge=0)

@@ -10,6 +10,9 @@ PAPER_TEMPLATE = "[MATH_TASK] Problem:\n{question}\n\nSolution:"
 """VinePPO's prompt."""
 
 
+TruncatedSetting = Annotated[float, Field(allow_inf_nan=False)] | Literal["judged", "left_out"] | None
+
+
 class JudgeConfig(Strict):
     """Limits of the child processes in which Reasoning Gym's scorers run."""
 
@@ -44,6 +47,9 @@ class ArithmeticTask(Strict):
     """Demonstrations only: how many (operator, operand) pairs carry a habitual error."""
     habit_probability: float = Field(default=0.6, ge=0, le=1)
     """Demonstrations only: how often a habit strikes where it applies."""
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 class RegistersTask(Strict):
@@ -70,6 +76,9 @@ class RegistersTask(Strict):
     """Demonstrations only: how many (operator, operand) pairs carry a habitual error."""
     habit_probability: float = Field(default=0.6, ge=0, le=1)
     """Demonstrations only: how often a habit strikes where it applies."""
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 class WordProblemsTask(Strict):
@@ -95,6 +104,9 @@ class WordProblemsTask(Strict):
     """Demonstrations only: how many (phrase, number) pairs are habitually misread; there are 47."""
     habit_probability: float = Field(default=0.6, ge=0, le=1)
     """Demonstrations only: how often such a pair is misread."""
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 class Gsm8kTask(Strict):
@@ -104,11 +116,18 @@ class Gsm8kTask(Strict):
     path: str = "openai/gsm8k"
     """A Hub dataset name, or a local folder with train.jsonl and test.jsonl (columns question, answer)."""
     subset: str | None = "main"
-    """The Hub dataset's configuration; ignored for a folder."""
+    """The Hub dataset's configuration; in a folder, the folder of that name where there is one."""
     template: str = PAPER_TEMPLATE
     """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
     answer_marker: str = Field(default="####", min_length=1)
     """What stands before the answer, in gold solutions and responses."""
+    held_out: int | None = Field(default=None, ge=1)
+    """Where there is no test split: so many rows of the train split, drawn from `seed`, make one."""
+    seed: int = 0
+    """Draws them."""
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 class MathTask(Strict):
@@ -120,15 +139,22 @@ class MathTask(Strict):
     test_path: str | None = None
     """The same for the test split, e.g. HuggingFaceH4/MATH-500; none: `path`."""
     subset: str | None = None
-    """The Hub dataset's configuration; ignored for a folder."""
+    """The Hub dataset's configuration; in a folder, the folder of that name where there is one."""
     train_file: str | None = None
-    """The train split's file in a local folder; none: train.jsonl, .json or .parquet."""
+    """The train split's file in a local folder; none: one named train."""
     test_file: str | None = None
-    """The test split's file in a local folder; none: test.jsonl, .json or .parquet."""
+    """The test split's file in a local folder; none: one named test."""
     template: str = PAPER_TEMPLATE
     """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
     judge: JudgeConfig = JudgeConfig()
     """Not used: mathematics is judged without child processes. It is read so that runs of earlier versions can be."""
+    held_out: int | None = Field(default=None, ge=1)
+    """Where there is no test split: so many rows of the train split, drawn from `seed`, make one."""
+    seed: int = 0
+    """Draws them."""
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 class RewardConfig(Strict):
@@ -145,17 +171,17 @@ class DatasetTask(Strict):
     name: Literal["dataset", "jsonl"] = "dataset"
     """Two names for one task."""
     path: str = "."
-    """A Hub dataset name, or a local folder with train.jsonl and test.jsonl."""
+    """A Hub dataset name, or a local folder or file (docs/tasks.md: jsonl, csv, parquet, shards, save_to_disk ...)."""
     subset: str | None = None
-    """The Hub dataset's configuration; ignored for a folder."""
+    """The Hub dataset's configuration; in a folder, the folder of that name where there is one."""
     train_file: str | None = None
-    """The train split's file in a local folder; none: train.jsonl, .json or .parquet."""
+    """The train split's file in a local folder; none: one named train."""
     test_file: str | None = None
-    """The test split's file in a local folder; none: test.jsonl, .json or .parquet."""
+    """The test split's file in a local folder; none: one named test."""
     train_split: str = "train"
-    """Of the Hub dataset, e.g. train[:-500]."""
+    """Which rows, on the Hub and in a folder, e.g. train[:-500]; of task.train_file, where it is given, the range."""
     test_split: str = "test"
-    """Of the Hub dataset, e.g. train[-500:]."""
+    """Which rows, e.g. validation, or train[-500:]."""
     prompt_column: str = "prompt"
     """Text, or chat messages, which the policy's chat template turns into text."""
     answer_column: str | None = None
@@ -168,6 +194,13 @@ class DatasetTask(Strict):
     """Reward functions, e.g. [{function: rewards.py:is_short, weight: 0.5}]; they take the judge's place."""
     judge: JudgeConfig = JudgeConfig()
     """Not used: mathematics is judged without child processes. It is read so that runs of earlier versions can be."""
+    held_out: int | None = Field(default=None, ge=1)
+    """Where there is no test split: so many rows of the train split, drawn from `seed`, make one."""
+    seed: int = 0
+    """Draws them."""
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 class GeneratorConfig(Strict):
@@ -193,12 +226,18 @@ class ReasoningGymTask(Strict):
     template: str = "answer"
     """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
     judge: JudgeConfig = JudgeConfig()
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 class CustomTask(Strict):
     """A task object handed to the Python API; it cannot be named from the command line."""
 
     name: Literal["custom"] = "custom"
+    truncated: TruncatedSetting = None
+    """Responses cut off by the length limit: judged, a reward (number), or left_out of loss and baseline; none: judged
+    where reward functions judge, else 0."""
 
 
 TaskConfig = Annotated[

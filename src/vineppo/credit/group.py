@@ -47,9 +47,13 @@ class GroupAssigner:
         advantage = {
             index: value
             for members in groups.values()
-            for index, value in zip(members, self._advantages([trajectories[i].reward for i in members]), strict=True)
+            for index, value in zip(members, self._of_group([trajectories[i].reward for i in members]), strict=True)
         }
         return [
             Credit(advantages=(advantage[index],) * len(scored.trajectory.response_ids))
             for index, scored in enumerate(trajectories)
         ]
+
+    def _of_group(self, rewards: Sequence[float]) -> list[float]:
+        """0 where the others were left out, and there is nothing to compare with."""
+        return self._advantages(rewards) if len(rewards) > 1 else [0.0] * len(rewards)

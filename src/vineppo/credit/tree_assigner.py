@@ -128,7 +128,7 @@ def credit_tree(
         for rollout in own:
             size = len(rollout.completion.token_ids)
             advantages = rollout_advantages(tree, (restarts, share), found, place, (rollout.reward, size))
-            if abs(advantages[0]) > NOTHING:
+            if abs(advantages[0]) > NOTHING and not rollout.left_out:
                 branches[holders[place]].append(branch_of(tree, place, rollout.completion, advantages))
     return [
         Credit(

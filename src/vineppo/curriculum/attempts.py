@@ -54,8 +54,9 @@ def by_question(trajectories: Sequence[Trajectory], judgements: Sequence[Judgeme
 
 
 def rewards(attempts: Attempts) -> list[float]:
-    """[L] one each."""
-    return [attempt.judgement.reward for attempt in attempts]
+    """[L] one each, of those that are not left out; where all are, nothing is known and so nothing differs."""
+    kept = [attempt.judgement.reward for attempt in attempts if not attempt.judgement.left_out]
+    return kept or [attempt.judgement.reward for attempt in attempts[:1]]
 
 
 def tokens(attempts: Attempts) -> int:

@@ -5,12 +5,15 @@ One check a file. What a check needs and is not there is a finding of its own, a
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
+from vineppo.chat import encode_prompts
 from vineppo.config.schema import Config
 from vineppo.doctor.agreement import check_agreement
 from vineppo.doctor.batch import check_batch
 from vineppo.doctor.credit import check_credit
+from vineppo.doctor.endings import check_endings
 from vineppo.doctor.finding import Finding, Verdict
 from vineppo.doctor.judge import check_judge
 from vineppo.doctor.memory import check_memory
@@ -20,7 +23,7 @@ from vineppo.doctor.staleness import check_staleness
 from vineppo.doctor.versions import check_devices, check_versions
 from vineppo.errors import UserError
 from vineppo.learner.logprobs import check_head
-from vineppo.policy import Policy, encode_prompt, load_policy, load_tokenizer, pick_device
+from vineppo.policy import Policy, load_policy, load_tokenizer, pick_device, try_saving
 from vineppo.processes import ALONE
 from vineppo.progress import Display
 from vineppo.recipes.build import build_environment, build_sampling
@@ -29,7 +32,7 @@ from vineppo.seams import Task
 from vineppo.tasks.build import build_task
 
 Made = TypeVar("Made")
-STAGES = 6
+STAGES = 7
 
 
 @dataclass(kw_only=True)
@@ -74,7 +77,7 @@ def examine(config: Config, display: Display) -> Examination:
     display.advance(1)
     task = done.attempt("task", lambda: build_task(config.task))
     if task is None:
-        done.leave_out("there is no task", "judge", "memory", "agreement", "credit", "stale cache")
+        done.leave_out("there is no task", "judge", "memory", "endings", "agreement", "credit", "stale cache")
         return done
     with display.phase("judge"):
         done.findings.append(check_judge(config.task, task))
@@ -83,13 +86,15 @@ def examine(config: Config, display: Display) -> Examination:
         fits = examine_memory(config, task, done)
     display.advance(3)
     if not fits:
-        done.leave_out("the model was not loaded, see above", "agreement", "credit", "stale cache")
+        done.leave_out("the model was not loaded, see above", "endings", "agreement", "credit", "stale cache")
         return done
+    asked = config.policy
+    load = partial(load_policy, asked.path, device=asked.device, template_kwargs=asked.chat_template_kwargs)
     with display.phase("load"):
-        policy = done.attempt("policy", lambda: load_policy(config.policy.path, device=config.policy.device))
+        policy = done.attempt("policy", load)
     display.advance(4)
     if policy is None:
-        done.leave_out("there is no policy", "agreement", "credit", "stale cache")
+        done.leave_out("there is no policy", "endings", "agreement", "credit", "stale cache")
     else:
         examine_engine(config, task, policy, done, display)
     return done
@@ -103,7 +108,8 @@ def examine_memory(config: Config, task: Task, done: Examination) -> bool:
         done.leave_out("there is no policy", "memory")
         return False
     questions = [*task.questions("train"), *task.questions("test")]
-    longest = max(len(encode_prompt(tokenizer, question.prompt)) for question in questions)
+    prompts = [question.prompt for question in questions]
+    longest = max(map(len, encode_prompts(tokenizer, prompts, config.policy.chat_template_kwargs)))
     finding, done.memory = check_memory(config, prompt=longest, device=device)
     done.findings.append(finding)
     return finding.verdict is not Verdict.FAIL
@@ -111,12 +117,14 @@ def examine_memory(config: Config, task: Task, done: Examination) -> bool:
 
 def examine_engine(config: Config, task: Task, policy: Policy, done: Examination, display: Display) -> None:
     """Sampler beside trainer, before and after an update."""
-    head = done.attempt("policy", lambda: check_head(policy.model) is None)
+    head = done.attempt("policy", lambda: (try_saving(policy), check_head(policy.model)))
     environment = done.attempt(
         "engine", lambda: build_environment(sampling_policy(config, policy, ALONE), task, config.engine)
     )
     if not head or environment is None:
-        done.leave_out("there is no engine or no learner for this model", "agreement", "credit", "stale cache")
+        done.leave_out(
+            "there is no engine or no learner for this model", "endings", "agreement", "credit", "stale cache"
+        )
         return
     probe = Probe(
         environment=environment,
@@ -125,10 +133,13 @@ def examine_engine(config: Config, task: Task, policy: Policy, done: Examination
         sampling=build_sampling(config.sampling),
         micro_batch=config.learner.micro_batch,
     )
+    with display.phase("endings"):
+        done.findings.append(check_endings(probe, policy))
+    display.advance(5)
     with display.phase("agreement"):
         sampled = probe.sample()
         done.findings += [check_agreement(probe, sampled), check_credit(config, sampled)]
-    display.advance(5)
+    display.advance(6)
     with display.phase("stale cache"):
         done.findings.append(check_staleness(probe, policy.model, sampled))
-    display.advance(6)
+    display.advance(7)

@@ -28,6 +28,11 @@ class ShardedEngine:
         """Who holds a prompt whose trajectories will be branched off."""
 
     @property
+    def own(self) -> Engine:
+        """This process's."""
+        return self._engine
+
+    @property
     def policy_version(self) -> int:
         """Of the weights that sample now."""
         return self._engine.policy_version

@@ -13,6 +13,7 @@ from vineppo.explain.export import STEPS, STEPWISE, append_rows, stepwise_row, w
 from vineppo.explain.measure import Measured, build_explainer
 from vineppo.explain.show import show
 from vineppo.explain.source import Wanted, batches, gather
+from vineppo.lock import LOCK, DirectoryLock
 from vineppo.policy import DTYPES, load_policy
 from vineppo.progress import Display
 from vineppo.report.explanation_page import Explanation
@@ -38,10 +39,22 @@ def explain(
     if count is not None and count < 1:
         raise UserError(f"--solutions is {count}, but must be a whole number >= 1")
     out = free_folder() if out is None else check_folder(out)
+    lock = DirectoryLock(out, setting="--out")
+    try:
+        return _explain(config, wanted, count=count, threshold=threshold, out=out)
+    finally:
+        lock.release()
+
+
+def _explain(config: Config, wanted: Wanted, *, count: int | None, threshold: float, out: Path) -> Path:
     task, items = gather(wanted, config.task)
-    policy = load_policy(config.policy.path, device=config.policy.device, dtype=DTYPES[config.policy.dtype])
+    policy = load_policy(
+        config.policy.path,
+        device=config.policy.device,
+        dtype=DTYPES[config.policy.dtype],
+        template_kwargs=config.policy.chat_template_kwargs,
+    )
     measure = build_explainer(config, policy, task, items, count=count)
-    out.mkdir(parents=True, exist_ok=True)
     started, parts = time.monotonic(), list[Measured]()
     with Display(len(items), unit="question") as display:
         for batch in batches(items, BATCH):
@@ -89,6 +102,6 @@ def check_folder(out: Path) -> Path:
     """One that is not there yet, or empty: labels cost time to make, so none are written over."""
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file; name a folder")
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and any(entry.name != LOCK for entry in out.iterdir()):
         raise UserError(f"--out {out} is not empty; name another folder, or leave --out away for a new one")
     return out

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from vineppo.config.schema import TaskConfig
+from vineppo.config.schema import DatasetTask, TaskConfig
 from vineppo.errors import UserError
 from vineppo.seams import Task
 from vineppo.tasks.asked import Asked, make_question
 from vineppo.tasks.build import build_task, build_verdicts
 from vineppo.tasks.rows import parse_row
+from vineppo.tasks.truncated import with_truncation
 from vineppo.types import Question
 
 TASK_QUESTIONS = 4
@@ -49,7 +50,9 @@ def gather(wanted: Wanted, task: TaskConfig) -> tuple[Task, list[Item]]:
     else:
         own = build_task(task)
         return own, [Item(question=q) for q in own.questions("test")[: wanted.limit or TASK_QUESTIONS]]
-    return Asked([item.question for item in items], build_verdicts(task)), items
+    rewarded = isinstance(task, DatasetTask) and bool(task.rewards)
+    asked = Asked([item.question for item in items], build_verdicts(task), rewarded=rewarded)
+    return with_truncation(asked, task.truncated), items
 
 
 def check(wanted: Wanted) -> None:

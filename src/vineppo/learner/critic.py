@@ -109,6 +109,10 @@ class Critic:
             **explained_variance(torch.cat(old), torch.cat(returns)),
         }
 
+    def finished(self, updates_per_epoch: int) -> None:
+        """The schedule stands after so many planned updates an epoch, whether all were made or not."""
+        self._optimizer.finished(updates_per_epoch * self._epochs)
+
     def state_dict(self) -> dict[str, Any]:
         """Optimizer and schedule."""
         return self._optimizer.state_dict(keep=self._processes.is_main)

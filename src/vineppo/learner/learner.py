@@ -105,6 +105,10 @@ class Learner:
             "updates_nonfinite": sum(r["updates_nonfinite"] for r in results),
         }
 
+    def finished(self, updates_per_epoch: int) -> None:
+        """The schedule stands after so many planned updates an epoch, whether all were made or not."""
+        self._optimizer.finished(updates_per_epoch * self._settings.epochs)
+
     def state_dict(self) -> dict[str, Any]:
         """Optimizer and schedule; the weights are saved with the policy."""
         return self._optimizer.state_dict(keep=self._processes.is_main)

@@ -86,8 +86,16 @@ def output_embedding(model: PreTrainedModel) -> nn.Module:
 def check_head(model: PreTrainedModel) -> None:
     """Refuse a model whose logits are more than its output embedding of the backbone's last hidden state."""
     token_ids = torch.arange(1, 9, device=model.device)[None] % model.config.get_text_config().vocab_size
-    whole = model(input_ids=token_ids, use_cache=False).logits
-    split = output_embedding(model)(model.base_model(input_ids=token_ids, use_cache=False).last_hidden_state)
+    try:
+        whole = model(input_ids=token_ids, use_cache=False).logits
+        split = output_embedding(model)(model.base_model(input_ids=token_ids, use_cache=False).last_hidden_state)
+    except (AttributeError, TypeError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise UserError(
+            f"policy: {type(model).__name__} does not give hidden states and logits as a causal language model of "
+            f"transformers does ({' '.join(str(error).split())[:160]}); take a decoder-only model (Llama, Qwen ...)"
+        ) from error
     if not torch.allclose(whole, split, rtol=1e-3, atol=1e-3):
         raise UserError(
             f"policy: {type(model).__name__} changes its logits after the output embedding (soft-capping or scaling), "

@@ -42,7 +42,7 @@ def add_adapters(model: PreTrainedModel, settings: LoraConfig, *, seed: int) -> 
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=0.0,
-        target_modules="all-linear" if settings.targets is None else settings.targets,
+        target_modules=default_targets(model) if settings.targets is None else settings.targets,
         task_type="CAUSAL_LM",
         base_model_name_or_path=model.name_or_path,
     )
@@ -60,6 +60,18 @@ def add_adapters(model: PreTrainedModel, settings: LoraConfig, *, seed: int) -> 
     model.eval()
     _check_targets(model)
     return wanted
+
+
+def default_targets(model: PreTrainedModel) -> str | list[str]:
+    """All linear layers but the output embedding; of a mixture of experts those of its attention."""
+    if not any(name.split(".")[-1] == "experts" for name, _ in model.named_modules()):
+        return "all-linear"
+    # What chooses experts, and they themselves, are no linear layers; peft takes dense layers of their names for them.
+    return [
+        name
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear) and any("attn" in part or "attention" in part for part in name.split("."))
+    ]
 
 
 @contextmanager
@@ -134,9 +146,11 @@ def _check_targets(model: PreTrainedModel) -> None:
 
     for name, layer in model.named_modules():
         if isinstance(layer, LoraLayer) and (not isinstance(layer, Linear) or layer is model.get_output_embeddings()):
+            embedding = layer is model.get_output_embeddings() or isinstance(layer.get_base_layer(), nn.Embedding)
+            kind = "an embedding" if embedding else "no linear layer (a router, or experts)"
             raise UserError(
-                f"learner.lora.targets names {name}, which is an embedding; leave it out: only linear layers have "
-                "adapters"
+                f"learner.lora.targets names {name}, which is {kind}; leave it out: only linear layers within the "
+                "model have adapters"
             )
 
 

@@ -56,6 +56,10 @@ class Optimizer:
         self._done += 1
         return norm if isfinite(norm) else None
 
+    def finished(self, updates: int) -> None:
+        """The schedule stands after so many planned updates, whether all were made or not."""
+        self._done = updates
+
     def state_dict(self, *, keep: bool = True) -> dict[str, Any]:
         """All that the next update depends on besides the weights; the same whether they are sharded or not.
 

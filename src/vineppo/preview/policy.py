@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import repeat
 
+from vineppo.chat import end_tokens, response_decoder
 from vineppo.config.schema import Config, UncertainSteps
 from vineppo.errors import UserError
 from vineppo.learner.logprobs import TokenLogprobs, check_head
@@ -20,11 +21,13 @@ def cut_tokens(config: Config, solutions: Sequence[Solution]) -> list[Cut]:
     responses = [tuple(tokenizer(s.text, add_special_tokens=False).input_ids) for s in solutions]
     logprobs = repeat(None)
     if isinstance(config.steps, UncertainSteps):
-        policy = load_policy(config.policy.path, device=config.policy.device)
+        policy = load_policy(
+            config.policy.path, device=config.policy.device, template_kwargs=config.policy.chat_template_kwargs
+        )
         prompts = [policy.encode(solution.prompt) for solution in solutions]
         logprobs = token_logprobs(config, policy, prompts, responses)
     segment = build_segmenter(config.steps)
-    pieces = Pieces(lambda token_ids: str(tokenizer.decode(list(token_ids), skip_special_tokens=True)))
+    pieces = Pieces(response_decoder(tokenizer, end_tokens(tokenizer)))
     return [
         cut(segment, ids, pieces(ids), own or [0.0] * len(ids)) for ids, own in zip(responses, logprobs, strict=False)
     ]

@@ -48,7 +48,9 @@ def analyze(target: Target, task: Task, store: TruthStore) -> Analysis:
     has_critic = target.critic is not None and isinstance(config.credit, PpoCredit)
     words = parse_sources(config, has_critic=has_critic)
     analysed, others = pick_questions(config, task.questions(settings.split))
-    policy = load_policy(config.policy.path, device=config.policy.device)
+    policy = load_policy(
+        config.policy.path, device=config.policy.device, template_kwargs=config.policy.chat_template_kwargs
+    )
     gradients = build_gradients(config, policy) if settings.gradient_questions else None
     environment = build_environment(policy, task, config.engine)
     check_prompts(environment, [*analysed, *others], policy.context)

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from vineppo.chat import encode_prompt, response_decoder
 from vineppo.config.schema import (
     Config,
     CoupledCredit,
@@ -47,7 +48,7 @@ from vineppo.learner.critic import Critic
 from vineppo.learner.learner import Learner
 from vineppo.learner.logprobs import check_head
 from vineppo.metrics import Metrics
-from vineppo.policy import Policy, decode_tokens, encode_prompt
+from vineppo.policy import Policy
 from vineppo.processes import ALONE, Processes
 from vineppo.recipes.algorithm import Algorithm
 from vineppo.recipes.build_learner import build_critic, build_reference, build_trained, copy_reference
@@ -60,6 +61,7 @@ from vineppo.rng import derive_seed
 from vineppo.seams import CreditAssigner, Engine, Progress, Task
 from vineppo.steps import Pieces, build_segmenter
 from vineppo.tasks.sharded import ShardedTask
+from vineppo.tasks.truncated import truncation_of
 from vineppo.types import Question, Sampling, Scored
 
 
@@ -135,7 +137,10 @@ def build_algorithm(
 
 def build_policy_iteration(config: Config, policy: Policy, sampler: Sampler, processes: Processes) -> PolicyIteration:
     """The PPO family, with the credit that `config.credit` names."""
+    warmup = config.credit.critic_warmup_iterations if isinstance(config.credit, PpoCredit) else 0
     updates = config.training.iterations * config.updates_per_iteration
+    # The policy's schedule begins with its own first update, after the critic's warm-up.
+    own = max(0, config.training.iterations - warmup) * config.updates_per_iteration
     frozen = copy_reference(config, policy)
     critic = build_critic(config, policy, updates=updates, processes=processes)
     trained = build_trained(config, policy, processes)
@@ -148,13 +153,14 @@ def build_policy_iteration(config: Config, policy: Policy, sampler: Sampler, pro
             trained.scorer,
             reference,
             config.learner,
-            updates=updates,
+            updates=own,
             average=config.credit.average,
             limit=config.sampling.max_new_tokens,
             processes=processes,
         ),
         critic=critic,
-        critic_warmup=config.credit.critic_warmup_iterations if isinstance(config.credit, PpoCredit) else 0,
+        critic_warmup=warmup,
+        updates_per_epoch=config.updates_per_iteration // config.learner.epochs,
         policy=trained,
         seed=config.training.seed,
     )
@@ -166,7 +172,7 @@ def build_sampler(config: Config, policy: Policy, environment: Environment, ques
         environment=environment,
         curriculum=build_curriculum(config, environment, questions),
         segment=build_segmenter(config.steps),
-        token_texts=Pieces(policy.decode),
+        token_texts=Pieces(response_decoder(policy.tokenizer, policy.end_ids)),
         count=config.training.trajectories,
         sampling=build_sampling(config.sampling),
         seed=config.training.seed,
@@ -224,12 +230,19 @@ def build_environment(policy: Policy, task: Task, engine: EngineConfig, processe
             f"engine.pool.replicas is {engine.pool.replicas}, but the run has {processes.count} processes, which "
             "sample a share each already; set engine.pool.replicas to 0, or launch one process"
         )
+    if not policy.end_ids:
+        raise UserError(
+            "policy.path: neither its generation config nor its tokenizer nor its chat template names a token that "
+            "ends a response, so that all would be cut off; set eos_token_id in its generation_config.json"
+        )
+    truncation = truncation_of(task)
     sampler = build_pool(policy, engine) if engine.pool.replicas else build_engine(policy, engine)
     if processes.count > 1:
         sampler, task = ShardedEngine(sampler, processes), ShardedTask(task, processes)
     # Not the policy's methods: its model may be a copy that only vLLM or a pool was started from, and can go now.
-    encode, decode = partial(encode_prompt, policy.tokenizer), partial(decode_tokens, policy.tokenizer)
-    return Environment(engine=sampler, task=task, encode=encode, decode=decode)
+    encode = partial(encode_prompt, policy.tokenizer, template_kwargs=policy.template_kwargs)
+    decode = response_decoder(policy.tokenizer, policy.end_ids)
+    return Environment(engine=sampler, task=task, encode=encode, decode=decode, truncation=truncation)
 
 
 def build_pool(policy: Policy, engine: EngineConfig) -> Engine:
@@ -265,7 +278,7 @@ def build_engine(policy: Policy, engine: EngineConfig) -> Engine:
             return TorchEngine(
                 policy.model,
                 end_ids=policy.end_ids,
-                context=policy.context,
+                context=min(policy.context, engine.context or policy.context),
                 rows=engine.rows,
                 memory_bytes=memory_bytes,
             )

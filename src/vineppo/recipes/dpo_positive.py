@@ -62,7 +62,7 @@ class DpoPositive:
         paired = {scored[accepted].trajectory.question.id for accepted, _ in pairs}
         metrics |= {
             "dpo/pairs": float(len(pairs)),
-            "dpo/questions_paired": len(paired) / len({item.trajectory.question.id for item in scored}),
+            "dpo/questions_paired": len(paired) / max(1, len({item.trajectory.question.id for item in scored})),
         }
         signs = {index: sign for pair in pairs for index, sign in zip(pair, (1.0, -1.0), strict=True)}
         credits = [whole_response_credit(item, signs.get(index, 0.0)) for index, item in enumerate(scored)]

@@ -22,7 +22,12 @@ def trajectory_metrics(scored: Sequence[Scored]) -> Metrics:
         [trajectory.finish for trajectory in trajectories],
         [len(trajectory.response_ids) for trajectory in trajectories],
     )
-    return responses | {"steps/mean": fmean(item.num_steps for item in scored)}
+    left_out = sum(item.judgement.left_out for item in scored)
+    return (
+        responses
+        | {"steps/mean": fmean(item.num_steps for item in scored)}
+        | ({"completions/left_out": left_out / len(scored)} if left_out else {})
+    )
 
 
 def response_metrics(

@@ -46,10 +46,14 @@ class PolicyIteration:
     """Iterations in which only the critic learns."""
     policy: TrainedPolicy
     seed: int
+    updates_per_epoch: int
+    """In an iteration whose trajectories all teach."""
 
     def collect(self, iteration: int, display: Display) -> Experience:
         """Sample, judge, segment, value and credit."""
         scored, metrics = self.sampler.sample(iteration, display)
+        if not scored:
+            return Experience(iteration=iteration, scored=[], credits=[], metrics=metrics)
         with display.phase("credit") as progress:
             credits = self.assign(scored, seed=self.sampler.iteration_seed(iteration), progress=progress)
         metrics |= credit_metrics(credits)
@@ -64,12 +68,19 @@ class PolicyIteration:
         engine = self.sampler.environment.engine
         with display.phase("update") as progress:
             engine.sleep()
-            if self.critic is not None:
+            if self.critic is not None and samples:
                 metrics |= self.critic.update(samples, seed=seed)
-            if experience.iteration > self.critic_warmup:
+            if experience.iteration > self.critic_warmup and samples:
                 metrics |= self.learner.update(samples, branches=branches, seed=seed, progress=progress)
+            self._keep_to_the_schedule(experience.iteration)
             engine.load_weights(self.policy.weights(), policy_version=experience.iteration)
         return metrics
+
+    def _keep_to_the_schedule(self, iteration: int) -> None:
+        """Where trajectories were left out there are fewer updates; learning rates go by iterations all the same."""
+        if self.critic is not None:
+            self.critic.finished(iteration * self.updates_per_epoch)
+        self.learner.finished(max(0, iteration - self.critic_warmup) * self.updates_per_epoch)
 
     def save(self, folder: Path) -> None:
         """The critic, and both optimizers with their schedules."""

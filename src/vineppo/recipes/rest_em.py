@@ -63,7 +63,7 @@ class RestEm:
         solved = {scored[index].trajectory.question.id for index in kept}
         metrics |= {
             "rest_em/kept": float(len(kept)),
-            "rest_em/questions_kept": len(solved) / len({item.trajectory.question.id for item in scored}),
+            "rest_em/questions_kept": len(solved) / max(1, len({item.trajectory.question.id for item in scored})),
         }
         credits = [whole_response_credit(item, float(index in kept)) for index, item in enumerate(scored)]
         return Experience(iteration=iteration, scored=scored, credits=credits, metrics=metrics)

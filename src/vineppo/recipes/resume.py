@@ -1,16 +1,17 @@
 """What a checkpoint of a run holds, and back."""
 
 import json
-import random
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from vineppo.checkpoint import checkpoints, verify_checkpoint, write_checkpoint
+from vineppo.errors import UserError
 from vineppo.recipes.algorithm import Algorithm
+from vineppo.recipes.random_states import random_states, restore_random_states
+from vineppo.run_dir import MetricsMark
+
+RANDOM, METRICS = "random.json", "metrics.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,8 +24,9 @@ class Position:
     seconds: float = 0.0
 
 
-def save(root: Path, algorithm: Algorithm, position: Position) -> None:
-    """Policy, what the algorithm and its curriculum go by, random states and position, in one checkpoint.
+def save(root: Path, algorithm: Algorithm, position: Position, metrics: MetricsMark, *, flush: bool = True) -> None:
+    """Policy, what the algorithm and its curriculum go by, random states and position, in one checkpoint. It also knows
+    the metrics that were made on the way to it.
 
     All processes must call it: the main one writes, the others hand it their shards.
     """
@@ -36,12 +38,13 @@ def save(root: Path, algorithm: Algorithm, position: Position) -> None:
     def fill(folder: Path) -> None:
         gather(folder)
         (folder / "curriculum.json").write_text(json.dumps(algorithm.sampler.curriculum.state()))
-        torch.save(_random_states(), folder / "random.pt")
+        (folder / RANDOM).write_text(json.dumps(random_states()))
         state = {name: getattr(position, name) for name in Position.__slots__}
         (folder / "position.json").write_text(json.dumps(state))
+        (folder / METRICS).write_text(json.dumps(asdict(metrics)))
 
     if algorithm.policy.processes.is_main:
-        write_checkpoint(root, position.iteration, fill)
+        write_checkpoint(root, position.iteration, fill, flush=flush)
     else:
         gather(root)
 
@@ -55,6 +58,11 @@ def newest(root: Path) -> Path | None:
     return found[-1]
 
 
+def metrics_of(folder: Path) -> MetricsMark | None:
+    """What a checkpoint knows of the metrics; None where an earlier version wrote it."""
+    return MetricsMark(**json.loads((folder / METRICS).read_text())) if (folder / METRICS).exists() else None
+
+
 def restore(folder: Path, algorithm: Algorithm) -> Position:
     """Put everything back and tell where the run is, with however many processes it was saved.
 
@@ -63,19 +71,19 @@ def restore(folder: Path, algorithm: Algorithm) -> Position:
     algorithm.policy.restore(folder / "policy")
     algorithm.load(folder)
     algorithm.sampler.curriculum.restore(json.loads((folder / "curriculum.json").read_text()))
-    _restore_random_states(torch.load(folder / "random.pt", weights_only=False))
+    restore_random_states(read_random_states(folder))
     position = Position(**json.loads((folder / "position.json").read_text()))
     weights = algorithm.policy.weights()
     algorithm.sampler.environment.engine.load_weights(weights, policy_version=position.iteration)
     return position
 
 
-def _random_states() -> dict[str, Any]:
-    """Nothing of ours draws from these; a user's reward function may."""
-    return {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}
-
-
-def _restore_random_states(states: dict[str, Any]) -> None:
-    random.setstate(states["python"])
-    np.random.set_state(states["numpy"])
-    torch.set_rng_state(states["torch"])
+def read_random_states(folder: Path) -> dict[str, Any]:
+    """Of a checkpoint."""
+    if not (folder / RANDOM).exists():
+        raise UserError(
+            f"checkpoint {folder} has no {RANDOM}: an earlier version wrote it, with pickles, which are not read "
+            "because that can run anything; resume with that version, or start another run from its policy with "
+            f"policy.path={folder / 'policy'}"
+        )
+    return json.loads((folder / RANDOM).read_text())

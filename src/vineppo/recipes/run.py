@@ -8,7 +8,7 @@ from vineppo.checkpoint import prune_checkpoints
 from vineppo.config.schema import Config
 from vineppo.errors import UserError
 from vineppo.metrics import Metrics
-from vineppo.policy import load_policy
+from vineppo.policy import load_policy, try_saving
 from vineppo.processes import ALONE, Processes
 from vineppo.progress import Display
 from vineppo.recipes import resume as resuming
@@ -22,10 +22,13 @@ from vineppo.recipes.build import (
 )
 from vineppo.recipes.build_learner import sampling_policy
 from vineppo.recipes.evaluation import evaluate
+from vineppo.recipes.inputs import digest_inputs
 from vineppo.recipes.interrupt import Interrupt
 from vineppo.recipes.records import trajectory_records
 from vineppo.recipes.resume import Position
+from vineppo.recipes.sizing import size_engine
 from vineppo.recipes.summary import summarise
+from vineppo.recipes.warnings import cut_off
 from vineppo.rng import derive_seed
 from vineppo.run_dir import RunDir
 from vineppo.seams import Task
@@ -45,27 +48,47 @@ class Run:
     def __init__(self, config: Config, task: Task, *, resume: bool, report: Report, processes: Processes = ALONE):
         self._config, self._report, self._processes = config, report, processes
         self.directory = RunDir(Path(config.run.dir))
+        if processes.is_main:
+            self.directory.clear_failed_start()
+        processes.wait()
         self.directory.check(config, resume=resume)
         questions = build_questions(config, task)
         checkpoint = resuming.newest(self.directory.checkpoints)
         self._check_shared(checkpoint)
+        if checkpoint is not None and (mark := resuming.metrics_of(checkpoint)) is not None:
+            self.directory.check_metrics(mark)
         # What will be sharded goes to the accelerator layer by layer, and is never whole there.
-        policy = load_policy(config.policy.path, device="cpu" if processes.sharded else processes.device)
+        policy = load_policy(
+            config.policy.path,
+            device="cpu" if processes.sharded else processes.device,
+            template_kwargs=config.policy.chat_template_kwargs,
+        )
+        if processes.is_main:
+            try_saving(policy)
+        self._inputs = digest_inputs(policy.model, task.questions("train"), task.questions("test"), config.task)
+        self.directory.check_inputs(self._inputs)
         sampled = sampling_policy(config, policy, processes)
         self._environment = build_environment(sampled, task, config.engine, processes)
         self._test = task.questions("test")[: config.evaluation.questions]
         check_prompts(self._environment, [*task.questions("train"), *self._test], policy.context)
         self._algorithm = build_algorithm(config, policy, self._environment, questions, processes)
         self._position = Position() if checkpoint is None else resuming.restore(checkpoint, self._algorithm)
+        memory = size_engine(self._algorithm, self.directory.engine_memory(), processes)
         self._saved = self._position.iteration
         self._between_iterations = True
         self._interrupt = Interrupt(processes)
         self._tracker = None
         processes.wait()  # until all have seen the directory as it was
+        self._news: list[str] = []
         if processes.is_main:
-            self._tracker = build_tracker(config.run.tracker, self.directory.root, config.model_dump())
+            done = None if checkpoint is None else self._position.iteration
+            self._tracker = build_tracker(config.run.tracker, self.directory.root, config.model_dump(), done=done)
             self.directory.open(config)
-            self.directory.rewind_metrics(-1 if checkpoint is None else self._position.iteration)
+            self._news = self.directory.go_on(config, self._inputs, self._position.iteration)
+            self.directory.keep_inputs(self._inputs)
+            if memory is not None:
+                self.directory.keep_engine_memory(memory)
+            self.directory.rewind_metrics(-1 if done is None else done)
 
     @property
     def finished(self) -> bool:
@@ -79,6 +102,8 @@ class Run:
         if self.finished and self._processes.from_main(self.directory.summary_file.exists()):
             display.say(f"run.dir {self.directory.root} holds a finished run; for another one give another run.dir")
             return True
+        for change in self._news:
+            display.say(f"from iteration {self._position.iteration} on: {change}")
         with display, self._interrupt.installed():
             try:
                 if self._processes.from_main(not self.directory.read_metrics()):
@@ -92,6 +117,9 @@ class Run:
                     "the same command with --resume continues from there"
                 )
                 return False
+            except BaseException as error:
+                self._save_what_is_complete(error)
+                raise
             self._finish(display)
         return True
 
@@ -107,9 +135,10 @@ class Run:
         if self._processes.count > 1:
             self._processes.check_same(fingerprint(experience), what="trajectories or credits")
         self._interrupt.agreed()
-        with self._interrupt.deferred():
+        with self._interrupt.deferred(saved=self._saved == self._position.iteration):
             self._between_iterations = False
             metrics = experience.metrics | self._algorithm.learn(experience, display)
+            self._interrupt.agreed()
             if self._config.evaluates_after(iteration):
                 metrics |= self._evaluate(display)
             metrics |= {"iteration": float(iteration), "time/iteration": time.monotonic() - started}
@@ -118,8 +147,9 @@ class Run:
                 self._write_trajectories(experience)
             self._record(metrics, self._position, display)
             self._between_iterations = True
-            if iteration % self._config.checkpoint.every == 0 or self.finished:
-                self._save()
+            regular = iteration % self._config.checkpoint.every == 0 or self.finished
+            if regular or self._config.checkpoint.between:
+                self._save(flush=regular)
 
     def _evaluate(self, display: Display) -> Metrics:
         with display.phase("evaluate") as progress:
@@ -152,10 +182,29 @@ class Run:
         }
         self.directory.append_metrics(metrics)
         display.iteration(position.iteration, metrics)
-        if self._tracker is not None:
-            self._tracker.log(metrics, position.iteration)
+        self._warn(metrics, display)
+        self._track(metrics, position.iteration, display)
         if "eval/accuracy" in metrics:
             self._report(self.directory.root)
+
+    def _track(self, metrics: Metrics, iteration: int, display: Display) -> None:
+        """A tracker that fails ends itself, not the run: metrics.jsonl has it all."""
+        if self._tracker is None:
+            return
+        try:
+            self._tracker.log(metrics, iteration)
+        except Exception as error:
+            self._tracker = None
+            display.say(f"warning: run.tracker {self._config.run.tracker} failed and is left out from here on: {error}")
+
+    def _warn(self, metrics: Metrics, display: Display) -> None:
+        limit, policy = self._config.sampling.max_new_tokens, self._algorithm.policy.policy
+        for name, what in (
+            ("completions/clipped_ratio", "trajectories"),
+            ("eval/clipped_ratio", "evaluation responses"),
+        ):
+            if warning := cut_off(metrics.get(name, 0.0), what, policy=policy, limit=limit):
+                display.say(warning)
 
     def _write_trajectories(self, experience: Experience) -> None:
         count = self._config.run.trajectories_logged
@@ -163,12 +212,13 @@ class Run:
             records = trajectory_records(experience, self._algorithm.sampler.token_texts, count=count)
             self.directory.write_trajectories(experience.iteration, records)
 
-    def _save(self) -> None:
-        resuming.save(self.directory.checkpoints, self._algorithm, self._position)
+    def _save(self, *, flush: bool = True) -> None:
+        mark = self.directory.metrics_mark()
+        resuming.save(self.directory.checkpoints, self._algorithm, self._position, mark, flush=flush)
         self._saved = self._position.iteration
         kept = self._config.checkpoint
         if self._processes.is_main:
-            prune_checkpoints(self.directory.checkpoints, keep=kept.keep, keep_every=kept.keep_every)
+            prune_checkpoints(self.directory.checkpoints, keep=kept.keep, keep_every=kept.keep_every, every=kept.every)
 
     def _check_shared(self, checkpoint: Path | None) -> None:
         """All processes, on whatever machines, must see one run directory."""
@@ -182,6 +232,16 @@ class Run:
         """After an interruption: weights changed half-way through an update are no iteration's, and stay unsaved."""
         if self._between_iterations and self._position.iteration > self._saved:
             self._save()
+
+    def _save_what_is_complete(self, error: BaseException) -> None:
+        """Whatever went wrong. Several processes cannot gather a checkpoint when one of them failed."""
+        if self._processes.count > 1:
+            return
+        try:
+            self._save_if_consistent()
+        except Exception as second:  # the first error is the one to be told
+            error.add_note(f"saving failed too: {second}")
+        error.add_note(f"iterations up to {self._saved} are saved; the same command with --resume goes on from there")
 
     def _finish(self, display: Display) -> None:
         self._algorithm.policy.save(self.directory.policy)

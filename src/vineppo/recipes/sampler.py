@@ -30,7 +30,10 @@ class Sampler:
     seed: int
 
     def sample(self, iteration: int, display: Display) -> tuple[list[Scored], Metrics]:
-        """The iteration's trajectories, group after group, and what is to tell of them."""
+        """The iteration's trajectories, group after group, and what is to tell of them.
+
+        Those that are left out of loss and baseline count in the metrics only.
+        """
         choice = self.curriculum.choose(iteration, display)
         fresh = self._sample(choice.questions, self.count - choice.reused, iteration, display)
         with display.phase("judge"):
@@ -39,7 +42,8 @@ class Sampler:
                 for question in choice.questions
                 for attempt in (*choice.attempts.get(question.id, ()), *fresh[question.id])
             ]
-        return scored, choice.metrics | trajectory_metrics(scored)
+        kept = [item for item in scored if not item.judgement.left_out]
+        return kept, choice.metrics | trajectory_metrics(scored)
 
     def iteration_seed(self, iteration: int) -> int:
         """All randomness of an iteration's trajectories and rollouts derives from it."""

@@ -12,7 +12,8 @@ from vineppo.errors import UserError
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.learner.optimizer import Optimizer
-from vineppo.policy import DTYPES, Policy, load_policy, new_policy
+from vineppo.lock import LOCK, DirectoryLock
+from vineppo.policy import DTYPES, Policy, load_policy, new_policy, try_saving
 from vineppo.progress import Display
 from vineppo.tasks.arithmetic_tokenizer import REGISTER_SIGNS, build_tokenizer
 from vineppo.tasks.demonstrations import Demonstration, endless_demonstrations
@@ -29,7 +30,16 @@ def finetune(config: SftConfig) -> int:
     """Train and write the Hugging Face folder `config.output`. Returns the exit code."""
     output = Path(config.output)
     check_output(output)
+    lock = DirectoryLock(output, setting="output")
+    try:
+        return _finetune(config, output)
+    finally:
+        lock.release()
+
+
+def _finetune(config: SftConfig, output: Path) -> int:
     policy = starting_policy(config)
+    try_saving(policy)
     demonstrations = endless_demonstrations(config.task, seed=config.seed)
     check_head(policy.model)
     dtype = DTYPES["float32" if config.policy is None else config.policy.dtype]
@@ -59,7 +69,7 @@ def finetune(config: SftConfig) -> int:
 def check_output(output: Path) -> None:
     """A folder that is not there yet, or an empty one."""
     try:
-        if any(output.iterdir()):
+        if any(entry.name != LOCK for entry in output.iterdir()):
             raise UserError(f"output {output} is not empty; give another output, or delete it")
     except FileNotFoundError:
         return
@@ -70,7 +80,7 @@ def check_output(output: Path) -> None:
 def tokenize(policy: Policy, demonstration: Demonstration) -> PromptAndResponse:
     """Prompt, response and the end token."""
     prompt, response = demonstration
-    prompt_ids = policy.tokenizer(prompt).input_ids
+    prompt_ids = policy.encode(prompt)
     response_ids = policy.tokenizer(response, add_special_tokens=False).input_ids
     if len(prompt_ids) >= policy.context:
         raise UserError(
@@ -84,7 +94,9 @@ def tokenize(policy: Policy, demonstration: Demonstration) -> PromptAndResponse:
 def starting_policy(config: SftConfig) -> Policy:
     """A given model, or a small one with random weights."""
     if config.policy is not None:
-        return load_policy(config.policy.path, device=config.policy.device)
+        return load_policy(
+            config.policy.path, device=config.policy.device, template_kwargs=config.policy.chat_template_kwargs
+        )
     return new_policy(config.architecture, own_tokenizer(config.task), seed=config.seed, device=config.device)
 
 

@@ -32,7 +32,7 @@ class Planned:
     @property
     def is_finished(self) -> bool:
         """Whether it is done already."""
-        return self.directory.summary_file.exists()
+        return self.directory.summary_file.exists() and self.iterations_done >= self.config.training.iterations
 
     @property
     def iterations_done(self) -> int:

@@ -9,7 +9,7 @@ from vineppo.seams import Split
 from vineppo.tasks import gsm8k
 from vineppo.tasks.gold import MARKER, read_gold
 from vineppo.tasks.judge.responses import Verdicts
-from vineppo.tasks.prompts import read_prompt
+from vineppo.tasks.prompts import read_prompt, with_extras
 from vineppo.tasks.rows import one_line
 from vineppo.tasks.templates import fill
 from vineppo.types import Judgement, Prompt, Question
@@ -24,10 +24,10 @@ CHAIN = re.compile(r"\d+([+\-*]\d)+")
 
 
 class Asked:
-    """A task of nothing but given questions; they are its test split."""
+    """A task of nothing but given questions; they are its test split. rewarded: reward functions judge."""
 
-    def __init__(self, questions: Sequence[Question], verdicts: Verdicts):
-        self._questions, self._verdicts = tuple(questions), verdicts
+    def __init__(self, questions: Sequence[Question], verdicts: Verdicts, *, rewarded: bool = False):
+        self._questions, self._verdicts, self.rewarded = tuple(questions), verdicts, rewarded
 
     def questions(self, split: Split) -> Sequence[Question]:
         """In the order given."""
@@ -53,7 +53,7 @@ def make_question(task: TaskConfig, row: Mapping[str, object], *, id: str) -> Qu
 def make_prompt(task: TaskConfig, row: Mapping[str, object], *, where: str) -> Prompt:
     """The row's prompt as it is, or the task's for its question."""
     if PROMPT in row:
-        return read_prompt(row[PROMPT], f"{where}: column {PROMPT!r}", "plain")
+        return with_extras(read_prompt(row[PROMPT], f"{where}: column {PROMPT!r}", "plain"), row, where, 1)
     for column in QUESTIONS:
         if isinstance(text := row.get(column), str):
             return ask(task, text, where=where)

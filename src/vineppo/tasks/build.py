@@ -1,7 +1,5 @@
 """From the configuration to the task."""
 
-from functools import partial
-
 from vineppo.config.schema import (
     ArithmeticTask,
     CustomTask,
@@ -27,17 +25,22 @@ from vineppo.tasks.reasoning_gym import MODULE, Generator, ReasoningGym
 from vineppo.tasks.registers import Registers
 from vineppo.tasks.reward import WeightedRewards
 from vineppo.tasks.reward_file import load_reward
-from vineppo.tasks.rows import read_rows
+from vineppo.tasks.rows import read_rows, read_splits
+from vineppo.tasks.truncated import with_truncation
 from vineppo.tasks.word_problems.task import WordProblems
 
 
 def build_task(config: TaskConfig) -> Task:
-    """The task that `config` names."""
+    """The task that `config` names, and what it says of responses that are cut off."""
+    return with_truncation(_build_task(config), config.truncated)
+
+
+def _build_task(config: TaskConfig) -> Task:
     match config:
         case ArithmeticTask() | RegistersTask() | WordProblemsTask():
             return build_generated(config)
         case Gsm8kTask():
-            return Gsm8k(config.path, config.subset, config.template, config.answer_marker)
+            return build_gsm8k(config)
         case MathTask():
             return build_math(config)
         case DatasetTask():
@@ -108,12 +111,32 @@ def build_verdicts(config: TaskConfig) -> Verdicts:
             )
 
 
+def build_gsm8k(config: Gsm8kTask) -> Gsm8k:
+    """From its two splits, or from one of which some is held out."""
+    rows = None
+    if config.held_out is not None:
+        rows = read_splits(config.path, subset=config.subset, held_out=config.held_out, seed=config.seed)
+    return Gsm8k(config.path, config.subset, config.template, config.answer_marker, rows=rows)
+
+
 def build_math(config: MathTask) -> Math:
     """Both splits from one place, or from two."""
-    test_path = config.path if config.test_path is None else config.test_path
+    if config.test_path is not None and config.held_out is not None:
+        raise UserError(
+            f"task.held_out is {config.held_out}, but task.test_path {config.test_path!r} brings test questions; set "
+            "one of them to null"
+        )
+    if config.test_path is None:
+        files = (config.train_file, config.test_file)
+        train, test = read_splits(
+            config.path, subset=config.subset, files=files, held_out=config.held_out, seed=config.seed
+        )
+    else:
+        train = read_rows(config.path, "train", subset=config.subset, file=config.train_file)
+        test = read_rows(config.test_path, "test", subset=config.subset, file=config.test_file)
     return Math(
-        train=read_rows(config.path, "train", subset=config.subset, file=config.train_file),
-        test=read_rows(test_path, "test", subset=config.subset, file=config.test_file),
+        train=train,
+        test=test,
         template=config.template,
         verdicts=build_answer_verdicts(None),
     )
@@ -121,10 +144,22 @@ def build_math(config: MathTask) -> Math:
 
 def build_dataset(config: DatasetTask) -> Dataset:
     """Rows, and what judges them."""
-    rows = partial(read_rows, config.path, subset=config.subset)
+    if config.held_out is not None and (config.test_file or config.test_split != "test"):
+        raise UserError(
+            f"task.held_out is {config.held_out}, but task.test_split or task.test_file names test questions; leave "
+            "one of them out"
+        )
+    train, test = read_splits(
+        config.path,
+        subset=config.subset,
+        files=(config.train_file, config.test_file),
+        splits=(config.train_split, config.test_split),
+        held_out=config.held_out,
+        seed=config.seed,
+    )
     return Dataset(
-        train=rows("train", file=config.train_file, hub_split=config.train_split),
-        test=rows("test", file=config.test_file, hub_split=config.test_split),
+        train=train,
+        test=test,
         prompt_column=config.prompt_column,
         answer_column=config.answer_column,
         answer_marker=config.answer_marker,

@@ -52,7 +52,7 @@ class Dataset:
                 )
                 for i, (prompt, answer, row) in enumerate(zip(prompts, answers, rows, strict=True))
             ]
-        self._verdicts = verdicts
+        self._verdicts, self.rewarded = verdicts, rewarded
 
     def questions(self, split: Split) -> Sequence[Question]:
         """In the order of the dataset."""

@@ -26,7 +26,7 @@ Demonstration = tuple[str, str]
 def endless_demonstrations(config: TaskConfig, *, seed: int) -> Iterator[Demonstration]:
     """Demonstrations of the training split, without end, in an order that depends on the seed alone."""
     rng = random.Random(derive_seed(seed, "demonstrations"))
-    match build_task(config), config:
+    match build_task(config.model_copy(update={"truncated": None})), config:
         case Arithmetic() as task, ArithmeticTask() as knobs:
             habits = _habits(knobs)
             solve = partial(demonstrate, habits=habits, rng=rng)

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from vineppo.errors import UserError
 from vineppo.seams import Split
-from vineppo.tasks.rows import one_line, read_rows, text_column
+from vineppo.tasks.rows import Row, one_line, read_splits, text_column
 from vineppo.tasks.templates import fill
 from vineppo.types import Judgement, Outcome, Question, prompt_text
 
@@ -30,16 +30,25 @@ class Gsm8k:
     `answer_marker` stands before the answer, in the gold solutions as in the responses.
     """
 
-    def __init__(self, path: str, subset: str | None, template: str, answer_marker: str = ANSWER):
+    def __init__(
+        self,
+        path: str,
+        subset: str | None,
+        template: str,
+        answer_marker: str = ANSWER,
+        *,
+        rows: tuple[list[Row], list[Row]] | None = None,
+    ):
+        """rows: of train and test, where they were read already."""
         self._marker = answer_marker
         self._questions: dict[Split, list[Question]] = {}
         self._solutions: dict[Split, list[str]] = {}
         splits: tuple[Split, ...] = ("train", "test")
-        for split in splits:
-            rows = read_rows(path, split, subset=subset)
+        train, test = read_splits(path, subset=subset) if rows is None else rows
+        for split, own in zip(splits, (train, test), strict=True):
             where = f"task.path {path!r}, split {split!r}"
-            prompts = fill(template, text_column(rows, "question", where))
-            solutions = text_column(rows, "answer", where)
+            prompts = fill(template, text_column(own, "question", where))
+            solutions = text_column(own, "answer", where)
             answers = gold_answers(solutions, where, answer_marker)
             self._solutions[split] = solutions
             self._questions[split] = [

@@ -5,19 +5,20 @@
 
     RewardTask(train=[{"prompt": "Say hi."}], test=[{"prompt": "Say bye."}], reward=short)
 
-Functions see finished responses only; one cut off by the length limit has reward 0. A prompt of messages is handed over
-as such, its completion as a list with the assistant's message, as TRL does.
+Functions see all responses, also those that the length limit cut off (`task.truncated` may say otherwise). A prompt of
+messages is handed over as such, its completion as a list with the assistant's message, as TRL does.
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
+from typing import Any
 
 from vineppo.errors import UserError
 from vineppo.seams import Split
 from vineppo.tasks.prompts import read_prompts
 from vineppo.tasks.rows import one_line, require_columns
-from vineppo.types import Judgement, Outcome, Prompt, Question
+from vineppo.types import Judgement, Outcome, Prompt, Question, messages_of
 
 RewardFunction = Callable[..., Sequence[float | None]]
 """Called with keywords only: `prompts`, `completions` and every further column, all
@@ -102,11 +103,11 @@ def call_reward(
     return rewards
 
 
-def as_trl_prompt(prompt: Prompt) -> str | list[dict[str, str]]:
+def as_trl_prompt(prompt: Prompt) -> str | list[dict[str, Any]]:
     """Messages as TRL hands them over."""
     if isinstance(prompt, str):
         return prompt
-    return [{"role": message.role, "content": message.content} for message in prompt]
+    return [{"role": message.role, "content": message.content, **message.more} for message in messages_of(prompt)]
 
 
 def passed_columns(row: Mapping[str, object], prompt_column: str) -> list[str]:

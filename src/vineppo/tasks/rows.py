@@ -1,6 +1,5 @@
-"""Dataset rows: a local folder with one file a split, or a dataset of the Hugging Face Hub."""
+"""Dataset rows: a local folder or file, or a dataset of the Hugging Face Hub."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -8,13 +7,35 @@ from pathlib import Path
 
 from vineppo.errors import UserError
 from vineppo.seams import Split
+from vineppo.tasks.files import MORE_SUFFIXES, SUFFIXES, load, parse_row, read_file, read_jsonl, suffix_of
+from vineppo.tasks.splits import hold_out, parse_split
+from vineppo.tasks.words import REMEDY, Row, one_line
 
-Row = dict[str, object]
+__all__ = ["Row", "one_line", "parse_row", "read_file", "read_jsonl", "read_rows", "read_splits", "require_columns"]
 
-SUFFIXES = ("jsonl", "json", "parquet")
-"""Of a split's file, in the order they are looked for."""
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
-REMEDY = "give a folder with train.jsonl and test.jsonl, or a Hub dataset name such as openai/gsm8k"
+SHARD = re.compile(r"-(?P<number>\d+)(-of-(?P<count>\d+))?([-.].*)?")
+"""What follows a split's name where it lies in several files."""
+QUESTIONS = ("question", "problem", "query", "instruction", "input", "text", "messages")
+"""Usual names of a column of prompts."""
+DISK_DICT, DISK_ONE = "dataset_dict.json", "state.json"
+"""Files of a folder that `save_to_disk` made: of several splits, of one."""
+
+
+def read_splits(
+    path: str,
+    *,
+    subset: str | None = None,
+    files: tuple[str | None, str | None] = (None, None),
+    splits: tuple[str, str] = ("train", "test"),
+    held_out: int | None = None,
+    seed: int = 0,
+) -> tuple[list[Row], list[Row]]:
+    """Train rows and test rows. `held_out`: there is no test split, so many rows of the train split make one."""
+    train = read_rows(path, "train", subset=subset, file=files[0], hub_split=splits[0])
+    if held_out is not None:
+        return hold_out(train, held_out, seed=seed)
+    return train, read_rows(path, "test", subset=subset, file=files[1], hub_split=splits[1])
 
 
 def read_rows(
@@ -22,73 +43,105 @@ def read_rows(
 ) -> list[Row]:
     """The rows of one split.
 
-    `path` is a folder, which holds them in `file` (none: one named after the split), or else a Hub name with `subset`
-    as its configuration and `hub_split` (none: the same name) as its split.
+    `path` is a folder, which holds them in `file` (none: one named after the split), a file, or else a Hub name with
+    `subset` as its configuration. `hub_split` says which rows: a split's name, perhaps with a range; none: `split`.
     """
-    folder = Path(path).expanduser()
-    if folder.is_dir():
-        rows = read_file(find_file(folder, split) if file is None else named_file(folder, file, split))
-    elif folder.exists() or not HUB_NAME.fullmatch(path):
+    place, wanted = Path(path).expanduser(), hub_split or split
+    if place.is_dir() or (place.is_file() and suffix_of(place)):
+        parts = parse_split(wanted, f"task.{split}_split")
+        rows = [row for part in parts for row in part.of(read_local(place, split, part.name, subset, file))]
+    elif place.exists() or not HUB_NAME.fullmatch(path):
         raise UserError(f"task.path {path!r} is neither a folder nor a Hub dataset name; {REMEDY}")
     else:
-        rows = read_hub(path, hub_split or split, subset)
+        rows = read_hub(path, wanted, subset)
     if not rows:
-        raise UserError(f"task.path {path!r} has no rows in split {split!r}; put at least one there")
+        raise UserError(f"task.path {path!r} has no rows in split {wanted!r}; put at least one there")
     return rows
 
 
-def find_file(folder: Path, split: Split) -> Path:
-    """The file of a split in a dataset folder."""
-    candidates = [folder / f"{split}.{suffix}" for suffix in SUFFIXES]
-    for file in candidates:
-        if file.is_file():
-            return file
-    names = ", ".join(file.name for file in candidates)
-    there = ", ".join(sorted(entry.name for entry in folder.iterdir())) or "nothing"
+def read_local(place: Path, split: Split, name: str, subset: str | None, file: str | None) -> list[Row]:
+    """All rows of the split `name`, for what the task calls `split`."""
+    if file is not None and place.is_dir():
+        return read_file(named_file(place, file, split))
+    if place.is_file() or (place / DISK_ONE).is_file():
+        if name != "train":
+            raise UserError(
+                f"task.path '{place}' is one table without a split {name!r}; part it with task.held_out=N, or with "
+                "ranges: task.train_split='train[:-500]' task.test_split='train[-500:]'"
+            )
+        return read_file(place) if place.is_file() else read_disk(place)
+    if (place / DISK_DICT).is_file():
+        folder = place / name
+        if not folder.is_dir():
+            raise UserError(f"task.path '{place}' has no split {name!r}; it holds {_listing(place)}; name one of them")
+        return read_disk(folder)
+    return [row for found in find_files(place, name, subset) for row in read_file(found)]
+
+
+def read_disk(folder: Path) -> list[Row]:
+    """What `Dataset.save_to_disk` wrote."""
+    from datasets import load_from_disk
+    from datasets.exceptions import DatasetsError
+
+    try:
+        return load_from_disk(str(folder)).to_list()  # pyright: ignore[reportAttributeAccessIssue]
+    except (OSError, ValueError, DatasetsError) as error:
+        raise UserError(f"task.path: {folder} cannot be read ({one_line(error)}); {REMEDY}") from error
+
+
+def find_files(folder: Path, name: str, subset: str | None) -> list[Path]:
+    """The files of a split in a dataset folder, as people and as the Hub lay them out: one, or shards."""
+    homes = [folder, folder / "data"]
+    if subset is not None:
+        homes = [folder / subset, folder / "data" / subset, *homes]
+    suffixes = (*SUFFIXES, *MORE_SUFFIXES)
+    for home in homes:
+        for suffix in suffixes:
+            if (file := home / f"{name}.{suffix}").is_file():
+                return [file]
+        for suffix in suffixes:
+            if shards := _shards(home, name, suffix):
+                return shards
+        if (home / name).is_dir() and (inside := sorted(file for file in (home / name).iterdir() if suffix_of(file))):
+            return inside
+    usual = ", ".join(f"{name}.{suffix}" for suffix in SUFFIXES)
     raise UserError(
-        f"task.path '{folder}' has none of {names}; it holds {one_line(there)}; put the {split} split there"
+        f"task.path '{folder}' has none of {usual}; it holds {one_line(_listing(folder))}; put the {name} split there "
+        f"(also as .{', .'.join(MORE_SUFFIXES)} or in shards), or, without a test split, set task.held_out=N"
     )
+
+
+def _shards(home: Path, name: str, suffix: str) -> list[Path]:
+    """Files such as train-00000-of-00002.parquet, in order, none missing."""
+    found: dict[Path, int] = {}
+    for file in sorted(home.glob(f"{name}-*.{suffix}")):
+        part = SHARD.fullmatch(file.name.removesuffix(f".{suffix}").removeprefix(name))
+        if part is not None:
+            found[file] = int(part["count"] or 0)
+    if found and max(found.values()) > len(found):
+        raise UserError(
+            f"task.path '{home}' has {len(found)} of the {max(found.values())} files of split {name!r}; fetch the "
+            "others"
+        )
+    return list(found)
 
 
 def named_file(folder: Path, name: str, split: Split) -> Path:
     """The file that the configuration names for a split."""
     file = folder / name
     if not file.is_file():
-        there = ", ".join(sorted(entry.name for entry in folder.iterdir())) or "nothing"
         raise UserError(
-            f"task.{split}_file {name!r} is no file in task.path '{folder}', which holds {one_line(there)}; "
+            f"task.{split}_file {name!r} is no file in task.path '{folder}', which holds {one_line(_listing(folder))}; "
             "name one of them"
         )
-    if file.suffix[1:] not in SUFFIXES:
-        raise UserError(f"task.{split}_file {name!r} must end in one of .{', .'.join(SUFFIXES)}; convert it")
+    if suffix_of(file) is None:
+        known = ", .".join((*SUFFIXES, *MORE_SUFFIXES))
+        raise UserError(f"task.{split}_file {name!r} must end in one of .{known}; convert it")
     return file
 
 
-def read_file(file: Path) -> list[Row]:
-    """The rows of one file, read by what its suffix says."""
-    if file.suffix == ".jsonl":
-        return read_jsonl(file)
-    return load(file.suffix[1:], None, str(file), split="train", problem=f"task.path: {file} cannot be read")
-
-
-def read_jsonl(file: Path) -> list[Row]:
-    """One JSON object a line; blank lines are skipped."""
-    with file.open("rb") as lines:
-        return [
-            parse_row(line, f"task.path: {file} line {number}") for number, line in enumerate(lines, 1) if line.strip()
-        ]
-
-
-def parse_row(line: bytes, where: str) -> Row:
-    """One line of a jsonl file. `where` opens the message: which line this is."""
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        reason = one_line(error).replace("line 1 ", "")  # each line is parsed alone
-        raise UserError(f"{where} is no JSON ({reason}); write one JSON object a line") from error
-    if not isinstance(row, dict):
-        raise UserError(f"{where} is a JSON {type(row).__name__}, not an object; write one JSON object a line")
-    return row
+def _listing(folder: Path) -> str:
+    return ", ".join(sorted(entry.name for entry in folder.iterdir())) or "nothing"
 
 
 def read_hub(name: str, split: str, subset: str | None) -> list[Row]:
@@ -100,17 +153,6 @@ def read_hub(name: str, split: str, subset: str | None) -> list[Row]:
     return load(name, subset, None, split=split, problem=problem)
 
 
-def load(name: str, subset: str | None, file: str | None, *, split: str, problem: str) -> list[Row]:
-    """Rows by way of the `datasets` library, which takes seconds to import. `problem` opens the message."""
-    from datasets import load_dataset
-    from datasets.exceptions import DatasetsError
-
-    try:
-        return load_dataset(name, subset, data_files=file, split=split).to_list()
-    except (OSError, ValueError, DatasetsError) as error:
-        raise UserError(f"{problem} ({one_line(error)}); {REMEDY}") from error
-
-
 def require_columns(rows: Sequence[Mapping[str, object]], columns: Sequence[str], where: str) -> None:
     """Every row has every column. `where` opens the message: which rows these are."""
     for number, row in enumerate(rows, 1):
@@ -118,6 +160,8 @@ def require_columns(rows: Sequence[Mapping[str, object]], columns: Sequence[str]
             if column not in row:
                 near = get_close_matches(column, row, n=1)
                 remedy = f"rename {near[0]!r} to {column!r}" if near else f"add {column!r} to every row"
+                if column == "prompt" and (usual := next((name for name in QUESTIONS if name in row), None)):
+                    remedy = f"set task.prompt_column={usual}, or rename it"
                 there = ", ".join(map(repr, row)) or "none"
                 raise UserError(f"{where}: row {number} has no column {column!r}, only {there}; {remedy}")
 
@@ -133,9 +177,3 @@ def text_column(rows: Sequence[Mapping[str, object]], column: str, where: str) -
             raise UserError(f"{where}: column {column!r} of row {number} is {got}; make it a string")
         texts.append(value)
     return texts
-
-
-def one_line(message: object, limit: int = 160) -> str:
-    """A message fit for an error of one line."""
-    text = " ".join(str(message).split())
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."

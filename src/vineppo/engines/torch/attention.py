@@ -11,6 +11,7 @@ every row leaves its trunk at a place of its own, so one trunk serves all states
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,6 +21,19 @@ from transformers import AttentionInterface, PreTrainedModel
 from vineppo.errors import UserError
 
 NAME = "vineppo_branching"
+
+
+@runtime_checkable
+class Latent(Protocol):
+    """Attention that keeps a latent of keys and values, and the rotated part of the keys (MLA, as in DeepSeek V3)."""
+
+    layer_idx: int
+    kv_lora_rank: int
+    qk_rope_head_dim: int
+
+    def expand_kv(self, kv_nope: Tensor, k_rot: Tensor) -> tuple[Tensor, Tensor]:
+        """From what is kept to keys and values."""
+        ...
 
 
 @dataclass(eq=False, kw_only=True)
@@ -43,6 +57,8 @@ class Branching:
     """The column of the branch cache where each row's branch begins."""
     column: int
     """Where the token that is fed now goes; later columns are not written yet."""
+    own: Float[Tensor, "S B H C D"]
+    """The branches' planes, to tell whose keys a layer attends to."""
     _biases: dict[int | None, Float[Tensor, "B 1 1 J"]] = field(default_factory=dict)
 
     def with_trunks(self, rows: Float[Tensor, "B H N I"], trunks: Float[Tensor, "G H I J"]) -> Float[Tensor, "B H N J"]:
@@ -52,6 +68,25 @@ class Branching:
         slotted = rows.index_select(0, self.slots.flatten()).unflatten(0, (groups, most)).transpose(1, 2)
         products = slotted.flatten(2, 3) @ trunks
         return products.unflatten(2, (most, several)).transpose(1, 2).flatten(0, 1).index_select(0, self.places)
+
+    def trunk_of(
+        self, module: nn.Module, keys: Tensor, values: Tensor
+    ) -> tuple[Float[Tensor, "G H T D"], Float[Tensor, "G H T E"]]:
+        """The trunks' keys and values for a layer that attends to these of the branches.
+
+        Planes are as large as the largest layer's; the others fill a corner.
+        """
+        if isinstance(module, Latent):
+            layer = int(module.layer_idx)  # pyright: ignore[reportArgumentType]
+            latent, rotated = self.trunks[2 * layer], self.trunks[2 * layer + 1]
+            return module.expand_kv(
+                latent[:, :1, :, : module.kv_lora_rank], rotated[:, :1, :, : module.qk_rope_head_dim]
+            )
+        # Views of the planes of the layer that wrote them, which is another one where layers share keys and values.
+        layer = int(keys.storage_offset() - self.own.storage_offset()) // int(self.own.stride(0)) // 2
+        (_, heads, _, size), (_, value_heads, _, value_size) = keys.shape, values.shape
+        trunk_keys, trunk_values = self.trunks[2 * layer], self.trunks[2 * layer + 1]
+        return trunk_keys[:, :heads, :, :size], trunk_values[:, :value_heads, :, :value_size]
 
     def bias(self, columns: int, window: int | None) -> Float[Tensor, "B 1 1 J"]:
         """Over the trunk and J - T columns of the branch: hides the rest of the trunk, columns before a row's branch,
@@ -72,7 +107,7 @@ def branching_attention(
     module: nn.Module,
     query: Float[Tensor, "B Q 1 D"],
     key: Float[Tensor, "B H C D"],
-    value: Float[Tensor, "B H C D"],
+    value: Float[Tensor, "B H C E"],
     attention_mask: Tensor | None,
     *,
     branching: Branching,
@@ -81,7 +116,7 @@ def branching_attention(
     softcap: float | None = None,
     s_aux: Tensor | None = None,
     **unused: object,
-) -> tuple[Float[Tensor, "B 1 Q D"], None]:
+) -> tuple[Float[Tensor, "B 1 Q E"], None]:
     """One layer, one new token a row. Q query heads share H key heads; `key` and `value` are the branch's.
 
     The signature is transformers'; `branching` travels through the model's keyword arguments, as the block tables of
@@ -92,15 +127,14 @@ def branching_attention(
     rows, query_heads, _, size = query.shape
     heads = key.shape[1]
     query = query.reshape(rows, heads, query_heads // heads, size) * (size**-0.5 if scaling is None else scaling)
-    layer = int(module.layer_idx)  # pyright: ignore[reportArgumentType]
-    trunk_keys, trunk_values = branching.trunks[2 * layer], branching.trunks[2 * layer + 1]
+    trunk_keys, trunk_values = branching.trunk_of(module, key, value)
 
     to_trunk, to_own = branching.with_trunks(query, trunk_keys.transpose(-1, -2)), query @ key.transpose(-1, -2)
     scores = _capped(torch.cat([to_trunk, to_own], dim=-1).float(), softcap)
     weights = scores.add_(branching.bias(key.shape[2], sliding_window)).softmax(-1).to(value.dtype)
     of_trunk, of_own = weights.split([to_trunk.shape[-1], to_own.shape[-1]], dim=-1)
     out = branching.with_trunks(of_trunk, trunk_values) + of_own @ value
-    return out.view(rows, 1, query_heads, size), None
+    return out.view(rows, 1, query_heads, value.shape[-1]), None
 
 
 def _hiding(hidden: Bool[Tensor, "B J"]) -> Float[Tensor, "B J"]:

@@ -12,8 +12,9 @@ from transformers import PreTrainedModel
 
 from vineppo.engines.torch.attention import Branching
 from vineppo.engines.torch.branches import BranchCache
-from vineppo.engines.torch.forest import Forest, replanted
-from vineppo.engines.torch.law import counter_uniforms, draw_tokens
+from vineppo.engines.torch.forest import Forest, Layout
+from vineppo.engines.torch.law import CHUNK, counter_uniforms, draw_tokens
+from vineppo.engines.torch.ledger import distinct
 from vineppo.engines.torch.schedule import Row
 from vineppo.engines.torch.trunks import TokenIds, present
 from vineppo.types import Finish, Sampling
@@ -40,7 +41,17 @@ class Batch:
     (`attention.branching_in`) while rows begin or step.
     """
 
-    def __init__(self, model: PreTrainedModel, sampling: Sampling, end_ids: Sequence[int], on_finish: OnFinish):
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        sampling: Sampling,
+        end_ids: Sequence[int],
+        on_finish: OnFinish,
+        *,
+        law: int = CHUNK,
+    ):
+        """law: numbers of the law that are made at once."""
+        self._law = law
         self._model, self._sampling, self._end_ids, self._on_finish = model, sampling, list(end_ids), on_finish
         self.rows: list[Row] = []
         """The oldest first."""
@@ -49,6 +60,7 @@ class Batch:
         self._tokens = np.zeros((0, 0), dtype=np.int64)
         self._logprobs = np.zeros((0, 0))
         self._forest: Forest | None = None
+        self._layout: Layout | None = None
         self._branches: BranchCache | None = None
 
     @property
@@ -76,8 +88,16 @@ class Batch:
     def _written(self) -> int:
         return 0 if self._branches is None else self._branches.columns
 
-    def lay_out(self, newcomers: Sequence[Row], *, room: int) -> None:
-        """Drop what is over, let newcomers in, draw their first tokens, and have `room` free columns."""
+    @property
+    def held(self) -> int:
+        """Tokens that the present layout of the branches takes, of rows that are over, too."""
+        return 0 if self._branches is None else self._branches.held
+
+    def lay_out(self, newcomers: Sequence[Row], *, room: int, most: int | None = None) -> None:
+        """Drop what is over, let newcomers in, draw their first tokens, and have `room` free columns.
+
+        most: tokens that branches may take afterwards.
+        """
         going, columns = np.flatnonzero(~self._over), self.columns
         skip = self._written - columns
         self.rows = [*self.going, *newcomers]
@@ -89,11 +109,15 @@ class Batch:
         self._starts = np.array([len(row.prefix) for row in self.rows])
         self._limits = np.array([row.limit for row in self.rows])
         self._seeds = np.array([row.seed for row in self.rows], dtype=np.uint64)
-        self._forest = forest = replanted(self._forest, [row.trunk for row in self.rows])
+        trunks = distinct(row.trunk for row in self.rows)
+        if self._forest is None or self._forest.trunks != trunks:
+            self._forest = self._layout = None  # the old one goes before the new one is made
+            self._forest = Forest(trunks)
+        forest = self._forest
         self._layout = forest.layout([row.trunk for row in self.rows], self._starts)
 
         branches = BranchCache.empty(forest.planes) if self._branches is None else self._branches
-        self._branches = branches.relaid(going, skip=skip, newcomers=len(newcomers), room=room)
+        self._branches = branches.relaid(going, skip=skip, newcomers=len(newcomers), room=room, most=most)
         shape = (len(self.rows), columns + room + 1)
         self._tokens = _enlarged(self._tokens[going, skip:], shape)
         self._logprobs = _enlarged(self._logprobs[going, skip:], shape)
@@ -110,12 +134,14 @@ class Batch:
     def step(self) -> None:
         """One token for every row."""
         assert self._branches is not None, "lay_out made them"
+        assert self._layout is not None, "lay_out made it"
         column = self._written
         # Rows that are over stay for a while; their positions must not run past the model's context.
         fed = np.minimum(column - self._first, self._limits - 1)
-        branching = self._layout.branching(positions=self._starts + fed, first=self._first, column=column)
+        branching = self._layout.branching(self._branches, positions=self._starts + fed, first=self._first)
         logits = self._next_logits(self._tokens[:, column], self._branches, branching)
-        tokens, logprobs = draw_tokens(logits, self._sampling, counter_uniforms(self._seeds, fed + 1))
+        uniforms = counter_uniforms(self._seeds, fed + 1)
+        tokens, logprobs = draw_tokens(logits, self._sampling, uniforms, chunk=self._law)
         self._write(slice(None), column + 1, tokens, logprobs)
 
     def _begin(self, newcomers: Sequence[Row], forest: Forest) -> None:
@@ -127,10 +153,11 @@ class Batch:
         place = {state: i for i, state in enumerate(states)}
         last = np.array([length - 1 for _, length in states])
         layout = forest.layout([trunk for trunk, _ in states], last)
+        branch = BranchCache.empty(forest.planes).relaid(np.zeros(0, np.int64), newcomers=len(states), room=1)
         logits = self._next_logits(
             np.array([row.prefix[-1] for row in states.values()]),
-            BranchCache.empty(forest.planes).relaid(np.zeros(0, np.int64), newcomers=len(states), room=1),
-            layout.branching(positions=last, first=np.zeros_like(last), column=0),
+            branch,
+            layout.branching(branch, positions=last, first=np.zeros_like(last)),
         )
         new = slice(len(self.rows) - len(newcomers), None)
         tokens, logprobs = draw_tokens(
@@ -139,6 +166,7 @@ class Batch:
             _first_uniforms(newcomers, self._seeds[new]),
             of=np.array([place[row.trunk, len(row.prefix)] for row in newcomers]),
             forbidden=[row.forbidden_first for row in newcomers],
+            chunk=self._law,
         )
         self._write(new, self._written, tokens, logprobs)
 

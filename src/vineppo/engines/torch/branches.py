@@ -43,13 +43,31 @@ class BranchCache(Cache):
         nothing = like.new_empty(0)
         return cls(nothing, (like.shape[0], 0, like.shape[2], 0, like.shape[4]), spare=nothing)
 
-    def relaid(self, rows: np.ndarray, *, skip: int = 0, newcomers: int, room: int) -> "BranchCache":
-        """The given rows without their first `skip` columns, then empty rows; `room` columns are free."""
+    @property
+    def held(self) -> int:
+        """Tokens whose keys and values would take the memory of the present layout, used or not."""
+        planes, _, heads, _, size = self.planes.shape
+        return -(-len(self._memory) // (planes * heads * size))
+
+    def relaid(
+        self, rows: np.ndarray, *, skip: int = 0, newcomers: int, room: int, most: int | None = None
+    ) -> "BranchCache":
+        """The given rows without their first `skip` columns, then empty rows; `room` columns are free.
+
+        Both stretches of memory together never hold more than `most` tokens afterwards.
+        """
         written = self.columns - skip
         planes_count, before, heads, _, size = self.planes.shape
         shape = (planes_count, len(rows) + newcomers, heads, written + room, size)
-        memory = self._spare if len(self._spare) >= prod(shape) else self._spare.new_empty(prod(shape))
-        relaid = BranchCache(memory, shape, written, spare=self._memory)
+        limit = None if most is None else max(most * planes_count * heads * size, prod(shape))
+        memory = self._spare
+        if len(memory) < prod(shape) or (limit is not None and len(memory) > limit):
+            self._spare = memory = memory.new_empty(0)  # what does not fit goes before something new is made
+            memory = memory.new_empty(prod(shape))
+        spare = self._memory
+        if limit is not None and len(memory) + len(spare) > limit:
+            spare = spare.new_empty(0)
+        relaid = BranchCache(memory, shape, written, spare=spare)
         planes = relaid.planes
         # What is hidden is multiplied by 0 all the same, so it must be finite.
         planes[:, :, :, written:] = 0
@@ -78,11 +96,17 @@ class _BranchLayer(CacheLayerMixin):
         """Nothing to do: the planes are given."""
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object):
-        """Append one token a row in place and return all columns, written or not. The signature is transformers'."""
-        self.keys[:, :, self.columns] = key_states[:, :, 0]
-        self.values[:, :, self.columns] = value_states[:, :, 0]
+        """Append one token a row in place and return all columns, written or not. The signature is transformers'.
+
+        A layer whose heads are fewer or smaller than the largest layer's fills a corner of its planes.
+        """
+        corners = []
+        for plane, states in ((self.keys, key_states), (self.values, value_states)):
+            _, heads, _, size = states.shape
+            plane[:, :heads, self.columns, :size] = states[:, :, 0]
+            corners.append(plane[:, :heads, :, :size])
         self.columns += 1
-        return self.keys, self.values
+        return tuple(corners)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Length and offset of the keys a query of this length sees."""

@@ -1,34 +1,50 @@
 """Decoding: rows that finish leave, and rows that wait take their place."""
 
 from collections import deque
+from collections.abc import Sequence
 
 import torch
 from transformers import PreTrainedModel
 
 from vineppo.engines.torch.attention import branching_in
 from vineppo.engines.torch.batch import Batch
+from vineppo.engines.torch.ledger import distinct
+from vineppo.engines.torch.memory import ROOM
 from vineppo.engines.torch.schedule import Budget, Row
-from vineppo.engines.torch.trunks import prefill_missing
+from vineppo.engines.torch.trunks import PREFILL_TOKENS, prefill_missing
 
 RELAY_AT = 0.75
 """The batch is laid out anew when so few of its rows still decode: copying the others costs about a step."""
-ROOM = 16
-"""Columns that branches get at a time. More would leave gaps between them, which slow the reading of branches on a CPU
-fourfold (it no longer streams); fewer would copy all branches more often."""
 
 
 @torch.inference_mode()
-def decode(model: PreTrainedModel, batch: Batch, waiting: deque[Row], budget: Budget) -> None:
-    """Sample every waiting row until an end token or its limit. The batch reports what finishes."""
+def decode(
+    model: PreTrainedModel, batch: Batch, waiting: deque[Row], budget: Budget, *, together: int = PREFILL_TOKENS
+) -> None:
+    """Sample every waiting row until an end token or its limit. The batch reports what finishes.
+
+    together: tokens of a prefill pass.
+    """
     while waiting or batch.going:
-        newcomers = budget.take(waiting, batch.going, batch.columns)
-        prefill_missing(model, list(dict.fromkeys(row.trunk for row in newcomers)))
+        newcomers = budget.take(waiting, batch.going, batch.columns, held=batch.held)
+        prefill_missing(model, distinct(row.trunk for row in newcomers), together=together)
+        most = budget.most_branches([*batch.going, *newcomers], batch.columns)
         with branching_in(model):
-            batch.lay_out(newcomers, room=ROOM)
+            batch.lay_out(newcomers, room=ROOM, most=most)
             while batch.share_going > RELAY_AT:
                 if batch.is_full:
-                    fitting = budget.fitting(batch.going, batch.columns + ROOM)
-                    waiting.extendleft(batch.give_back(len(batch.going) - fitting))
-                    batch.lay_out([], room=ROOM)
+                    fitting = budget.fitting(batch.going, batch.columns + ROOM, held=batch.held)
+                    given = batch.give_back(len(batch.going) - fitting)
+                    waiting.extendleft(given)
+                    forget(given, batch.going, budget)
+                    batch.lay_out([], room=ROOM, most=budget.most_branches(batch.going, batch.columns))
                 else:
                     batch.step()
+
+
+def forget(given: Sequence[Row], going: Sequence[Row], budget: Budget) -> None:
+    """Keys and values of trunks that only rows which now wait have: nobody counts them any more."""
+    used = {row.trunk for row in going}
+    for trunk in distinct(row.trunk for row in given):
+        if trunk not in used and (budget.kept is None or not budget.kept.holds(trunk)):
+            trunk.keys_values = None

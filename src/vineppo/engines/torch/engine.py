@@ -17,7 +17,7 @@ from vineppo.engines.limits import new_tokens
 from vineppo.engines.torch.batch import Batch, Decoded
 from vineppo.engines.torch.check import check_branching
 from vineppo.engines.torch.decode import decode
-from vineppo.engines.torch.memory import default_memory, token_bytes
+from vineppo.engines.torch.memory import Measures, default_memory, measure
 from vineppo.engines.torch.schedule import Budget, Row, in_order
 from vineppo.engines.torch.trunks import Trunks, find_trunks
 from vineppo.rng import derive_seed
@@ -42,18 +42,28 @@ class TorchEngine:
     ):
         """end_ids: tokens that end a response. context: the most tokens, prompt and response together.
 
-        rows: the most sequences decoded side by side. memory_bytes: for keys and values; None takes a share of what is
-        free on the model's device. Raises UserError for an architecture that cannot branch.
+        rows: the most sequences decoded side by side. memory_bytes: for all that sampling holds; None takes, when first
+        something is sampled, a share of what is free on the model's device. Raises UserError for a model that cannot be
+        branched.
         """
-        check_branching(model)
+        check_branching(model, context)
         self._model = model
         self._end_ids = list(end_ids)
         self._context = context
         self._rows = rows
-        memory = default_memory(model.device) if memory_bytes is None else memory_bytes
-        self._tokens = memory // token_bytes(model)
-        self._kept = Trunks(max_tokens=int(KEPT_SHARE * self._tokens))
+        self._memory = memory_bytes
+        self._measures: Measures | None = None
+        self._kept = Trunks(max_tokens=0)
         self._policy_version = 0
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """All that sampling may hold; None until it is sized."""
+        return self._memory
+
+    def allot(self, memory_bytes: int) -> None:
+        """Size it, before anything was sampled."""
+        self._memory = memory_bytes
 
     @property
     def policy_version(self) -> int:
@@ -77,6 +87,7 @@ class TorchEngine:
         self, requests: Sequence[Request], sampling: Sampling, *, progress: Progress | None = None
     ) -> list[tuple[Completion, ...]]:
         """Sample all requests. Raises UserError for a prefix that leaves no room in the model's context."""
+        measures = self._sized()
         waiting = in_order(self._rows_of(requests, sampling))
         total = len(waiting)
         done: list[dict[int, Completion]] = [{} for _ in requests]
@@ -91,10 +102,18 @@ class TorchEngine:
             if progress is not None:
                 progress(finished, total)
 
-        batch = Batch(self._model, sampling, self._end_ids, on_finish)
-        budget = Budget(rows=self._rows, tokens=self._tokens - self._kept.tokens)
-        decode(self._model, batch, waiting, budget)
+        batch = Batch(self._model, sampling, self._end_ids, on_finish, law=measures.law)
+        budget = Budget(rows=self._rows, tokens=measures.tokens, prices=measures.prices, kept=self._kept)
+        decode(self._model, batch, waiting, budget, together=measures.together)
         return [tuple(draws[draw] for draw in range(len(draws))) for draws in done]
+
+    def _sized(self) -> Measures:
+        if self._memory is None:
+            self._memory = default_memory(self._model.device)
+        if self._measures is None or self._measures.memory_bytes != self._memory:
+            self._measures = measure(self._model, self._memory)
+            self._kept.max_tokens = int(KEPT_SHARE * self._measures.tokens)
+        return self._measures
 
     def _rows_of(self, requests: Sequence[Request], sampling: Sampling) -> list[Row]:
         limits = [new_tokens(request, sampling, self._context) for request in requests]

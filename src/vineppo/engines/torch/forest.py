@@ -1,6 +1,6 @@
 """The trunks of the rows that decode side by side, laid out for one matrix product."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vineppo.engines.torch.attention import Branching
+from vineppo.engines.torch.branches import BranchCache
 from vineppo.engines.torch.trunks import Trunk, present
 
 
@@ -34,8 +35,8 @@ class Layout:
     def __init__(self, planes: Float[Tensor, "S G H T D"], slots: Tensor, places: Tensor, trunk_bias: Tensor):
         self._planes, self._slots, self._places, self._trunk_bias = planes, slots, places, trunk_bias
 
-    def branching(self, *, positions: np.ndarray, first: np.ndarray, column: int) -> Branching:
-        """For one step: [B] positions of the tokens fed, [B] first columns of the branches, and where they go."""
+    def branching(self, own: BranchCache, *, positions: np.ndarray, first: np.ndarray) -> Branching:
+        """For the next step of the branches: [B] positions of the tokens fed, [B] first columns."""
         device = self._planes.device
         return Branching(
             trunks=self._planes,
@@ -44,14 +45,9 @@ class Layout:
             trunk_bias=self._trunk_bias,
             positions=torch.from_numpy(positions).to(device),
             first=torch.from_numpy(first).to(device),
-            column=column,
+            column=own.columns,
+            own=own.planes,
         )
-
-
-def replanted(forest: Forest | None, row_trunks: Iterable[Trunk]) -> Forest:
-    """The forest of these rows: the given one where its trunks are the same."""
-    trunks = list(dict.fromkeys(row_trunks))
-    return forest if forest is not None and forest.trunks == trunks else Forest(trunks)
 
 
 def _side_by_side(trunks: Sequence[Float[Tensor, "S H _ D"]]) -> Float[Tensor, "S G H T D"]:

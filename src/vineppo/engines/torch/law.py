@@ -76,6 +76,7 @@ def draw_tokens(
     *,
     of: np.ndarray | None = None,
     forbidden: Sequence[tuple[int, ...]] | None = None,
+    chunk: int = CHUNK,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One token for each of B draws, and its log-prob under the sampling law.
 
@@ -85,7 +86,7 @@ def draw_tokens(
     device = logits.device
     rows = np.arange(len(uniforms)) if of is None else of
     tokens, logprobs = np.empty(len(uniforms), dtype=np.int64), np.empty(len(uniforms))
-    several = max(1, CHUNK // logits.shape[-1])
+    several = max(1, chunk // logits.shape[-1])
     for start in range(0, len(uniforms), several):
         part = slice(start, start + several)
         law = sampling_logprobs(

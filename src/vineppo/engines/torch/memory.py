@@ -1,10 +1,14 @@
-"""How much memory keys and values may take, and how much a token needs."""
+"""How much memory sampling may take, and what that comes to in tokens."""
+
+from dataclasses import dataclass
 
 import psutil
 import torch
 from transformers import PreTrainedModel
 
-from vineppo.engines.torch.trunks import prefill
+from vineppo.engines.torch.law import CHUNK
+from vineppo.engines.torch.ledger import LAW_BYTES, PASS_SHARE, Prices
+from vineppo.engines.torch.trunks import PREFILL_TOKENS, prefill
 
 FREE_SHARE = 0.5
 """Of a GPU's free memory: the learner's activations want the rest."""
@@ -12,12 +16,44 @@ FREE_SHARE_CPU = 0.25
 """Of the machine's available memory, which is not ours alone."""
 
 
-def default_memory(device: torch.device) -> int:
-    """Bytes for keys and values, from what is free now."""
+ROOM = 16
+"""Columns that branches get at a time. More would leave gaps between them, which slow the reading of branches on a CPU
+fourfold (it no longer streams); fewer would copy all branches more often."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measures:
+    """A budget of bytes, in tokens of keys and values."""
+
+    memory_bytes: int
+    tokens: int
+    prices: Prices
+    law: int
+    """Numbers of the law made at once."""
+    together: int
+    """Tokens of a prefill pass."""
+
+
+def measure(model: PreTrainedModel, memory_bytes: int) -> Measures:
+    """What the ledger counts with, for this model."""
+    token = token_bytes(model)
+    vocabulary = model.config.get_text_config().vocab_size
+    tokens = memory_bytes // token
+    part = memory_bytes // PASS_SHARE
+    law = min(CHUNK, max(vocabulary, part // LAW_BYTES))
+    together = min(PREFILL_TOKENS, max(1, tokens // PASS_SHARE))
+    logits = vocabulary * (model.dtype.itemsize + torch.float32.itemsize)
+    step = max(-(-law * LAW_BYTES // token), together)
+    prices = Prices(branches=2, prefilled=1, row=1 + -(-logits // token), step=step, room=ROOM)
+    return Measures(memory_bytes=memory_bytes, tokens=tokens, prices=prices, law=law, together=together)
+
+
+def default_memory(device: torch.device, *, spoken_for: int = 0) -> int:
+    """Bytes for sampling, from what is free now. spoken_for: of that, what the learner will take."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return int(FREE_SHARE * free)
-    return int(FREE_SHARE_CPU * psutil.virtual_memory().available)
+        return int(FREE_SHARE * max(0, free - spoken_for))
+    return int(FREE_SHARE_CPU * max(0, psutil.virtual_memory().available - spoken_for))
 
 
 def token_bytes(model: PreTrainedModel) -> int:

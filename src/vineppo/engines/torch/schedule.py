@@ -1,10 +1,12 @@
 """What is decoded when: the rows that wait, their order, and how many fit. Pure, and knows nothing of models."""
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from vineppo.engines.torch.trunks import TokenIds, Trunk
+from vineppo.engines.torch.ledger import Load, Prices
+from vineppo.engines.torch.trunks import TokenIds, Trunk, Trunks
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,30 +55,46 @@ class Budget:
 
     rows: int
     tokens: int
-    """Whose keys and values are held: those of trunks, and those of branches, padding included."""
+    """All that is held, in keys and values of a token; see `ledger`."""
+    prices: Prices = field(default_factory=Prices)
+    kept: Trunks | None = None
 
-    def take(self, waiting: deque[Row], going: Sequence[Row], columns: int) -> list[Row]:
-        """Remove from `waiting` the rows that may join those that decode, whose branches have `columns` columns.
+    def take(self, waiting: deque[Row], going: Sequence[Row], columns: int, *, held: int = 0) -> list[Row]:
+        """Remove from `waiting` the rows that may join those that decode, whose branches have `columns` columns and
+        hold `held`.
 
         One row may always decode, whatever it needs.
         """
         taken: list[Row] = []
-        trunks = {row.trunk for row in going}
-        longest = max((len(trunk.tokens) for trunk in trunks), default=0)
-        width = max([columns, *(row.expected for row in going)])
+        load = self._load(going, columns, held)
         while waiting and len(going) + len(taken) < self.rows:
-            row = waiting[0]
-            trunks.add(row.trunk)
-            longest = max(longest, len(row.trunk.tokens))
-            width = max(width, columns + row.expected)
-            rows = len(going) + len(taken) + 1
-            if rows > 1 and len(trunks) * longest + rows * width > self.tokens:
+            _add(load, waiting[0], columns + waiting[0].expected)
+            if len(going) + len(taken) > 0 and load.tokens > self.tokens:
                 break
             taken.append(waiting.popleft())
         return taken
 
-    def fitting(self, going: Sequence[Row], width: int) -> int:
+    def fitting(self, going: Sequence[Row], width: int, *, held: int = 0) -> int:
         """How many of these rows, the oldest first, may have branches of this width: at least one."""
-        trunks = {row.trunk for row in going}
-        held = len(trunks) * max(len(trunk.tokens) for trunk in trunks)
-        return max(1, min(len(going), (self.tokens - held) // width))
+
+        def too_many(count: int) -> bool:
+            load = Load(self.prices, self.kept, held=held, columns=max(0, width - self.prices.room))
+            for row in going[:count]:
+                _add(load, row, width - self.prices.room)
+            return load.tokens > self.tokens
+
+        return max(1, bisect_left(range(1, len(going) + 1), True, key=too_many))
+
+    def most_branches(self, rows: Sequence[Row], columns: int) -> int:
+        """Of these rows, at their full length."""
+        return self._load(rows, columns, 0).branches
+
+    def _load(self, going: Sequence[Row], columns: int, held: int) -> Load:
+        load = Load(self.prices, self.kept, held=held, columns=columns)
+        for row in going:
+            _add(load, row, row.expected)
+        return load
+
+
+def _add(load: Load, row: Row, width: int) -> None:
+    load.add(row.trunk, width=width, reserve=len(row.prefix) + row.limit if row.keep else 0)

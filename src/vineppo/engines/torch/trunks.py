@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
@@ -35,12 +35,12 @@ class Trunks:
     def __init__(self, *, max_tokens: int):
         self._trunks: dict[TokenIds, Trunk] = {}
         self._ordered: list[TokenIds] = []
-        self._max_tokens = max_tokens
+        self.max_tokens = max_tokens
         self.tokens = 0
 
     def add(self, tokens: TokenIds, copy: Callable[[], Float[Tensor, "S H T D"]]) -> None:
         """Keep a trunk if it is new and fits. `copy` makes its keys and values."""
-        if tokens in self._trunks or self.tokens + len(tokens) > self._max_tokens:
+        if tokens in self._trunks or self.tokens + len(tokens) > self.max_tokens:
             return
         insort(self._ordered, tokens)
         self._trunks[tokens] = Trunk(tokens, copy())
@@ -55,6 +55,10 @@ class Trunks:
         if place == len(self._ordered) or self._ordered[place][: len(prefix)] != prefix:
             return None
         return self._trunks[self._ordered[place]]
+
+    def holds(self, trunk: Trunk) -> bool:
+        """Whether it is one of these."""
+        return self._trunks.get(trunk.tokens) is trunk
 
     def clear(self) -> None:
         """Forget everything: the weights changed."""
@@ -76,13 +80,13 @@ def find_trunks(prefixes: Sequence[TokenIds], kept: Trunks) -> dict[TokenIds, Tr
     }
 
 
-def prefill_missing(model: PreTrainedModel, trunks: Sequence[Trunk]) -> None:
-    """Compute the keys and values of those that have none yet, in passes of similar lengths."""
+def prefill_missing(model: PreTrainedModel, trunks: Sequence[Trunk], *, together: int = PREFILL_TOKENS) -> None:
+    """Compute the keys and values of those that have none yet, in passes of similar lengths of so many tokens."""
     missing = sorted((trunk for trunk in trunks if trunk.keys_values is None), key=lambda trunk: -len(trunk.tokens))
     while missing:
-        several = max(1, PREFILL_TOKENS // len(missing[0].tokens))
-        together, missing = missing[:several], missing[several:]
-        for trunk, keys_values in zip(together, prefill(model, [trunk.tokens for trunk in together]), strict=True):
+        several = max(1, together // len(missing[0].tokens))
+        some, missing = missing[:several], missing[several:]
+        for trunk, keys_values in zip(some, prefill(model, [trunk.tokens for trunk in some]), strict=True):
             trunk.keys_values = keys_values
 
 
@@ -102,6 +106,14 @@ def prefill(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Float
         use_cache=True,
     )
     layers = [layer for layer in cache.layers if isinstance(layer, DynamicLayer)]
-    planes = torch.stack([plane for layer in layers for plane in (layer.keys, layer.values) if plane is not None])
+    planes = [plane for layer in layers for plane in (layer.keys, layer.values) if plane is not None]
     # Copies, so that one long sequence does not hold the padding of all its neighbours.
-    return [planes[:, row, :, :length].clone() for row, length in enumerate(lengths)]
+    return [stack_planes([plane[row, :, :length] for plane in planes]) for row, length in enumerate(lengths)]
+
+
+def stack_planes(planes: Sequence[Tensor]) -> Float[Tensor, "S H T D"]:
+    """Side by side, each in the corner of one as large as the largest: layers may differ in heads and their size."""
+    heads, size = max(plane.shape[0] for plane in planes), max(plane.shape[2] for plane in planes)
+    if any(plane.shape != planes[0].shape for plane in planes):
+        planes = [nn.functional.pad(p, (0, size - p.shape[2], 0, 0, 0, heads - p.shape[0])) for p in planes]
+    return torch.stack(list(planes))

@@ -1,0 +1,86 @@
+"""One ledger for all that sampling holds: whatever is kept, copied or made for a step counts against one budget.
+
+In tokens, of which each has keys and values in all layers:
+
+    kept trajectories, and room for those that will be      `Trunks`, at most half of the budget
+    trunks that were prefilled for waiting rows             once
+    the forest: trunks side by side, padded                 once more
+    branches: laid out anew they go back and forth          twice, at their full length
+    logits of a row                                         V numbers
+    a prefill pass, or the law's copies, never both         whichever is larger
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vineppo.engines.torch.trunks import Trunk, Trunks
+
+LAW_BYTES = 44
+"""A number of the law, at its peak: logits, sorted, ordered, their softmax and sums, some in float64."""
+PASS_SHARE = 8
+"""A prefill pass and the law's copies may each take such a part of the budget."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prices:
+    """What there is besides the keys and values of trunks side by side and of branches, which cost 1."""
+
+    branches: int = 1
+    """Copies of each branch."""
+    prefilled: int = 0
+    """Copies of each trunk besides the forest's."""
+    row: int = 0
+    """Of each row."""
+    step: int = 0
+    """Of the largest pass that is made."""
+    room: int = 0
+    """Columns that branches get ahead of need."""
+
+
+class Load:
+    """What some rows come to; rows are added one by one."""
+
+    def __init__(self, prices: Prices, kept: Trunks | None, *, held: int = 0, columns: int = 0):
+        """held: of branches, now. columns: that the rows which decode have written."""
+        self._prices, self._kept, self._held, self._columns = prices, kept, held, columns
+        self._trunks: set[Trunk] = set()
+        self._longest = self._prefilled = self._reserved = self._rows = 0
+        self._width = columns
+
+    def add(self, trunk: Trunk, *, width: int, reserve: int) -> None:
+        """A row: its trunk, the columns its branch will come to, and what will be kept of it."""
+        if trunk not in self._trunks:
+            self._trunks.add(trunk)
+            self._longest = max(self._longest, len(trunk.tokens))
+            if self._kept is None or not self._kept.holds(trunk):
+                self._prefilled += len(trunk.tokens)
+        self._rows += 1
+        self._width = max(self._width, width)
+        self._reserved += reserve
+
+    @property
+    def branches(self) -> int:
+        """Of which those of the present layout are held while the next is made."""
+        full = self._prices.branches * self._rows * (self._width + self._prices.room)
+        return max(full, self._held + self._rows * (self._columns + self._prices.room))
+
+    @property
+    def tokens(self) -> int:
+        """All of it."""
+        kept = 0 if self._kept is None else self._kept.tokens
+        left = 0 if self._kept is None else self._kept.max_tokens - kept
+        step = max(self._prices.step, self._longest) if self._prices.prefilled else self._prices.step
+        return (
+            kept
+            + min(self._reserved, left)
+            + len(self._trunks) * self._longest
+            + self._prices.prefilled * self._prefilled
+            + self.branches
+            + self._rows * self._prices.row
+            + step
+        )
+
+
+def distinct(trunks: Iterable[Trunk]) -> list[Trunk]:
+    """In order, each once."""
+    return list(dict.fromkeys(trunks))

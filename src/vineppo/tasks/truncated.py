@@ -1,0 +1,59 @@
+"""What becomes of responses that the length limit cut off: a setting of the task, or what suits its kind."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from vineppo.environment import Truncation
+from vineppo.seams import Split, Task
+from vineppo.tasks.asked import Asked
+from vineppo.tasks.dataset import Dataset
+from vineppo.tasks.reward import RewardTask
+from vineppo.types import Judgement, Question
+
+Setting = float | Literal["judged", "left_out"] | None
+"""Of `task.truncated`."""
+
+
+class WithTruncation:
+    """A task, and what its configuration says."""
+
+    def __init__(self, task: Task, truncation: Truncation):
+        self._task, self.truncation = task, truncation
+
+    def questions(self, split: Split) -> Sequence[Question]:
+        """The task's."""
+        return self._task.questions(split)
+
+    def judge(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Judgement]:
+        """As the task does."""
+        return self._task.judge(questions, responses)
+
+
+def with_truncation(task: Task, setting: Setting) -> Task:
+    """The task with that setting; as it is where nothing is said."""
+    match setting:
+        case None:
+            return task
+        case "judged":
+            return WithTruncation(task, Truncation(reward=None))
+        case "left_out":
+            return WithTruncation(task, Truncation(reward=usual(task).reward, left_out=True))
+        case _:
+            return WithTruncation(task, Truncation(reward=float(setting)))
+
+
+def truncation_of(task: Task) -> Truncation:
+    """What a task says, or its kind."""
+    return task.truncation if isinstance(task, WithTruncation) else usual(task)
+
+
+def usual(task: Task) -> Truncation:
+    """Reward functions score them, as in TRL: beside their rewards a constant could be a prize for never ending. Where
+    an answer is right or wrong, there is none yet."""
+    match task:
+        case RewardTask():
+            return Truncation(reward=None)
+        case Dataset(rewarded=True) | Asked(rewarded=True):
+            return Truncation(reward=None)
+        case _:
+            return Truncation(reward=0.0)

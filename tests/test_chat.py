@@ -1,0 +1,168 @@
+"""Prompts and responses through tokenizers and chat templates of all kinds: nothing is added, closed or lost unseen."""
+
+from pathlib import Path
+
+import pytest
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from small_chats import NO_TOOLS, TEMPLATE, chat_tokenizer, ids
+from vineppo import load_config
+from vineppo.chat import decode_tokens, encode_prompt, encode_prompts, end_tokens, render, turn_end
+from vineppo.doctor.endings import judge_endings
+from vineppo.doctor.finding import Verdict
+from vineppo.errors import UserError
+from vineppo.policy import Policy, load_policy
+from vineppo.recipes.build import build_environment
+from vineppo.recipes.warnings import cut_off
+from vineppo.steps import Pieces
+from vineppo.tasks.prompts import read_prompts
+from vineppo.tasks.reward import RewardTask
+from vineppo.types import Conversation, Message, Prompt
+
+HELLO = (Message(role="user", content="Hello"),)
+BEGUN = (*HELLO, Message(role="assistant", content="It is"))
+TOOLS = ({"name": "add"},)
+
+
+def policy_of(tokenizer, *, eos: int | list[int] | None = 1) -> Policy:
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        eos_token_id=None,
+        bos_token_id=None,
+    )
+    model = LlamaForCausalLM(config).eval()
+    assert model.generation_config is not None
+    model.generation_config.eos_token_id = eos
+    return Policy(model=model, tokenizer=tokenizer)
+
+
+# --- what ends a response ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("configured", [None, 1, [1], [7, 1]])
+def test_all_that_may_end_a_response_does(configured):
+    tokenizer = chat_tokenizer()
+    eos, end = ids(tokenizer, "<eos>", "<end_turn>")
+    wanted = {eos, end, *(configured if isinstance(configured, list) else [])}
+    assert set(policy_of(tokenizer, eos=configured).end_ids) == wanted
+
+
+@pytest.mark.parametrize(
+    ("template", "token"),
+    [
+        (TEMPLATE, "<end_turn>"),
+        (TEMPLATE.replace("<end_turn>\n", "\n<end_turn>"), "<end_turn>"),
+        (TEMPLATE.replace("<end_turn>", "{{ eos_token }}"), "<eos>"),
+        (TEMPLATE.replace("<end_turn>", ""), None),
+        ("{{ raise_exception('no chats') }}", None),
+        (None, None),
+    ],
+)
+def test_the_end_of_a_turn_is_read_from_the_chat_template(template, token):
+    tokenizer = chat_tokenizer(template)
+    assert turn_end(tokenizer, str(template)) == (None if token is None else ids(tokenizer, token)[0])
+
+
+def test_a_token_that_the_model_does_not_have_ends_nothing():
+    tokenizer = chat_tokenizer(None)
+    assert end_tokens(tokenizer, [5, 10**6, -1], vocabulary=len(tokenizer)) == (5, 1)
+
+
+def test_no_end_token_at_all_is_refused():
+    tokenizer = chat_tokenizer(None)
+    tokenizer.eos_token = None
+    task = RewardTask(train=[{"prompt": "a"}], test=[{"prompt": "b"}], reward=lambda completions, **_: [0.0])
+    with pytest.raises(UserError, match="eos_token_id in its generation_config"):
+        build_environment(policy_of(tokenizer, eos=None), task, load_config(None, []).engine)
+
+
+def test_where_all_are_cut_off_a_person_is_told_what_ends_a_response():
+    policy = policy_of(chat_tokenizer())
+    assert cut_off(0.9, "trajectories", policy=policy, limit=5) is None
+    warning = cut_off(1.0, "trajectories", policy=policy, limit=5)
+    assert warning is not None
+    assert "max_new_tokens 5" in warning
+    assert "'<eos>', '<end_turn>'" in warning
+    assert judge_endings(0.5, 8, policy=policy, limit=5).verdict is Verdict.OK
+    assert judge_endings(1.0, 8, policy=policy, limit=5).verdict is Verdict.WARN
+
+
+# --- special tokens that are tags --------------------------------------------------------------------------------
+
+
+def test_only_what_ends_or_pads_is_left_out_of_a_response():
+    policy = policy_of(chat_tokenizer())
+    text = "<think>1 + 1</think><answer>2</answer>"
+    tokens = (*policy.tokenizer(text).input_ids, *ids(policy.tokenizer, "<end_turn>", "<pad>", "<pad>"))
+    assert policy.decode(tokens) == text
+    assert policy.decode(ids(policy.tokenizer, "<eos>", "<bos>")) == "<bos>"
+    pieces = Pieces(policy.decode)(tokens)
+    assert "".join(pieces) == text
+    assert pieces[0] == "<think>"
+    assert decode_tokens(policy.tokenizer, tokens, ()) == f"{text}<end_turn>"
+
+
+# --- prompts -----------------------------------------------------------------------------------------------------
+
+
+def test_a_conversation_that_an_assistant_began_is_continued():
+    tokenizer = chat_tokenizer()
+    assert render(tokenizer, BEGUN).endswith("<turn>assistant It is")
+    assert render(tokenizer, HELLO).endswith("<turn>assistant <think>")
+
+
+def test_template_arguments_reach_the_template_and_a_rows_own_win():
+    tokenizer = chat_tokenizer()
+    quiet = {"enable_thinking": False}
+    assert render(tokenizer, HELLO, quiet).endswith("assistant ")
+    assert not render(tokenizer, Conversation(messages=HELLO, template_kwargs=quiet)).endswith("<think>")
+    loud = Conversation(messages=HELLO, template_kwargs={"enable_thinking": True})
+    assert render(tokenizer, loud, quiet).endswith("<think>")
+
+
+def test_the_configured_arguments_reach_the_environment(tmp_path: Path):
+    policy_of(chat_tokenizer()).save(tmp_path)
+    config = load_config(None, ["policy.chat_template_kwargs={enable_thinking: false}"])
+    policy = load_policy(str(tmp_path), device="cpu", template_kwargs=config.policy.chat_template_kwargs)
+    task = RewardTask(train=[{"prompt": "a"}], test=[{"prompt": "b"}], reward=lambda completions, **_: [0.0])
+    environment = build_environment(policy, task, config.engine)
+    assert environment.encode(HELLO) == policy.encode(HELLO)
+    assert policy.encode(HELLO)[-1] not in ids(policy.tokenizer, "<think>")
+
+
+def test_tools_reach_the_template_or_are_refused():
+    row = {"prompt": [{"role": "user", "content": "Hello"}], "tools": '[{"name": "add"}]'}
+    (prompt,) = read_prompts([row], "prompt", "train", "plain")
+    assert prompt == Conversation(messages=HELLO, tools=TOOLS)
+    assert '<turn>tools [{"name": "add"}]<end_turn>' in render(chat_tokenizer(), prompt)
+    with pytest.raises(UserError, match="drop the column tools"):
+        render(chat_tokenizer(NO_TOOLS), prompt)
+    with pytest.raises(UserError, match="its prompt is text"):
+        read_prompts([{**row, "prompt": "Hello"}], "prompt", "train", "plain")
+
+
+def test_what_else_a_message_has_reaches_the_template():
+    tokenizer = chat_tokenizer("{% for m in messages %}{{ m.name }}: {{ m.content }}{% endfor %}")
+    rows = [{"prompt": [{"role": "user", "content": "Hi", "name": "Ann", "tool_calls": None}]}]
+    (prompt,) = read_prompts(rows, "prompt", "train", "plain")
+    assert render(tokenizer, prompt) == "Ann: Hi"
+
+
+@pytest.mark.parametrize("bos", [False, True])
+@pytest.mark.parametrize("eos", [False, True])
+def test_a_prompt_has_one_bos_at_most_and_no_eos(bos: bool, eos: bool):
+    tokenizer = chat_tokenizer(bos=bos, eos=eos)
+    first, last = ids(tokenizer, "<bos>", "<eos>")
+    prompts: list[Prompt] = ["Hello", "<bos>Hello", HELLO, BEGUN]
+    plain, rendered, *chats = encode_prompts(tokenizer, prompts)
+    assert plain.count(first) == bos
+    assert [own.count(first) for own in (rendered, *chats)] == [1, 1, 1]
+    for own in (plain, rendered, *chats):
+        assert last not in own
+    assert plain[bos:] == rendered[1:]
+    assert [encode_prompt(tokenizer, prompt) for prompt in prompts] == [plain, rendered, *chats]
