@@ -19,6 +19,7 @@ from rollout_speed.workload import Workload
 from vineppo.config.load import load_config
 from vineppo.config.schema import Config
 from vineppo.credit.coupled_assigner import CoupledAssigner
+from vineppo.credit.tree_assigner import TreeAssigner
 from vineppo.credit.vine import VineAssigner
 from vineppo.environment import Environment
 from vineppo.learner.learner import Learner
@@ -77,16 +78,17 @@ def ladder(config: Config, policy: Policy, environment: Environment) -> list[Run
             token_budget=budget,
             segments=None,
             sampling=sampling,
-            learn_from_rollouts=True,
         )
         for budget in (None, BUDGET)
     )
+    tree = TreeAssigner(environment, restarts=float(K), token_budget=BUDGET, share=1.0, sampling=sampling)
     return [
         Rung(name=f"vine K = {K} by `generate`", credit=lambda batch, seed: unshared(policy, batch, config, seed)),
         Rung(name="+ shared trunks", credit=lambda batch, seed: vine(batch, seed=seed)),
         Rung(name="+ coupling, each trajectory alone", credit=lambda batch, seed: free(alone(batch), seed=seed)),
         Rung(name="+ a question's trajectories in one tree", credit=lambda batch, seed: free(batch, seed=seed)),
         Rung(name=f"+ {BUDGET} tokens a trajectory at most", credit=lambda batch, seed: kept(batch, seed=seed)),
+        Rung(name="tree credit with as many", credit=lambda batch, seed: tree(batch, seed=seed)),
     ]
 
 

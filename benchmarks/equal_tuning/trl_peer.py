@@ -12,8 +12,7 @@ seed, at the same iterations. Seconds and tokens are counted as ours are.
 What differs, because TRL has it so:
 - it samples with transformers' `generate`: all responses of an iteration side by side, none leaves before all end;
 - random numbers come from torch's global generator: other trajectories, not a paired sample of ours;
-- advantages are not whitened over the minibatch's tokens: with learner.whiten=false one update of both is the same, but
-  for rounding (a test holds it);
+- one update of both is the same, but for rounding (a test holds it);
 - the ratio is to the policy at the iteration's first update, as ours, but no update is skipped for a large mean ratio;
 - each epoch walks the same minibatches in the same order; ours are drawn anew;
 - with learner.kl_coefficient, the KL is a mean over tokens, unclamped, where ours sums over a trajectory's tokens: at

@@ -5,23 +5,26 @@ training.questions x trajectories the generation batch, sampled all at once (`st
 learner.minibatch                 `per_device_train_batch_size`, without accumulation: the fastest on one device
 learner.epochs                    `num_iterations`
 credit.scale                      `scale_rewards`: by the group's standard deviation, or not at all
-token mean over the minibatch     `loss_type` bnpo: the mean over the local batch's tokens: the whole minibatch.
-                                  dapo's is over the mean number of tokens of the iteration's minibatches instead
+learner.average                   `loss_type`: tokens is bnpo, the mean over the local batch's tokens: the whole
+                                  minibatch (dapo's is over the mean number of tokens of the iteration's minibatches);
+                                  responses is grpo, limit is dr_grpo; sums is none of TRL's and becomes bnpo
 reward 0 for truncated responses  the same; they stay in the loss (`mask_truncated_completions` is off)
 """
 
 from typing import Any
 
+from vineppo.config.learner_schema import Average
 from vineppo.config.schema import Config, EpochCurriculum, GrpoCredit, PolicyIterationRecipe, UniformCurriculum
 from vineppo.errors import UserError
 
+LOSS_TYPES: dict[Average, str] = {"tokens": "bnpo", "responses": "grpo", "limit": "dr_grpo"}
 RECIPE = "trl_grpo"
 """`recipe.name` in the run directory, which no recipe of ours has: what tells the peer's runs from ours."""
 
 IGNORED = {
     "steps": (),
     "credit": ("name",),
-    "learner": ("micro_batch", "logprob_chunk", "ratio_guard", "whiten", "lora", "reference_offload"),
+    "learner": ("micro_batch", "logprob_chunk", "ratio_guard", "lora", "reference_offload"),
     "analysis": (),
     "checkpoint": (),
     "processes": (),
@@ -77,7 +80,7 @@ def trainer_arguments(config: Config) -> dict[str, Any]:
         "beta": learner.kl_coefficient,
         "use_bias_correction_kl": False,
         "scale_rewards": "group" if credit.scale else "none",
-        "loss_type": "bnpo",
+        "loss_type": LOSS_TYPES.get(config.learner.average or credit.average, "bnpo"),
         "mask_truncated_completions": False,
         "shuffle_dataset": False,  # the questions come in our order
         "disable_dropout": True,

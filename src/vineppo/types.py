@@ -180,13 +180,18 @@ class StateValue:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Branch:
-    """A rollout that the policy learns from, too: like a trajectory that begins where it left one."""
+    """A rollout that the policy learns from, too: like a trajectory that begins where it left one.
+
+    With c trajectories in the group, the question's gradient is 1 / c times the sum over its trajectories and branches
+    of sum_t A_t grad log p(token t).
+    """
 
     position: int
     """Response tokens of the trajectory before it."""
     completion: Completion
-    advantage: float
-    """Of each of its tokens."""
+    """Its first log-prob is under the whole law, too, though it was drawn without the tokens known there."""
+    advantages: tuple[float, ...]
+    """[T]"""
     mask: tuple[bool, ...] | None = None
     """[T] whether the policy learns from it at each token; None: at all."""
 

@@ -222,10 +222,10 @@ class Parity(Arithmetic):
 @needs_trl
 @pytest.mark.parametrize("scale", ["true", "false"])
 def test_its_update_is_ours(tmp_path: Path, monkeypatch, scale: str):
-    """The same responses, the same rewards: the same new weights, but for the whitening, which TRL has not."""
+    """The same responses, the same rewards: the same new weights."""
     config = in_folder(
         tmp_path, f"credit.scale={scale}", "training.iterations=1", "learner.epochs=1", "learner.minibatch=16",
-        "learner.whiten=false", "learner.max_grad_norm=1e6",
+        "learner.average=tokens", "learner.max_grad_norm=1e6",
     )  # fmt: skip
     seen: list[tuple[list[int], int, float]] = []
 

@@ -71,7 +71,7 @@ PAPER = {
     "learner.warmup_ratio": 0.03,
     "learner.schedule": "linear",
     "learner.clip": 0.2,
-    "learner.whiten": True,
+    "credit.normalise": "whiten",
     "learner.kl_coefficient": 1e-4,
     "learner.ratio_guard": 10.0,
     "learner.max_grad_norm": 1.0,

@@ -164,8 +164,9 @@ def test_a_preset_wins_over_a_key_kept_from_the_other_variant(write):
 
 def test_an_override_of_a_key_that_the_chosen_variant_lacks_is_refused_wherever_it_stands(write):
     expected = (
-        "key credit.rollouts (given 3) is unknown; allowed here: name, gae_lambda, critic_learning_rate, "
-        "value_clip, critic_epochs, critic_warmup_iterations; it belongs to credit=vine or coupled"
+        "key credit.rollouts (given 3) is unknown; allowed here: normalise, shuffle, name, gae_lambda, "
+        "critic_learning_rate, value_clip, critic_epochs, critic_warmup_iterations; it belongs to credit=vine or "
+        "coupled"
     )
     assert complaint(None, "credit=ppo", "credit.rollouts=3") == expected
     assert complaint(None, "credit.rollouts=3", "credit=ppo") == expected
@@ -252,7 +253,7 @@ def test_presets_work_for_the_sft_config_too(write):
         ),
         (
             "variants: {credit: {pppo: {}}}",
-            "key variants.credit.pppo (given {}) is unknown; allowed here: vine, coupled, ppo, grpo, rloo; "
+            "key variants.credit.pppo (given {}) is unknown; allowed here: vine, coupled, tree, ppo, grpo, rloo; "
             "did you mean ppo?",
         ),
         (
@@ -271,7 +272,7 @@ def test_presets_work_for_the_sft_config_too(write):
         ("variants: {credit: {grpo: 3}}", "variants.credit.grpo is 3, but must be a mapping of any of scale, also"),
         (
             "variants: {credit: vine}",
-            'variants.credit is "vine", but must be a mapping of any of vine, coupled, ppo, grpo, rloo',
+            'variants.credit is "vine", but must be a mapping of any of vine, coupled, tree, ppo, grpo, rloo',
         ),
         (
             "variants:",
@@ -313,7 +314,7 @@ SECTIONS = (
     [
         (
             "credit.rolouts=3",
-            "key credit.rolouts (given 3) is unknown; allowed here: name, rollouts, token_budget, learn_from_rollouts, "
+            "key credit.rolouts (given 3) is unknown; allowed here: normalise, shuffle, name, rollouts, token_budget, "
             "segments, mask_above; did you mean rollouts?",
         ),
         (
@@ -322,11 +323,14 @@ SECTIONS = (
         ),
         ("clip=1", f"key clip (given 1) is unknown; allowed here: {SECTIONS}; did you mean learner.clip?"),
         ("zzz=1", f"key zzz (given 1) is unknown; allowed here: {SECTIONS}"),
-        ("credit=pppo", 'credit.name is "pppo", but must be one of vine, coupled, ppo, grpo, rloo; did you mean ppo?'),
-        ("credit=5", "credit.name is 5, but must be one of vine, coupled, ppo, grpo, rloo"),
+        (
+            "credit=pppo",
+            'credit.name is "pppo", but must be one of vine, coupled, tree, ppo, grpo, rloo; did you mean ppo?',
+        ),
+        ("credit=5", "credit.name is 5, but must be one of vine, coupled, tree, ppo, grpo, rloo"),
         (
             "credit={name: [ppo]}",
-            'credit.name is ["ppo"], but must be one of vine, coupled, ppo, grpo, rloo; did you mean ppo?',
+            'credit.name is ["ppo"], but must be one of vine, coupled, tree, ppo, grpo, rloo; did you mean ppo?',
         ),
         ("credit=null", "credit is null, but must be a section of settings"),
         (
@@ -344,7 +348,7 @@ SECTIONS = (
         ("learner.clip=true", "learner.clip is true, but must be a number > 0"),
         ("learner.clip=.nan", "learner.clip is NaN, but must be a number > 0"),
         ("learner.clip.x=1", 'learner.clip is {"x": 1}, but must be a number > 0'),
-        ("learner.whiten=1", "learner.whiten is 1, but must be true or false"),
+        ("credit.shuffle=1", "credit.shuffle is 1, but must be true or false"),
         ("learner=5", "learner is 5, but must be a section of settings"),
         ("learner=", "learner is null, but must be a section of settings"),
         ("sampling.top_p=1.5", "sampling.top_p is 1.5, but must be a number > 0 and <= 1"),
@@ -485,7 +489,7 @@ configs = st.builds(
         st.builds(PpoCredit, critic_learning_rate=positive, value_clip=st.none() | positive),
         st.builds(GrpoCredit, scale=st.booleans()),
     ),
-    learner=st.builds(LearnerConfig, learning_rate=positive, warmup_ratio=share, whiten=st.booleans()),
+    learner=st.builds(LearnerConfig, learning_rate=positive, warmup_ratio=share, skip_idle=st.just(False)),
     evaluation=st.builds(EvaluationConfig, temperature=st.none() | positive),
     run=st.builds(RunConfig, dir=text),
 )
@@ -532,7 +536,7 @@ def test_keys_of_all_variants_are_described():
 
 def test_a_union_s_name_is_described_once_with_all_its_choices():
     [(variant, kind, default, meaning)] = rows(Config, "credit.name")
-    assert (variant, kind, default) == ("", "one of vine, coupled, ppo, grpo, rloo", '"coupled"')
+    assert (variant, kind, default) == ("", "one of vine, coupled, tree, ppo, grpo, rloo", '"coupled"')
     assert "ppo: PPO: a value network guesses, GAE mixes." in meaning
 
 

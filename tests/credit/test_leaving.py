@@ -10,7 +10,7 @@ from tabular import PLAIN, Tabular, every
 from test_tree import scored, tree_of
 
 from vineppo.credit.coupled import Estimate
-from vineppo.credit.leaving import affordable, draw_exits, expected_rollouts, expected_tokens
+from vineppo.credit.leaving import affordable, all_expected, draw_exits, expected_rollouts, expected_tokens
 from vineppo.credit.plan import fit
 from vineppo.credit.segments import cut_where_it_moves, segment_bounds
 
@@ -45,7 +45,7 @@ def test_counts_and_exits_are_right_on_average():
     exits: Counter[tuple[int, tuple[int, ...]]] = Counter()
     draws = 4000
     for seed in range(draws):
-        drawn = draw_exits(tree, 3, random.Random(seed))
+        drawn = draw_exits(tree, all_expected(tree, 3), random.Random(seed))
         for place in range(len(tree.forks)):
             counts[place].append(sum(times for at, _, times in drawn if at == place))
         for place, exit, times in drawn:
@@ -61,7 +61,7 @@ def test_counts_and_exits_are_right_on_average():
 
 def test_what_left_already_is_not_drawn_again():
     tree = tree_of(CHAIN)
-    drawn = draw_exits(tree, 10, random.Random(0), [0, 3, 9])
+    drawn = draw_exits(tree, all_expected(tree, 10), random.Random(0), [0, 3, 9])
     assert [(place, times) for place, _, times in drawn] == [(1, 2)]
 
 

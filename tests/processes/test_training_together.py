@@ -27,7 +27,7 @@ SMALL = [
 CHOICES = {
     "vine": ["training.iterations=5", "credit={name: vine, rollouts: 2}"],
     "ppo": ["training.iterations=5", "credit=ppo"],
-    "rollouts": ["training.iterations=2", "credit={name: coupled, rollouts: 2, learn_from_rollouts: true}"],
+    "rollouts": ["training.iterations=2", "credit={name: tree, restarts: 0.5}"],
     "rest_em": ["training.iterations=1", "recipe={name: rest_em, epochs: 2, validation_questions: 8}"],
     "dpo": ["training.iterations=1", "recipe={name: dpo_positive, penalty: 0.0}"],
     "lora": [

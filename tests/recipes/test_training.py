@@ -71,17 +71,17 @@ def test_a_run_leaves_what_its_directory_promises(tmp_path: Path):
 
 
 def test_rollouts_are_learned_from_where_that_is_asked_for(tmp_path: Path):
-    plain = train(tmp_path / "plain", "credit=coupled", "training.iterations=1")
+    plain = train(tmp_path / "plain", "credit=rloo", "training.iterations=1")
     learning = train(tmp_path / "learning", LEARNING_FROM_ROLLOUTS, "training.iterations=1")
     assert 0 < learning[1]["credit/branches"] <= learning[1]["credit/rollouts"]
     assert "credit/branches" not in plain[1]
-    same = ("reward", "tokens/rollouts", "credit/advantage_std", "updates", "updates_made")
+    same = ("reward", "tokens/trajectories", "updates", "updates_made")
     assert [learning[1][name] for name in same] == [plain[1][name] for name in same]
     assert learning[1]["grad_norm"] != plain[1]["grad_norm"]
 
 
 REST_EM = "recipe={name: rest_em, epochs: 2, validation_questions: 8}"
-LEARNING_FROM_ROLLOUTS = "credit={name: coupled, learn_from_rollouts: true}"
+LEARNING_FROM_ROLLOUTS = "credit={name: tree, restarts: 1}"
 BUFFER = "curriculum={name: learnability_buffer, candidates: 30, attempts: 4, keep: 8, every: 3}"
 
 

@@ -3,8 +3,8 @@
     g = mean over the trajectories of one question, or of several, of sum_t A_t grad log pi(token t)
 
 That is the gradient of the learner's PPO-clip loss (`learner/losses.py`) where the policy has not moved yet, with the
-sign turned, summed over tokens: no whitening and no division by lengths, so that every credit without bias estimates
-the same vector. In float32, by the learner's own log-probs.
+sign turned, summed over tokens: no normalisation and no division by lengths, so that every credit without bias
+estimates the same vector. In float32, by the learner's own log-probs.
 """
 
 from collections.abc import Callable, Sequence

@@ -2,7 +2,7 @@
 
     trajectories   batch * L                        L: tokens of a response
     rollouts       batch * K * sum_k (L - p_k)      p_k: where state k = 0..N-1 is; vine; nothing for ppo, grpo, rloo
-                   batch * K / 2 * sum_k (L - p_k)  coupled, within its token budget
+                   batch * K / 2 * sum_k (L - p_k)  coupled, within its token budget; tree, with restarts for K
     curriculum     attempts * L                     those that do not serve as trajectories; learnability only
     validation     questions * samples * epochs * L RestEM only
     evaluation     questions * samples * L
@@ -33,6 +33,7 @@ from vineppo.config.schema import (
     SftConfig,
     StepsConfig,
     TokensSteps,
+    TreeCredit,
     VineCredit,
     WholeSteps,
     WordProblemsTask,
@@ -216,7 +217,7 @@ def rollouts_of(credit: CreditConfig | None, shape: Shape) -> int:
     match credit:
         case VineCredit(rollouts=count, max_states=max_states):
             return count * len(shape.states[:max_states])
-        case CoupledCredit(rollouts=count):
+        case CoupledCredit(rollouts=count) | TreeCredit(restarts=count) if count:
             every, tokens = LEFT * count * len(shape.states), _coupled_tokens(count, shape)
             return ceil(every * min(1, rollout_tokens(credit, shape) / tokens))
         case _:
@@ -228,7 +229,7 @@ def rollout_tokens(credit: CreditConfig | None, shape: Shape) -> int:
     match credit:
         case VineCredit(rollouts=count, max_states=max_states):
             return count * sum(shape.length - at for at in shape.states[:max_states])
-        case CoupledCredit(rollouts=count, token_budget=budget):
+        case CoupledCredit(rollouts=count, token_budget=budget) | TreeCredit(restarts=count, token_budget=budget):
             tokens = ceil(_coupled_tokens(count, shape))
             return tokens if budget is None else min(tokens, budget)
         case _:
@@ -241,11 +242,13 @@ def most_rollout_tokens(credit: CreditConfig | None, shape: Shape) -> int:
         case CoupledCredit(rollouts=count, segments=segments):
             rounded_up = count + 1  # a first look takes no more than the measurement
             return (1 if segments is None else 2) * rounded_up * sum(shape.length - at for at in shape.states)
+        case TreeCredit(restarts=restarts):
+            return ceil(restarts + 1) * sum(shape.length - at for at in range(shape.length)) if restarts else 0
         case _:
             return rollout_tokens(credit, shape)
 
 
-def _coupled_tokens(rollouts: int, shape: Shape) -> float:
+def _coupled_tokens(rollouts: float, shape: Shape) -> float:
     return LEFT * rollouts * sum(shape.length - at for at in shape.states)
 
 
@@ -278,7 +281,7 @@ def assumptions(config: Config, shape: Shape) -> list[str]:
         f"Assumed of a response: tokens {shape.length}, steps {len(shape.states)} "
         f"({shape_reason(config)}; within sampling.max_new_tokens)."
     ]
-    coupled = uses_vines(config) and isinstance(config.credit, CoupledCredit)
+    coupled = uses_vines(config) and isinstance(config.credit, CoupledCredit | TreeCredit)
     if coupled:
         lines.append(f"The policy is assumed to leave its trajectory in a step with probability {LEFT}; trained, less.")
     if uses_vines(config):

@@ -9,6 +9,7 @@ from vineppo.config.schema import (
     PolicyIterationRecipe,
     PpoCredit,
     RestEmRecipe,
+    TreeCredit,
     VineCredit,
 )
 
@@ -61,4 +62,5 @@ def updates(config: Config) -> int:
 
 def uses_vines(config: Config) -> bool:
     """Whether rollouts measure the values of states."""
-    return isinstance(config.recipe, PolicyIterationRecipe) and isinstance(config.credit, VineCredit | CoupledCredit)
+    measured = VineCredit | CoupledCredit | TreeCredit
+    return isinstance(config.recipe, PolicyIterationRecipe) and isinstance(config.credit, measured)

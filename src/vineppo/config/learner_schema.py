@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from vineppo.config.lora_schema import LoraConfig
 from vineppo.config.strict import Strict
 
+Average = Literal["tokens", "responses", "sums", "limit"]
+
 
 class LearnerConfig(Strict):
     """The update."""
@@ -22,7 +24,7 @@ class LearnerConfig(Strict):
     epochs: int = Field(default=2, ge=1)
     """Passes over each iteration's trajectories."""
     minibatch: int = Field(default=64, ge=1)
-    """Trajectories per update; whitening and the token mean are over all of them."""
+    """Trajectories per update; the loss is averaged over all of them."""
     micro_batch: int = Field(default=16, ge=1)
     """Trajectories per forward pass. Memory only."""
     logprob_chunk: int = Field(default=4096, ge=1)
@@ -35,11 +37,13 @@ class LearnerConfig(Strict):
     """Longer gradients are scaled down to this norm."""
     ratio_guard: float = Field(default=10.0, gt=1)
     """An update whose mean probability ratio exceeds this is skipped and counted."""
-    whiten: bool = True
-    """Shift and scale advantages to mean 0, variance 1 over the minibatch's tokens."""
+    average: Average | None = None
+    """Of the policy loss over a minibatch. tokens: mean over its tokens (VinePPO, PPO, DAPO); responses: mean over
+    trajectories of each one's token mean (GRPO); sums: mean over trajectories of each one's sum (RLOO); limit: sum over
+    tokens / (trajectories x sampling.max_new_tokens) (Dr. GRPO). null: what the credit method's paper does."""
     skip_idle: bool = False
-    """Do not compute what follows a trajectory's last advantage: the same update in less time. Needs kl_coefficient 0
-    and whiten false, which leave such tokens without a gradient. Entropy and ratios are then of the others."""
+    """Do not compute what follows a trajectory's last advantage: the same update in less time. Needs kl_coefficient 0,
+    which leaves such tokens without a gradient. Entropy and ratios are then of the others."""
     lora: LoraConfig | None = None
     """Train low-rank adapters only; null trains all of the policy's weights."""
     gradient_checkpointing: bool = False
@@ -49,11 +53,10 @@ class LearnerConfig(Strict):
 
     @model_validator(mode="after")
     def _skips_what_has_no_gradient(self) -> Self:
-        if self.skip_idle and (self.kl_coefficient or self.whiten):
-            gives = f"kl_coefficient is {self.kl_coefficient}" if self.kl_coefficient else "whiten is true"
+        if self.skip_idle and self.kl_coefficient:
             raise ValueError(
-                f"learner.skip_idle is true, but {gives}, which gives every token a gradient; set kl_coefficient to 0 "
-                "and whiten to false, or skip_idle to false"
+                f"learner.skip_idle is true, but kl_coefficient is {self.kl_coefficient}, which gives every token a "
+                "gradient; set kl_coefficient to 0, or skip_idle to false"
             )
         return self
 

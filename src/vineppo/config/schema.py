@@ -16,6 +16,7 @@ from vineppo.config.credit_schema import CreditConfig as CreditConfig
 from vineppo.config.credit_schema import GrpoCredit as GrpoCredit
 from vineppo.config.credit_schema import PpoCredit as PpoCredit
 from vineppo.config.credit_schema import RlooCredit as RlooCredit
+from vineppo.config.credit_schema import TreeCredit as TreeCredit
 from vineppo.config.credit_schema import VineCredit as VineCredit
 from vineppo.config.curriculum_schema import CurriculumConfig as CurriculumConfig
 from vineppo.config.curriculum_schema import EpochCurriculum as EpochCurriculum
@@ -180,7 +181,7 @@ class Config(Strict):
                 "recipe dpo_positive pairs the responses to one question, but training.trajectories is 1; "
                 "set it to at least 2"
             )
-        if self.credit.name in ("grpo", "rloo") and self.training.trajectories < 2:
+        if self.credit.name in ("grpo", "rloo", "tree") and self.training.trajectories < 2:
             raise ValueError(
                 f"credit {self.credit.name} compares the trajectories of one question, but training.trajectories is 1; "
                 "set it to at least 2"

@@ -4,9 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vineppo.credit.branches import branches
 from vineppo.credit.coupled import coupled_credit, coupled_values
-from vineppo.credit.leaving import Departure, by_fork, draw_exits, group_rng, leave
+from vineppo.credit.leaving import Departure, all_expected, by_fork, draw_exits, group_rng, leave
 from vineppo.credit.mask import masked
 from vineppo.credit.pilot import look
 from vineppo.credit.plan import Plan, fit
@@ -25,7 +24,6 @@ class CoupledAssigner:
     """Samples rollouts that leave each question's trajectories, and credits each step with the change of value.
 
     rollouts: K. token_budget: for rollouts, in expectation and per trajectory; None: as many as K asks for.
-    learn_from_rollouts: whether credit holds them as branches, too.
     segments: into how many a trajectory is cut at first where leaving is common; None: every step is measured.
     """
 
@@ -37,14 +35,12 @@ class CoupledAssigner:
         token_budget: int | None,
         segments: int | None,
         sampling: Sampling,
-        learn_from_rollouts: bool = False,
         mask_above: float | None = None,
     ):
         self._environment = environment
         self._rollouts = rollouts
         self._token_budget = token_budget
         self._segments = segments
-        self._learn_from_rollouts = learn_from_rollouts
         self._sampling = sampling
         self._mask_above = mask_above
 
@@ -54,12 +50,14 @@ class CoupledAssigner:
         groups = [[trajectories[index] for index in own] for own in indices]
         plans = self._plan(groups, seed, progress)
         place = derive_seed(seed, "rollouts")
-        departures = [draw_exits(plan.tree, plan.rollouts, group_rng(plan.group, place)) for plan in plans]
+        departures = [
+            draw_exits(plan.tree, all_expected(plan.tree, plan.rollouts), group_rng(plan.group, place))
+            for plan in plans
+        ]
         arrived = leave(self._environment, groups, departures, sampling=self._sampling, seed=place, progress=progress)
         credits: dict[int, Credit] = {}
         for own, plan, drawn, rollouts in zip(indices, plans, departures, arrived, strict=True):
-            credit = credit_group(plan, drawn, rollouts, learn_from_rollouts=self._learn_from_rollouts)
-            credits |= zip(own, credit, strict=True)
+            credits |= zip(own, credit_group(plan, drawn, rollouts), strict=True)
         return [masked(credits[index], scored, self._mask_above) for index, scored in enumerate(trajectories)]
 
     def _plan(self, groups: Sequence[Group], seed: int, progress: Progress | None) -> list[Plan]:
@@ -82,13 +80,7 @@ class CoupledAssigner:
         return [replace(plan, pilot=own.rollouts) for plan, own in zip(plans, looks, strict=True)]
 
 
-def credit_group(
-    plan: Plan,
-    departures: Sequence[Departure],
-    rollouts: Sequence[tuple[Rollout, ...]],
-    *,
-    learn_from_rollouts: bool = False,
-) -> list[Credit]:
+def credit_group(plan: Plan, departures: Sequence[Departure], rollouts: Sequence[tuple[Rollout, ...]]) -> list[Credit]:
     """Credit of one question's trajectories from the rollouts of each departure."""
     left = by_fork(departures, rollouts)
     rewards = {place: [rollout.reward for rollout in own] for place, own in left.items()}
@@ -97,9 +89,6 @@ def credit_group(
         coupled_credit(scored, bounds, [estimates[at] for at in route], [left.get(at, ()) for at in route])
         for scored, bounds, route in zip(plan.group, plan.bounds, plan.tree.routes, strict=True)
     ]
-    if learn_from_rollouts:
-        taught = branches(plan, estimates, departures, rollouts, rewards)
-        credits = [replace(credit, branches=own) for credit, own in zip(credits, taught, strict=True)]
     first, *others = credits
     return [replace(first, pilot=plan.pilot), *others]
 

@@ -20,6 +20,11 @@ def expected_rollouts(fork: Fork, rollouts: float) -> float:
     return rollouts * sqrt(fork.visits) * fork.leaving
 
 
+def all_expected(tree: Tree, rollouts: float) -> list[float]:
+    """Of each fork."""
+    return [expected_rollouts(fork, rollouts) for fork in tree.forks]
+
+
 def expected_tokens(tree: Tree, rollouts: float) -> float:
     """Of all rollouts that leave a tree, each assumed as long as the trajectory it left went on."""
     return rollouts * fsum(
@@ -33,11 +38,16 @@ def affordable(tree: Tree, rollouts: float, tokens: float | None) -> float:
     return rollouts if tokens is None or rollouts * each <= tokens else tokens / each
 
 
-def draw_exits(tree: Tree, rollouts: float, rng: random.Random, there: Sequence[int] | None = None) -> list[Departure]:
-    """Round each n at random, so that it is right on average, and draw exits. `there`: rollouts a fork has already."""
+def draw_exits(
+    tree: Tree, expected: Sequence[float], rng: random.Random, there: Sequence[int] | None = None
+) -> list[Departure]:
+    """Round each fork's expected n at random, so that it is right on average, and draw exits.
+
+    there: rollouts a fork has already.
+    """
     drawn: list[Departure] = []
-    for place, fork in enumerate(tree.forks):
-        count = floor(expected_rollouts(fork, rollouts) + rng.random()) - (there[place] if there else 0)
+    for place, (fork, count) in enumerate(zip(tree.forks, expected, strict=True)):
+        count = floor(count + rng.random()) - (there[place] if there else 0)
         if count > 0:
             weights = [exit.probability for exit in fork.exits]
             chosen = Counter(rng.choices(range(len(weights)), weights=weights, k=count))

@@ -4,8 +4,8 @@
 
 Guo et al., "Segment Policy Optimization", arXiv 2505.23564: a step's change of value is the doing of its uncertain
 tokens; the others would have been written anyway, and credit for them is noise. Probabilities are those of the sampling
-law, as for the steps `uncertain`. The mask goes with the credit, and its advantages stay as they are: a zero instead
-would be shifted by the learner's whitening and counted by its mean.
+law, as for the steps `uncertain`; a branch's first token has that of the whole law, too. The mask goes with the credit,
+and its advantages stay as they are: a zero instead would be counted by the learner's mean.
 """
 
 from collections.abc import Sequence

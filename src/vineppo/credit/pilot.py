@@ -10,7 +10,7 @@ are unbiased. Reusing them would favour cuts where chance made them look worth i
 from collections.abc import Sequence
 
 from vineppo.credit.coupled import coupled_values
-from vineppo.credit.leaving import draw_exits, group_rng, leave
+from vineppo.credit.leaving import all_expected, draw_exits, group_rng, leave
 from vineppo.credit.plan import Bounds
 from vineppo.credit.segments import cut_where_it_moves, segment_bounds
 from vineppo.credit.tree import Fork, Tree, grow
@@ -78,7 +78,12 @@ def look(
         place = derive_seed(seed, "pilot", rounds)
         trees = [grow(own.group, own.bounds) for own in going]
         departures = [
-            draw_exits(tree, rollouts, group_rng(own.group, place), [len(own.left(fork)) for fork in tree.forks])
+            draw_exits(
+                tree,
+                all_expected(tree, rollouts),
+                group_rng(own.group, place),
+                [len(own.left(fork)) for fork in tree.forks],
+            )
             for own, tree in zip(going, trees, strict=True)
         ]
         arrived = leave(

@@ -1,7 +1,7 @@
 """The batch arithmetic in plain words."""
 
 from vineppo.config.estimate_counts import updates
-from vineppo.config.schema import Config, CoupledCredit, PolicyIterationRecipe, VineCredit
+from vineppo.config.schema import Config, CoupledCredit, PolicyIterationRecipe, TreeCredit, VineCredit
 from vineppo.doctor.finding import Finding, Verdict
 
 
@@ -44,6 +44,8 @@ def rollouts(config: Config) -> str:
             return f", {count} rollouts from each distinct state"
         case PolicyIterationRecipe(), CoupledCredit(rollouts=count):
             return f", {count} rollouts from each state times the chance of leaving it"
+        case PolicyIterationRecipe(), TreeCredit(restarts=count):
+            return f", {count:g} restarts from each token times the chance of leaving what is known"
         case _:
             return ""
 

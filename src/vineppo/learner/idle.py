@@ -1,6 +1,6 @@
 """Tokens that an update has no gradient for, and need not be computed.
 
-With neither a KL nor whitening, a token without an advantage adds nothing to the gradient but through the tokens after
+Without a KL, a token without an advantage adds nothing to the gradient but through the tokens after
 it, which are read by what comes later. So nothing is lost by cutting a response after its last advantage.
 """
 

@@ -1,12 +1,12 @@
 """The policy update. It knows tokens, advantages and log-probs, and nothing of how credit was assigned.
 
-    loss = mean over the minibatch's tokens of the PPO-clip loss, those left out by the samples' masks not counted
+    loss = average over the minibatch of the tokens' PPO-clip loss (`learner/averages.py`); a mask leaves tokens out
          + kl_coefficient * mean over its trajectories of the k3 KL to the starting policy, summed over tokens
 
-Branches are samples that only the first line knows: they begin anywhere, and tell nothing of the policy as a whole.
+Branches are samples that the KL does not know: they begin anywhere, and tell nothing of the policy as a whole.
 
-Whitening and both means are over the whole minibatch, whatever the micro-batch and the number of processes: accumulated
-gradients equal those of one big batch. Every process knows all samples, so only gradients and sums have to be gathered.
+Both averages are over the whole minibatch, whatever the micro-batch and the number of processes: accumulated gradients
+equal those of one big batch. Every process knows all samples, so only gradients and sums have to be gathered.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vineppo.config.learner_schema import Average
 from vineppo.config.schema import LearnerConfig
+from vineppo.learner.averages import token_weights
 from vineppo.learner.batch import collate
 from vineppo.learner.idle import without_idle_tail
-from vineppo.learner.losses import k3, ppo_clip_loss, whiten
+from vineppo.learner.losses import k3, ppo_clip_loss
 from vineppo.learner.minibatches import Round
 from vineppo.learner.optimizer import policy_optimizer
 from vineppo.learner.parallel import accumulating, backward
@@ -38,7 +40,8 @@ SUMS = ("loss/policy", "entropy", "ratio/mean", "ratio/clipped", "sampler_kl", "
 class Learner:
     """Holds the policy (a TokenLogprobs, perhaps parallel), the reference (None: no KL term) and the optimizer.
 
-    `updates` is the number planned for the whole run: the schedule needs it.
+    `updates` is the number planned for the whole run: the schedule needs it. average: of the policy loss, where the
+    settings name none. limit: tokens of a response at most.
     """
 
     def __init__(
@@ -48,8 +51,12 @@ class Learner:
         settings: LearnerConfig,
         *,
         updates: int,
+        average: Average = "tokens",
+        limit: int = 1,
         processes: Processes = ALONE,
     ):
+        self._average: Average = settings.average or average
+        self._limit = limit
         self._policy = policy
         self._processes = processes
         self._reference = reference
@@ -108,10 +115,11 @@ class Learner:
     def _step(self, these: Round, chosen: Sequence[int]) -> Metrics:
         """One update."""
         samples = these.samples
-        advantages = self._advantages(samples, chosen)
-        num_learning = max(sum(these.learning[i] for i in chosen), 1)
+        advantages = {i: self._advantages(samples[i]) for i in chosen}
+        weights = self._weights(these, chosen)
         num_trajectories = len(these.own(chosen))
         num_tokens = sum(len(samples[i].advantages) for i in these.own(chosen))
+        num_trained = sum(len(samples[i].advantages) for i in chosen)
         sums: dict[str, float] = dict.fromkeys(SUMS, 0.0)
         for share in shares(samples, chosen, size=self._settings.micro_batch, processes=self._processes):
             batch = collate([samples[i] for i in share.indices], device=self._device)
@@ -119,20 +127,21 @@ class Learner:
             with accumulating(self._policy, share):
                 logprobs, entropies = self._policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
                 old = logprobs.detach() if these.old is None else torch.cat([these.old[i] for i in share.indices])
-                policy_loss = ppo_clip_loss(
+                losses = ppo_clip_loss(
                     logprobs, old, torch.cat([advantages[i] for i in share.indices]), clip=self._settings.clip
-                ).sum()
-                loss = policy_loss / num_learning
+                )
+                loss = policy_loss = (losses * torch.cat([weights[i] for i in share.indices])).sum()
                 if these.reference is not None and own:
                     kl = k3(logprobs[on], torch.cat([these.reference[i] for i in own])).sum() / num_trajectories
                     loss = loss + self._settings.kl_coefficient * kl
                     sums["kl"] += share.weight * kl.item()
                 backward(loss, share, self._processes)
-            sums["loss/policy"] += share.weight * policy_loss.item() / num_learning
-            ratio = (logprobs.detach() - old).exp()[on]
+            sums["loss/policy"] += share.weight * policy_loss.item()
+            ratio = (logprobs.detach() - old).exp()
+            clipped = ((ratio - 1).abs() > self._settings.clip).sum().item()
             sums["entropy"] += share.weight * entropies[on].sum().item() / num_tokens
-            sums["ratio/mean"] += share.weight * ratio.sum().item() / num_tokens
-            sums["ratio/clipped"] += share.weight * ((ratio - 1).abs() > self._settings.clip).sum().item() / num_tokens
+            sums["ratio/mean"] += share.weight * ratio.sum().item() / num_trained
+            sums["ratio/clipped"] += share.weight * clipped / num_trained
             sampled = torch.tensor([logprob for i in own for logprob in samples[i].logprobs])
             sums["sampler_kl"] += share.weight * (sampled - old[on].cpu()).sum().item() / num_tokens
         sums = self._processes.sum(sums)
@@ -143,14 +152,19 @@ class Learner:
         finite = {} if norm is None else {"grad_norm": norm}
         return {**sums, **finite, "updates_skipped": float(veto), "updates_nonfinite": float(norm is None)}
 
-    def _advantages(self, samples: Sequence[Sample], chosen: Sequence[int]) -> dict[int, Float[Tensor, " _"]]:
-        """The minibatch's advantages, whitened together; tokens that a mask leaves out get 0."""
-        flat = torch.tensor([a for i in chosen for a in samples[i].advantages], device=self._device)
-        learning = torch.tensor([learns for i in chosen for learns in samples[i].learning], device=self._device)
-        kept = whiten(flat[learning]) if self._settings.whiten else flat[learning]
-        flat = torch.zeros_like(flat).masked_scatter(learning, kept)
-        parts = flat.split([len(samples[i].advantages) for i in chosen])
-        return dict(zip(chosen, parts, strict=True))
+    def _advantages(self, sample: Sample) -> Float[Tensor, " _"]:
+        """Tokens that a mask leaves out get 0."""
+        learned = [a if learns else 0.0 for a, learns in zip(sample.advantages, sample.learning, strict=True)]
+        return torch.tensor(learned, device=self._device)
+
+    def _weights(self, these: Round, chosen: Sequence[int]) -> dict[int, Float[Tensor, " _"]]:
+        """Of each token of the minibatch, in its average."""
+        learning, own = [these.learning[i] for i in chosen], [i < these.trajectories for i in chosen]
+        weights = token_weights(learning, own, self._average, limit=self._limit)
+        return {
+            i: torch.full((len(these.samples[i].advantages),), weight, device=self._device)
+            for i, weight in zip(chosen, weights, strict=True)
+        }
 
     def _score(self, samples: Sequence[Sample]) -> list[Float[Tensor, " _"]]:
         return score(self._policy, samples, size=self._settings.micro_batch, processes=self._processes)

@@ -8,17 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-WHITEN_EPSILON = 1e-8
 KL_CLAMP = 10.0
 """Per-token k3 is clamped to [0, 10] as in the paper's code: one freak token must not decide an update."""
-
-
-def whiten(advantages: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
-    """Mean 0 and variance 1 over all tokens given, which must be the whole minibatch's. A single one: only shifted."""
-    centred = advantages - advantages.mean()
-    if len(advantages) < 2:
-        return centred
-    return centred * torch.rsqrt(advantages.var() + WHITEN_EPSILON)
 
 
 def ppo_clip_loss(

@@ -21,6 +21,7 @@ from vineppo.config.schema import (
     RlooCredit,
     SamplingConfig,
     TorchEngineConfig,
+    TreeCredit,
     UniformCurriculum,
     VineCredit,
     VllmEngineConfig,
@@ -28,6 +29,8 @@ from vineppo.config.schema import (
 from vineppo.credit.coupled_assigner import CoupledAssigner
 from vineppo.credit.gae import GaeAssigner
 from vineppo.credit.group import GroupAssigner, grpo, rloo
+from vineppo.credit.shuffle import Shuffled
+from vineppo.credit.tree_assigner import TreeAssigner
 from vineppo.credit.vine import VineAssigner
 from vineppo.curriculum.attempts import Examiner
 from vineppo.curriculum.buffer import Buffer
@@ -140,7 +143,16 @@ def build_policy_iteration(config: Config, policy: Policy, sampler: Sampler, pro
     return PolicyIteration(
         sampler=sampler,
         assign=build_assigner(config, sampler.environment, critic),
-        learner=Learner(trained.scorer, reference, config.learner, updates=updates, processes=processes),
+        normalise=config.credit.normalise,
+        learner=Learner(
+            trained.scorer,
+            reference,
+            config.learner,
+            updates=updates,
+            average=config.credit.average,
+            limit=config.sampling.max_new_tokens,
+            processes=processes,
+        ),
         critic=critic,
         critic_warmup=config.credit.critic_warmup_iterations if isinstance(config.credit, PpoCredit) else 0,
         policy=trained,
@@ -272,7 +284,13 @@ def build_engine(policy: Policy, engine: EngineConfig) -> Engine:
 
 
 def build_assigner(config: Config, environment: Environment, critic: Critic | None) -> CreditAssigner:
-    """The one thing that differs between the methods."""
+    """The one thing that differs between the methods; dealt at random for the control arm."""
+    assign = build_method(config, environment, critic)
+    return Shuffled(assign) if config.credit.shuffle else assign
+
+
+def build_method(config: Config, environment: Environment, critic: Critic | None) -> CreditAssigner:
+    """What each token earned."""
     match config.credit:
         case VineCredit() as vine:
             return VineAssigner(
@@ -286,10 +304,18 @@ def build_assigner(config: Config, environment: Environment, critic: Critic | No
             return CoupledAssigner(
                 environment,
                 rollouts=coupled.rollouts,
-                learn_from_rollouts=coupled.learn_from_rollouts,
                 token_budget=coupled.token_budget,
                 segments=coupled.segments,
                 mask_above=coupled.mask_above,
+                sampling=build_sampling(config.sampling),
+            )
+        case TreeCredit() as tree:
+            return TreeAssigner(
+                environment,
+                restarts=tree.restarts,
+                token_budget=tree.token_budget,
+                share=tree.share,
+                mask_above=tree.mask_above,
                 sampling=build_sampling(config.sampling),
             )
         case PpoCredit() as ppo:

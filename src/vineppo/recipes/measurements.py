@@ -48,8 +48,8 @@ def response_metrics(
 def credit_metrics(credits: Sequence[Credit]) -> Metrics:
     """What was measured for credit. A state shared by several trajectories holds the same rollouts: counted once."""
     measured = {id(value.rollouts): value.rollouts for credit in credits for value in credit.values if value.rollouts}
-    rollouts: list[Rollout] = [rollout for state in measured.values() for rollout in state]
-    rollouts += [rollout for credit in credits for rollout in credit.pilot]
+    distinct: dict[int, Rollout] = {id(rollout): rollout for state in measured.values() for rollout in state}
+    rollouts = [*distinct.values(), *(rollout for credit in credits for rollout in credit.pilot)]
     metrics: Metrics = {"credit/advantage_std": pstdev(a for credit in credits for a in credit.advantages)}
     if (significant := _significant(credits)) is not None:
         metrics["credit/significant"] = significant

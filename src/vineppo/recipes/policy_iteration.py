@@ -7,7 +7,7 @@ for each iteration:
     credit       -> update                 PPO-clip
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from vineppo.credit.normalise import Normalisation, normalised
 from vineppo.learner.critic import Critic
 from vineppo.learner.learner import Learner
 from vineppo.learner.parallel import WholeTensors, bare, load_whole, on_main
@@ -38,6 +39,7 @@ class PolicyIteration:
 
     sampler: Sampler
     assign: CreditAssigner
+    normalise: Normalisation
     learner: Learner
     critic: Critic | None
     critic_warmup: int
@@ -55,7 +57,8 @@ class PolicyIteration:
 
     def learn(self, experience: Experience, display: Display) -> Metrics:
         """Update the critic and the policy."""
-        samples, branches = to_samples(experience), to_branch_samples(experience)
+        credits = normalised(experience.credits, self.normalise)
+        samples, branches = to_samples(experience.scored, credits), to_branch_samples(experience.scored, credits)
         seed = derive_seed(self.seed, "update", experience.iteration)
         metrics: Metrics = {}
         engine = self.sampler.environment.engine
@@ -90,9 +93,9 @@ class PolicyIteration:
             self.critic.load_state_dict(optimizers["critic"])
 
 
-def to_samples(experience: Experience) -> list[Sample]:
+def to_samples(trajectories: Sequence[Scored], credits: Sequence[Credit]) -> list[Sample]:
     """Credited trajectories as the learner sees them."""
-    return [to_sample(scored, credit) for scored, credit in zip(experience.scored, experience.credits, strict=True)]
+    return [to_sample(scored, credit) for scored, credit in zip(trajectories, credits, strict=True)]
 
 
 def to_sample(scored: Scored, credit: Credit) -> Sample:
@@ -108,11 +111,11 @@ def to_sample(scored: Scored, credit: Credit) -> Sample:
     )
 
 
-def to_branch_samples(experience: Experience) -> list[Sample]:
+def to_branch_samples(trajectories: Sequence[Scored], credits: Sequence[Credit]) -> list[Sample]:
     """Rollouts that are learned from, as the learner sees them: what came before is their prompt."""
     return [
         to_branch_sample(scored, branch)
-        for scored, credit in zip(experience.scored, experience.credits, strict=True)
+        for scored, credit in zip(trajectories, credits, strict=True)
         for branch in credit.branches
     ]
 
@@ -125,6 +128,6 @@ def to_branch_sample(scored: Scored, branch: Branch) -> Sample:
         token_ids=before + own.token_ids,
         prompt_length=len(before),
         logprobs=own.logprobs,
-        advantages=(branch.advantage,) * len(own.token_ids),
+        advantages=branch.advantages,
         mask=branch.mask,
     )

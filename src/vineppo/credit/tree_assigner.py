@@ -1,0 +1,139 @@
+"""Tree credit at work on a batch. The estimator itself, with its equations, is in `vineppo.credit.restarts`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from math import fsum, log
+
+from vineppo.credit.coupled_assigner import by_question
+from vineppo.credit.leaving import Departure, by_fork, draw_exits, group_rng, leave
+from vineppo.credit.mask import masked
+from vineppo.credit.restarts import expected_restarts, rollout_advantages, trajectory_advantages, tree_values
+from vineppo.credit.tree import Tree, grow
+from vineppo.environment import Environment
+from vineppo.rng import derive_seed
+from vineppo.seams import Progress
+from vineppo.types import Branch, Completion, Credit, Rollout, Sampling, Scored, StateValue
+
+NOTHING = 1e-9
+"""An advantage this small teaches nothing, and the rollout is left out. In a hopeless state it is so for all."""
+
+Group = Sequence[Scored]
+
+
+class TreeAssigner:
+    """Samples rollouts that leave each question's trajectories, and learns from both.
+
+    restarts: kappa. token_budget: for rollouts, in expectation and per trajectory; None: as many as kappa asks for.
+    share: rho, of the restarts that are followed past their first token.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        restarts: float,
+        token_budget: int | None,
+        share: float,
+        sampling: Sampling,
+        mask_above: float | None = None,
+    ):
+        self._environment = environment
+        self._restarts = restarts
+        self._token_budget = token_budget
+        self._share = share
+        self._sampling = sampling
+        self._mask_above = mask_above
+
+    def __call__(self, trajectories: Sequence[Scored], *, seed: int, progress: Progress | None = None) -> list[Credit]:
+        """Grow trees, leave them, credit."""
+        indices = by_question(trajectories)
+        groups = [[trajectories[index] for index in own] for own in indices]
+        trees = [grow(group, [range(len(own.trajectory.response_ids) + 1) for own in group]) for group in groups]
+        restarts = affordable_restarts(trees, self._restarts, self._token_budget)
+        place = derive_seed(seed, "rollouts")
+        departures = [
+            draw_exits(tree, [expected_restarts(fork, kappa) for fork in tree.forks], group_rng(group, place))
+            for group, tree, kappa in zip(groups, trees, restarts, strict=True)
+        ]
+        arrived = leave(self._environment, groups, departures, sampling=self._sampling, seed=place, progress=progress)
+        credits: dict[int, Credit] = {}
+        for own, group, tree, kappa, drawn, rollouts in zip(
+            indices, groups, trees, restarts, departures, arrived, strict=True
+        ):
+            credits |= zip(own, credit_tree(group, tree, drawn, rollouts, (kappa, self._share)), strict=True)
+        return [masked(credits[index], scored, self._mask_above) for index, scored in enumerate(trajectories)]
+
+
+def affordable_restarts(trees: Sequence[Tree], restarts: float, token_budget: float | None) -> list[float]:
+    """Per question kappa, or less where the budget asks for it.
+
+    What a question's restarts cost is forecast from the *other* questions' trees: a kappa that looked at its own would
+    know what the trajectories do next, and so bias the gradient. A question alone has only its own.
+    """
+    if token_budget is None:
+        return [restarts] * len(trees)
+    costs = [expected_tokens(tree) / len(tree.routes) for tree in trees]
+    total = fsum(costs)
+    others = [(total - own) / (len(costs) - 1) for own in costs] if len(costs) > 1 else costs
+    return [min(restarts, token_budget / cost) if cost > 0 else restarts for cost in others]
+
+
+def expected_tokens(tree: Tree) -> float:
+    """Of one restart a trajectory and node, each rollout assumed as long as the trajectory it left went on."""
+    return fsum(fork.visits * exit.probability * exit.remaining for fork in tree.forks for exit in fork.exits)
+
+
+def credit_tree(
+    group: Group,
+    tree: Tree,
+    departures: Sequence[Departure],
+    rollouts: Sequence[tuple[Rollout, ...]],
+    law: tuple[float, float],
+) -> list[Credit]:
+    """Credit of one question's trajectories from the rollouts of each departure. law: kappa and rho."""
+    restarts, share = law
+    left = by_fork(departures, rollouts)
+    rewards = {place: [rollout.reward for rollout in own] for place, own in left.items()}
+    found = tree_values(tree, restarts, share, rewards)
+    holders = {place: index for index, route in reversed(list(enumerate(tree.routes))) for place in route}
+    branches: list[list[Branch]] = [[] for _ in group]
+    for place, own in left.items():
+        for rollout in own:
+            size = len(rollout.completion.token_ids)
+            advantages = rollout_advantages(tree, (restarts, share), found, place, (rollout.reward, size))
+            if abs(advantages[0]) > NOTHING:
+                branches[holders[place]].append(branch_of(tree, place, rollout.completion, advantages))
+    return [
+        Credit(
+            advantages=tuple(advantages),
+            values=step_values(scored, route, found.values, left),
+            branches=tuple(own),
+        )
+        for scored, route, advantages, own in zip(
+            group, tree.routes, trajectory_advantages(tree, restarts, found), branches, strict=True
+        )
+    ]
+
+
+def branch_of(tree: Tree, place: int, completion: Completion, advantages: tuple[float, ...]) -> Branch:
+    """Its first token's log-prob under the whole law: that of leaving, and of the token once the policy leaves."""
+    fork = tree.forks[place]
+    first = completion.logprobs[0] + log(fork.leaving)
+    whole = replace(completion, logprobs=(first, *completion.logprobs[1:]))
+    return Branch(position=fork.position, completion=whole, advantages=advantages)
+
+
+def step_values(
+    scored: Scored, route: Sequence[int], values: Sequence[float], left: dict[int, tuple[Rollout, ...]]
+) -> tuple[StateValue, ...]:
+    """For reports: the values where steps begin and end, with the rollouts that left within each step."""
+    at_steps = [
+        StateValue(
+            position=start,
+            value=values[route[start]],
+            rollouts=tuple(rollout for place in route[start:stop] for rollout in left.get(place, ())),
+        )
+        for start, stop in pairwise(scored.bounds)
+    ]
+    return (*at_steps, StateValue(position=scored.bounds[-1], value=scored.reward, standard_error=0.0))
