@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from chain_map.family import Chain, softmax
-from vineppo.types import Branch, Credit, Scored
+from vineppo.types import Credit, Scored
 
 
 def question_gradients(
@@ -25,7 +25,7 @@ def question_gradients(
             before = scored.trajectory.response_ids[: branch.position]
             owners.append(owner)
             tokens.append(before + branch.completion.token_ids)
-            advantages.append((0.0,) * branch.position + branch_advantages(branch))
+            advantages.append((0.0,) * branch.position + branch.advantages)
     given = np.array(advantages)[:, : chain.length - 1 : chain.tokens_per_step]
     options = chain.options_of(np.array(tokens))
     rows = chain.rows[np.arange(chain.decisions), chain.states(options)[:, :-1]]
@@ -33,8 +33,3 @@ def question_gradients(
     at = np.ravel_multi_index((np.array(owners)[:, None], rows, options), shape)
     taken = np.bincount(at.ravel(), weights=given.ravel(), minlength=int(np.prod(shape))).reshape(shape)
     return (taken - taken.sum(axis=2, keepdims=True) * softmax(logits)) / group
-
-
-def branch_advantages(branch: Branch) -> tuple[float, ...]:
-    """Of each of its tokens."""
-    return (branch.advantage,) * len(branch.completion.token_ids)

@@ -1,7 +1,7 @@
 """Who is compared. To add a method: one line in METHODS."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -12,14 +12,17 @@ from chain_map.exact import Exact, ceiling_noise, exact, group_noise
 from chain_map.family import Chain
 from vineppo.credit.coupled_assigner import CoupledAssigner
 from vineppo.credit.group import GroupAdvantages, GroupAssigner, grpo, rloo
+from vineppo.credit.shuffle import Shuffled
 from vineppo.credit.spread import spread
+from vineppo.credit.tree_assigner import TreeAssigner
 from vineppo.credit.vine import VineAssigner, step_advantages
 from vineppo.environment import Environment
 from vineppo.seams import CreditAssigner, Progress
 from vineppo.types import Credit, Scored
 
-Kind = Literal["outcome", "measured", "learned", "ceiling"]
-"""One number a trajectory; step values from rollouts; rollouts that are learned from, too; values nobody has."""
+Kind = Literal["outcome", "measured", "learned", "ceiling", "control"]
+"""One number a trajectory; step values from rollouts; rollouts that are learned from, too; values that nobody has;
+credit dealt at random."""
 
 Build = Callable[[Environment, Chain, np.ndarray], CreditAssigner]
 Noise = Callable[[Exact, int], tuple[float, float]]
@@ -83,25 +86,54 @@ def vine(rollouts: int) -> Method:
     )
 
 
-def coupled(share: float, *, learn: bool = False) -> Method:
+def coupled(share: float) -> Method:
     """share: tokens of rollouts for each token of a trajectory.
 
     Where that is too little, states are measured that the trajectory's own tokens chose, and that is not unbiased.
     """
     return Method(
-        name=f"coupled {share:g}{' + rollouts' if learn else ''}",
-        kind="learned" if learn else "measured",
+        name=f"coupled {share:g}",
+        kind="measured",
         build=lambda place, chain, logits: CoupledAssigner(
             place,
             rollouts=MANY,
             token_budget=share * chain.length,
             segments=None,
             sampling=sampling_of(chain),
-            learn_from_rollouts=learn,
         ),
         unbiased=False,
     )
 
+
+def tree(restarts: float, *, followed: float = 1.0) -> Method:
+    """No budget of tokens: of a question alone it would look at what its own trajectories do next."""
+    return Method(
+        name=f"tree {restarts:g}{'' if followed == 1 else f', {followed:g} followed'}",
+        kind="learned",
+        build=lambda place, chain, logits: TreeAssigner(
+            place, restarts=restarts, token_budget=None, share=followed, sampling=sampling_of(chain)
+        ),
+    )
+
+
+def shuffled(method: Method) -> Method:
+    """The control arm."""
+    return replace(
+        method,
+        name=f"{method.name}, shuffled",
+        kind="control",
+        build=lambda place, chain, logits: Shuffled(method.build(place, chain, logits)),
+        noise=None,
+        unbiased=False,
+    )
+
+
+EXACT = Method(
+    name="exact values",
+    kind="ceiling",
+    build=lambda place, chain, logits: ExactAssigner(exact(chain, logits)),
+    noise=lambda known, group: (ceiling_noise(known, group), 1.0),
+)
 
 METHODS = (
     outcome("RLOO", rloo),
@@ -113,13 +145,16 @@ METHODS = (
     coupled(0.3),
     coupled(1),
     coupled(3),
-    coupled(1, learn=True),
-    Method(
-        name="exact values",
-        kind="ceiling",
-        build=lambda place, chain, logits: ExactAssigner(exact(chain, logits)),
-        noise=lambda known, group: (ceiling_noise(known, group), 1.0),
-    ),
+    tree(0.03),
+    tree(0.1),
+    tree(0.3),
+    tree(1),
+    tree(3),
+    tree(10),
+    tree(0.3, followed=0),
+    EXACT,
+    shuffled(coupled(1)),
+    shuffled(EXACT),
 )
 
 
@@ -128,5 +163,5 @@ def method(name: str) -> Method:
     return next(own for own in METHODS if own.name == name)
 
 
-TRAINED_METHODS = ("RLOO", "GRPO", "vine K=1", "coupled 0.3", "coupled 1", "coupled 1 + rollouts", "exact values")
+TRAINED_METHODS = ("RLOO", "GRPO", "vine K=1", "coupled 0.3", "coupled 1", "tree 0.1", "tree 0.3", "tree 1", EXACT.name)
 """Those of the training runs."""

@@ -13,7 +13,7 @@ from chain_map.engine import ChainEngine, environment, sample_groups, sampling_o
 from chain_map.exact import ceiling_noise, exact, group_noise
 from chain_map.family import Chain, softmax
 from chain_map.gradient import question_gradients
-from chain_map.methods import METHODS, Method, coupled, method, vine
+from chain_map.methods import METHODS, Method, coupled, method, tree, vine
 from chain_map.noise import Precision, draw, loudness, sampled_loudness
 from chain_map.plan import TRAINED, chains
 from chain_map.ranking import verdict
@@ -128,16 +128,16 @@ def test_a_branch_is_a_trajectory_that_begins_where_it_left_one():
     scored = sample_groups(place, FINAL, questions=1, group=2, seed=0)
     whole, other = scored
     silent = Credit(advantages=(0.0,) * FINAL.length)
-    branch = Branch(position=1, completion=_completion(FINAL, logits, (2, 1)), advantage=0.5)
+    branch = Branch(position=1, completion=_completion(FINAL, logits, (2, 1)), advantages=(0.5, 0.25, 9.0))
     found = question_gradients(
         FINAL, logits, scored, [Credit(advantages=silent.advantages, branches=(branch,)), silent], 2
     )
     table = softmax(logits)
     expected = np.zeros((3, 3))
-    expected[1], expected[2] = -table[1], -table[2]
-    expected[1, 1] += 1
-    expected[2, 0] += 1
-    assert found[0] == pytest.approx(0.5 * expected / 2)
+    expected[1], expected[2] = -0.5 * table[1], -0.25 * table[2]
+    expected[1, 1] += 0.5
+    expected[2, 0] += 0.25
+    assert found[0] == pytest.approx(expected / 2)
     assert (whole.bounds, other.bounds) == (FINAL.bounds, FINAL.bounds)
 
 
@@ -149,7 +149,7 @@ def _completion(chain: Chain, logits: np.ndarray, tokens: Sequence[int]):
     return replace(own, token_ids=(*tokens, 0))
 
 
-UNBIASED = [vine(1), coupled(3), method("RLOO"), method("exact values")]
+UNBIASED = [vine(1), coupled(3), tree(1), tree(0.3, followed=0), method("RLOO"), method("exact values")]
 
 
 @SMALL
