@@ -60,7 +60,7 @@ SHORT = Form(
     chains=QUICK,
     trained=QUICK[1:],
     optimizers=("adam",),
-    precision=Precision(error=0.05, seconds=0.5),
+    precision=Precision(error=0.05, seconds=0.5, fair=0.1, most_seconds=1.0),
     seeds=Seeds(tuning=3, test=6),
 )
 

@@ -59,6 +59,9 @@ def _prices(results: Results, panel) -> None:
     )
     low = min(price for _, price in paying) / 3
     panel.plot(never, [low] * len(never), "x", ms=5, color="black", label="it pays at no price")
+    line = np.geomspace(1.05, max(at for at, _ in found), 100)
+    root = (np.sqrt(2 + 2 * line * (1 - 1 / line)) - 2**0.5) / line
+    panel.plot(line, root**2, color=LOOKS["measured"][0], lw=1, ls=":", label="theory")
     panel.axhline(1, color="black", lw=1)
     panel.set(
         xscale="log",

@@ -42,12 +42,18 @@ class Loudness:
 
 @dataclass(frozen=True, kw_only=True)
 class Precision:
-    """When to stop sampling: the relative error is small enough, or time is up."""
+    """When to stop sampling: the relative error is small, or fair after a while, or time is up."""
 
     error: float = 0.03
     seconds: float = 1.0
+    fair: float = 0.06
+    most_seconds: float = 4.0
     questions: int = 64
     """At a time, and at least."""
+
+    def is_reached(self, error: float, seconds: float) -> bool:
+        """Whether to stop."""
+        return error < (self.error if seconds < self.seconds else self.fair) or seconds > self.most_seconds
 
 
 def draw(
@@ -96,9 +102,9 @@ def sampled_loudness(chain: Chain, logits: np.ndarray, method: Method, precision
         own_tokens += own
         rounds += 1
         seconds, questions = time.monotonic() - begun, sum(map(len, drawn))
-        if seconds > precision.seconds or questions >= precision.questions:
+        if questions >= precision.questions or seconds > precision.most_seconds:
             found = summary(np.concatenate(drawn), truth, unbiased=method.unbiased)
-            if seconds > precision.seconds or found["error"] < precision.error:
+            if precision.is_reached(found["error"], seconds):
                 break
         size = min(precision.questions, 2 * size)
     return Loudness(

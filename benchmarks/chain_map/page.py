@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 
 from chain_map.family import Chain
 from chain_map.figure import draw
@@ -33,6 +33,9 @@ def section(results: Results, families: Mapping[str, Sequence[Chain]]) -> str:
         "the best of the methods that only measure / the best that learns from rollouts, too. In brackets N_d and the "
         "success at the start.",
         markdown(family_table(results, families)),
+        "**Where it pays, at other prices**: of how many chains the best method needs clearly fewer tokens than RLOO (by "
+        "more than two standard errors), and its times fewer tokens in the middle of all chains.",
+        markdown(price_table(results)),
         "**Training**: tokens to the target, RLOO's over the method's (above 1: faster than RLOO). First what noise "
         f"foretells, then what training took, {' and '.join(results.optimizers)}; geometric means over the test seeds.",
         markdown(training_table(results)),
@@ -59,6 +62,23 @@ def gain_cells(results: Results, chain: Chain) -> list[str]:
         f"{ceiling.times:.2g}",
         *(f"{own.times:.2g} ± {own.times * own.error:.1g} ({own.method})" for own in (measured, learned)),
     ]
+
+
+def price_table(results: Results) -> list[list[str]]:
+    """A row for each price."""
+    rows = [["judging a response costs", "a rollout's token costs", "measured", "learned from"]]
+    for judging, price in ((0, 1.0), (1, 1.0), (10, 1.0), (0, 0.1), (0, 0.01)):
+        cells = []
+        for kind in ("measured", "learned"):
+            gains = [
+                results.best(chain, kind, judging=judging * chain.length, rollout_price=price)
+                for chain in results.chains
+            ]
+            paying = sum(gain.times * (1 - 2 * gain.error) > 1 for gain in gains)
+            cells.append(f"{paying} of {len(gains)}, {median(gain.times for gain in gains):.2g}")
+        judge = f"as much as {judging} of its lengths" if judging else "nothing"
+        rows.append([judge, f"{price:g} of a trajectory's", *cells])
+    return rows
 
 
 def training_table(results: Results) -> list[list[str]]:

@@ -165,7 +165,7 @@ def test_unbiased_methods_have_the_true_gradient_on_average(chain: Chain, own: M
 @SMALL
 @pytest.mark.parametrize("name", ["RLOO", "GRPO", "exact values"])
 def test_sampled_noise_is_the_closed_form(chain: Chain, name: str):
-    precision = Precision(error=0.0, seconds=0.5, questions=512)
+    precision = Precision(error=0.0, seconds=0.3, fair=0.0, most_seconds=0.3, questions=512)
     known = loudness(chain, uneven(chain), method(name), precision, seed=0)
     sampled = sampled_loudness(chain, uneven(chain), method(name), precision, seed=0)
     assert sampled.noise == pytest.approx(known.noise, rel=5 * sampled.error)
@@ -174,7 +174,7 @@ def test_sampled_noise_is_the_closed_form(chain: Chain, name: str):
 
 
 def test_costs_count_judging_and_the_price_of_rollouts():
-    own = sampled_loudness(FINAL, FINAL.start(), vine(1), Precision(seconds=0.0), seed=0)
+    own = sampled_loudness(FINAL, FINAL.start(), vine(1), Precision(error=1.0), seed=0)
     plain, judged = own.per_token(), own.per_token(judging=10)
     assert judged - plain == pytest.approx(own.noise * 10 * (own.trajectories + own.rollouts))
     assert own.per_token(rollout_price=0) == pytest.approx(own.noise * own.trajectory_tokens)
