@@ -33,8 +33,8 @@ def section(results: Results, families: Mapping[str, Sequence[Chain]]) -> str:
         "the best of the methods that only measure / the best that learns from rollouts, too. In brackets N_d and the "
         "success at the start.",
         markdown(family_table(results, families)),
-        "**Where it pays, at other prices**: of how many chains the best method needs clearly fewer tokens than RLOO (by "
-        "more than two standard errors), and its times fewer tokens in the middle of all chains.",
+        "**Where it pays, at other prices**: of how many chains the best method needs clearly fewer tokens than RLOO "
+        "(by more than two standard errors), and its times fewer tokens in the middle of all chains.",
         markdown(price_table(results)),
         "**Training**: tokens to the target, RLOO's over the method's (above 1: faster than RLOO). First what noise "
         f"foretells, then what training took, {' and '.join(results.optimizers)}; geometric means over the test seeds.",
