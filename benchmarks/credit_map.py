@@ -3,6 +3,7 @@ exactly, then training runs that check whether the noise foretells which method 
 
     python benchmarks/credit_map.py            # about 20 minutes on one core
     python benchmarks/credit_map.py --quick    # three chains, about 2 minutes; writes to build/credit_map alone
+    python benchmarks/credit_map.py --optimizers adam sgd
 
 No network is trained: policies are tables. Stopped, the same command continues; finished points are not computed again.
 """
@@ -10,7 +11,7 @@ No network is trained: policies are tables. Stopped, the same command continues;
 import argparse
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +24,7 @@ from chain_map.plan import FAMILIES, QUICK, TRAINED, chains
 from chain_map.results import Results
 from chain_map.store import Store
 from chain_map.training import Optimizer, Run, on_the_way
-from chain_map.tuning import Seeds, Trained, tuned
+from chain_map.tuning import FIRST_RATES, Seeds, Trained, tuned
 from vineppo.rng import derive_seed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,9 +41,9 @@ class Form:
     docs: Path
     chains: Sequence[Chain]
     trained: Sequence[Chain]
-    optimizers: Sequence[Optimizer]
     precision: Precision
     seeds: Seeds
+    optimizers: Sequence[Optimizer] = ("adam",)
 
 
 FULL = Form(
@@ -50,7 +51,6 @@ FULL = Form(
     docs=ROOT / "docs",
     chains=chains(),
     trained=TRAINED,
-    optimizers=("adam", "sgd"),
     precision=Precision(),
     seeds=Seeds(),
 )
@@ -59,7 +59,6 @@ SHORT = Form(
     docs=ROOT / "build/credit_map",
     chains=QUICK,
     trained=QUICK[1:],
-    optimizers=("adam",),
     precision=Precision(error=0.05, seconds=0.5, fair=0.1, most_seconds=1.0),
     seeds=Seeds(tuning=3, test=6),
 )
@@ -68,7 +67,9 @@ SHORT = Form(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    form = SHORT if parser.parse_args().quick else FULL
+    parser.add_argument("--optimizers", nargs="+", choices=list(FIRST_RATES), default=["adam"])
+    arguments = parser.parse_args()
+    form = replace(SHORT if arguments.quick else FULL, optimizers=arguments.optimizers)
     trained_methods = [own for own in METHODS if own.name in TRAINED_METHODS]
     noise = {
         (chain.name, method.name): found

@@ -47,7 +47,7 @@ class Precision:
     error: float = 0.03
     seconds: float = 1.0
     fair: float = 0.06
-    most_seconds: float = 4.0
+    most_seconds: float = 1.5
     questions: int = 64
     """At a time, and at least."""
 

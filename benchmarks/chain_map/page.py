@@ -66,7 +66,7 @@ def gain_cells(results: Results, chain: Chain) -> list[str]:
 
 def price_table(results: Results) -> list[list[str]]:
     """A row for each price."""
-    rows = [["judging a response costs", "a rollout's token costs", "measured", "learned from"]]
+    rows = [["judging a response costs", "a rollout's token (and its judging) costs", "measured", "learned from"]]
     for judging, price in ((0, 1.0), (1, 1.0), (10, 1.0), (0, 0.1), (0, 0.01)):
         cells = []
         for kind in ("measured", "learned"):

@@ -54,12 +54,15 @@ class Results:
         return max(gains, key=lambda gain: gain.times)
 
     def break_even(self, chain: Chain) -> float | None:
-        """The price of a rollout's token at which measured step credit is worth as much as RLOO; None: at no price."""
+        """The price of a rollout's token below which measured step credit is worth more than RLOO; None: at no price.
+
+        With the noise two standard errors above what was found: what seems to pay should do so.
+        """
         reference = self.noise[chain.name, REFERENCE].per_token()
         prices = []
         for own in METHODS:
             found = self.noise[chain.name, own.name]
-            spare = reference / found.noise - found.trajectory_tokens
+            spare = reference / (found.noise * (1 + 2 * found.error)) - found.trajectory_tokens
             if own.kind == "measured" and spare > 0:
                 prices.append(spare / found.rollout_tokens)
         return max(prices, default=None)

@@ -14,9 +14,10 @@ from chain_map.exact import ceiling_noise, exact, group_noise
 from chain_map.family import Chain, softmax
 from chain_map.gradient import question_gradients
 from chain_map.methods import METHODS, Method, coupled, method, tree, vine
-from chain_map.noise import Precision, draw, loudness, sampled_loudness
+from chain_map.noise import Loudness, Precision, draw, loudness, sampled_loudness
 from chain_map.plan import TRAINED, chains
 from chain_map.ranking import verdict
+from chain_map.results import Results
 from chain_map.store import Store
 from chain_map.training import Run, mean_success, on_the_way, target, train
 from chain_map.tuning import climb
@@ -218,6 +219,34 @@ def test_a_clear_difference_foretold_the_wrong_way_is_a_disagreement():
     wrong = verdict({"a": 2, "b": 1, "c": 3}, logs)
     assert wrong.contradicted == (("a", "b"),)
     assert not wrong.agrees
+
+
+def loud(noise: float, rollout_tokens: float) -> Loudness:
+    """Of a question of 100 tokens of trajectories and four times as many rollouts as trajectories."""
+    return Loudness(
+        noise=noise,
+        error=0.0,
+        trajectory_tokens=100.0,
+        rollout_tokens=rollout_tokens,
+        trajectories=10.0,
+        rollouts=40.0,
+        scale=1.0,
+        scale_error=0.0,
+        cosine=1.0,
+        questions=9,
+    )
+
+
+def test_gains_and_the_price_at_which_measuring_breaks_even():
+    noise = {(FINAL.name, own.name): loud(4.0, 0.0) for own in METHODS}
+    noise[FINAL.name, "vine K=1"] = loud(1.0, 600.0)
+    noise[FINAL.name, "tree 1"] = loud(1.0, 60.0)
+    results = Results(chains=[FINAL], trained=[], noise=noise, foretold={}, training={})
+    assert results.gain(FINAL, "vine K=1").times == pytest.approx(400 / 700)
+    assert results.best(FINAL, "learned").method == "tree 1"
+    assert results.best(FINAL, "learned").times == pytest.approx(4 * 100 / 160)
+    assert results.best(FINAL, "measured", rollout_price=0.1).method == "vine K=1"
+    assert results.break_even(FINAL) == pytest.approx((400 - 100) / 600)
 
 
 def test_what_is_stored_is_not_computed_again(tmp_path: Path):
