@@ -1,30 +1,30 @@
-"""VinePPO against everything, at equal tuning: one grid of learning rates for all, chosen on tuning seeds and other
-questions, then test seeds. Writes tables and figures into docs/headline.md.
+"""Does step credit pay? Every method at equal decoded tokens an update, each tuned in rate and batch shape.
 
-    python benchmarks/headline.py                    # small: two runs side by side on two cores
+    python benchmarks/headline.py                    # small: two runs side by side on two cores, an hour
+    python benchmarks/headline.py --study quick      # the same in little: a quarter of an hour
     python benchmarks/headline.py --study gpu        # longer programs, a bigger policy: one run at a time on a GPU
 
-Every method has the same starting policy, judge, trajectories an iteration and updates an iteration. Stopped, the same
-command continues; finished runs are not run again. Needs `pip install -e '.[bench]'`, or leave TRL out of --methods.
+Rates and shapes are chosen on tuning seeds and other questions (`equal_tuning/plan.py`), then test seeds decide. Tables
+and figures are written into docs/headline.md. Stopped, the same command continues; finished runs are not run again.
+Needs `pip install -e '.[bench]'`, or leave TRL out of --methods.
 """
 
 import argparse
 import csv
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from equal_tuning.figures import draw_curves, draw_grid
+from equal_tuning.figures import draw_curves
 from equal_tuning.jobs import Job, run_all
-from equal_tuning.methods import ROOT, STUDIES, Point, Study, chosen, slug
-from equal_tuning.peak import MEMORY
-from equal_tuning.plan import choose, curve, first_round, score_all, second_round, test_jobs
+from equal_tuning.methods import ROOT, STUDIES, Method, Point, Study, chosen, slug
+from equal_tuning.plan import Scores, curve, finalists, score, test_job, tuning_job, wanted
 from equal_tuning.tables import Row, grid_table, markdown, overview, reaching
 from rollout_speed.record import with_section
 from vineppo.analysis.run_comparison import Axis, make_experiment
 from vineppo.compare.tables import point_row
+from vineppo.run_dir import RunDir
 
 COSTS: dict[Axis, str] = {"updates": "Updates", "seconds": "Seconds of training", "tokens": "Decoded tokens"}
 
@@ -41,38 +41,82 @@ def main() -> None:
     home: Path = arguments.home / study.name
     log = home / "log.txt"
 
-    grid = first_round(study, methods, home)
-    run_all("grid", list(grid.values()), workers=arguments.workers, log=log)
-    finals = second_round(study, methods, grid, home)
-    run_all("finals", list(finals.values()), workers=arguments.workers, log=log)
-    best = choose(study, methods, finals)
-    test = test_jobs(study, methods, best, range(arguments.seeds), home)
-    run_all("test", [job for own in test.values() for job in own], workers=arguments.workers, log=log)
-
-    rows = [
-        Row(
-            experiment=make_experiment(method.name, [curve(job) for job in test[method.name]]),
-            rates=best[method.name].name,
-            peak_bytes=fmean(peak_bytes(job) for job in test[method.name]),
-        )
+    tuned = [method for method in methods if not method.tuned_as]
+    trials = tune(study, tuned, home, arguments.workers, log)
+    finals = run_points(
+        study,
+        {method: finalists(study, trials[method.name]) for method in tuned},
+        home,
+        log,
+        workers=arguments.workers,
+        last=True,
+    )
+    best = {name: max(scores, key=lambda point: scores[point]) for name, scores in finals.items()}
+    best |= {method.name: best[method.tuned_as] for method in methods if method.tuned_as}
+    test = {
+        method.name: [test_job(study, method, best[method.name], seed, home) for seed in range(arguments.seeds)]
         for method in methods
-    ]
+    }
+    # Seed after seed, so that a study that is stopped has seen every method as often.
+    in_turn = [jobs[seed] for seed in range(arguments.seeds) for jobs in test.values()]
+    run_all("test", in_turn, workers=arguments.workers, log=log)
+
+    rows = [make_row(method, best[method.name], test[method.name]) for method in methods]
     figures = ROOT / "docs/figures"
     draw_curves([row.experiment for row in rows], figures / f"headline-{study.name}.png")
-    tuned = {key: [curve(job), *([curve(finals[key])] if key in finals else [])] for key, job in grid.items()}
-    draw_grid(tuned, figures / f"headline-{study.name}-grid.png")
     keep(rows, test, study)
-    body = results(study, rows, score_all(grid), score_all(finals), best)
+    body = results(study, rows, trials, finals, best)
     page = ROOT / "docs/headline.md"
     page.write_text(with_section(page.read_text() if page.exists() else "# The headline\n", title(study), body))
     print(body)
 
 
+def tune(study: Study, methods: Sequence[Method], home: Path, workers: int, log: Path) -> dict[str, dict[Point, float]]:
+    """Every method's trials, round after round, until none wants more."""
+    trials: dict[str, dict[Point, float]] = {method.name: {} for method in methods}
+    while more := {m: points for m in methods if (points := wanted(study, m, trials[m.name]))}:
+        for name, scores in run_points(study, more, home, log, workers=workers, last=False).items():
+            trials[name] |= scores
+    return trials
+
+
+def run_points(
+    study: Study, points: Mapping[Method, Sequence[Point]], home: Path, log: Path, *, workers: int, last: bool
+) -> dict[str, dict[Point, float]]:
+    """What they came to, by method."""
+    jobs = {
+        method: {point: tuning_job(study, method, point, home, last=last) for point in own}
+        for method, own in points.items()
+    }
+    title = "finals" if last else "trials"
+    run_all(title, [job for own in jobs.values() for job in own.values()], workers=workers, log=log)
+    return {method.name: {point: score(curve(job)) for point, job in own.items()} for method, own in jobs.items()}
+
+
+def make_row(method: Method, point: Point, jobs: Sequence[Job]) -> Row:
+    """Of the table."""
+    lines = [[line for line in RunDir(job.folder).read_metrics() if line["iteration"] > 0] for job in jobs]
+    decoded = [
+        sum(value for name, value in line.items() if name.startswith("tokens/") and name != "tokens/evaluation")
+        for own in lines
+        for line in own
+    ]
+    trained = [line["trained_tokens"] for own in lines for line in own if "trained_tokens" in line]
+    return Row(
+        experiment=make_experiment(method.name, [curve(job) for job in jobs]),
+        point=point.name,
+        iterations=len(lines[0]),
+        decoded=fmean(decoded),
+        trained=fmean(trained) if trained else None,
+        peak_bytes=fmean(job.cost["peak_bytes"] for job in jobs),
+    )
+
+
 def results(
     study: Study,
     rows: Sequence[Row],
-    scores: Mapping[tuple[str, str], float],
-    finals: Mapping[tuple[str, str], float],
+    trials: Mapping[str, Scores],
+    finals: Mapping[str, Scores],
     best: Mapping[str, Point],
 ) -> str:
     """The section of a study."""
@@ -80,17 +124,16 @@ def results(
     parts = [
         f"`python benchmarks/headline.py{'' if study.name == 'small' else f' --study {study.name}'}`, {seeds} test "
         "seeds; ± is the standard deviation over them, brackets are 95 % bootstrap intervals, bold is how many times "
-        "less than it took whose mark it is.",
+        "less than it took whose mark it is. Decoded and trained tokens and seconds are those of an iteration.",
         markdown(overview(rows)),
         f"![Accuracy over updates, seconds and tokens](figures/headline-{study.name}.png)",
     ]
     for axis, name in COSTS.items():
         parts += [f"**{name} to get there**", markdown(reaching(rows, axis))]
     parts += [
-        f"**The grid**, on other seeds and questions: every point for {study.tuning_share:.0%} of a run, the best "
+        f"**Tuning**, on other seeds and questions: every point for {study.tuning_share:.0%} of a run, the best "
         f"{study.finalists} of each method then on another seed to the end. The best of those is chosen, and bold",
-        markdown(grid_table(scores, finals, {method: point.name for method, point in best.items()})),
-        f"![Every point of the grid](figures/headline-{study.name}-grid.png)",
+        markdown(grid_table(trials, finals, best)),
     ]
     return "\n\n".join(parts)
 
@@ -98,11 +141,6 @@ def results(
 def title(study: Study) -> str:
     """Of its section."""
     return f"Results, {study.name}"
-
-
-def peak_bytes(job: Job) -> float:
-    """Beyond libraries, in bytes."""
-    return json.loads((job.folder / MEMORY).read_text())["peak_bytes"]
 
 
 def keep(rows: Sequence[Row], test: Mapping[str, Sequence[Job]], study: Study) -> None:

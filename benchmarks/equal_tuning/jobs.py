@@ -1,5 +1,6 @@
 """Many training runs, some side by side, each in a process and on a core of its own. What is finished is left alone."""
 
+import json
 import multiprocessing
 import os
 import sys
@@ -11,8 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
 
+from equal_tuning.cost import COST
 from equal_tuning.methods import Program
-from equal_tuning.peak import MEMORY
 
 PROGRAMS: dict[Program, str] = {"vineppo": "equal_tuning.train_one", "trl": "equal_tuning.trl_peer"}
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -32,7 +33,17 @@ class Job:
     @property
     def is_finished(self) -> bool:
         """Whether it need not run again."""
-        return (self.folder / MEMORY).exists()
+        return (self.folder / COST).exists()
+
+    @property
+    def cost(self) -> dict[str, float]:
+        """What a finished run took."""
+        return json.loads((self.folder / COST).read_text())
+
+    @property
+    def share_of_core(self) -> float:
+        """How much of the clock's seconds its core worked for it. A run has one thread."""
+        return min(1.0, self.cost["cpu_seconds"] / self.cost["seconds"])
 
 
 def run_all(title: str, jobs: Sequence[Job], *, workers: int, log: Path) -> None:

@@ -1,8 +1,7 @@
-"""What is compared: each method as the settings it adds to a study's config, and the rates it is tuned over."""
+"""What is compared: each method as the settings it adds to a study's config, and how its tokens may be spent."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import product
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -12,29 +11,108 @@ Program = Literal["vineppo", "trl"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """How the tokens of one update are spent: trajectories, and rollouts besides."""
+
+    questions: int
+    trajectories: int
+    settings: tuple[str, ...] = ()
+    """Of the credit: how many rollouts, a value network's rate."""
+    words: str = ""
+    """What those say, for the table."""
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """As settings: one update on all trajectories of an iteration."""
+        batch = self.questions * self.trajectories
+        return (
+            f"training.questions={self.questions}",
+            f"training.trajectories={self.trajectories}",
+            f"learner.minibatch={batch}",
+            f"learner.micro_batch={min(batch, 40)}",
+            *self.settings,
+        )
+
+    @property
+    def name(self) -> str:
+        """For a folder, and for the table."""
+        return f"{self.questions} x {self.trajectories}{self.words}"
+
+
+def measured(questions: int, trajectories: int, tokens: int) -> Shape:
+    """So many tokens of rollouts a trajectory; K or the restarts are what that affords."""
+    own = (f"credit.token_budget={tokens}",)
+    return Shape(questions=questions, trajectories=trajectories, settings=own, words=f" + {tokens}")
+
+
+def vines(questions: int, trajectories: int, rollouts: int) -> Shape:
+    """K rollouts from every state."""
+    own = (f"credit.rollouts={rollouts}",)
+    return Shape(questions=questions, trajectories=trajectories, settings=own, words=f", K = {rollouts}")
+
+
+def guessed(questions: int, trajectories: int, rate: float) -> Shape:
+    """A value network that learns at this rate."""
+    own = (f"credit.critic_learning_rate={rate}",)
+    return Shape(questions=questions, trajectories=trajectories, settings=own, words=f", critic {rate:g}")
+
+
+ALONE = tuple(Shape(questions=q, trajectories=t) for q, t in ((10, 8), (20, 4), (5, 16)))
+"""Of about 8,000 tokens in responses of 99."""
+MEASURED = tuple(measured(*own) for own in ((10, 4, 100), (10, 6, 33), (12, 6, 12), (8, 4, 150), (5, 4, 300)))
+TUNED_SHAPES = Shape(questions=80, trajectories=4)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Method:
     """One row of the table."""
 
     name: str
     settings: tuple[str, ...]
     """Overrides of the study's config."""
+    shapes: tuple[Shape, ...] = ALONE
+    """The first is where its rates are tuned first."""
     program: Program = "vineppo"
-    has_critic: bool = False
-    plans_its_own_length: bool = False
-    """Few iterations of many trajectories, as the config's variant says: as many trajectories in all as the others."""
+    iterations: int | None = None
+    """Where a method makes few iterations of many trajectories; None: the study's."""
+    tuned_as: str = ""
+    """The method whose choice it takes; "": its own."""
 
 
 METHODS = (
-    Method(name="vine K = 9", settings=("credit=vine",)),
-    Method(name="coupled", settings=("credit=coupled",)),
-    Method(name="coupled + rollouts", settings=("credit=coupled", "credit.learn_from_rollouts=true")),
-    Method(name="ppo", settings=("credit=ppo",), has_critic=True),
     Method(name="grpo", settings=("credit=grpo",)),
     Method(name="rloo", settings=("credit=rloo",)),
-    Method(name="TRL grpo", settings=("credit=grpo", "learner.kl_coefficient=0"), program="trl"),
-    Method(name="rest_em", settings=("recipe=rest_em",), plans_its_own_length=True),
-    Method(name="dpo_positive", settings=("recipe=dpo_positive",), plans_its_own_length=True),
-)
+    Method(name="Dr. GRPO", settings=("credit=grpo", "credit.scale=false"), shapes=ALONE[:1]),
+    Method(
+        name="ppo",
+        settings=("credit=ppo",),
+        shapes=(guessed(10, 8, 5e-4), guessed(10, 8, 2e-3), guessed(20, 4, 5e-4), guessed(10, 8, 1e-4)),
+    ),
+    Method(
+        name="ppo, critic pretrained",
+        settings=("credit=ppo", "credit.critic_warmup_iterations=10"),
+        tuned_as="ppo",
+    ),
+    Method(
+        name="vine",
+        settings=("credit=vine",),
+        shapes=(vines(5, 2, 1), vines(10, 1, 1), vines(2, 2, 3), vines(1, 2, 6)),
+    ),
+    Method(name="coupled", settings=("credit=coupled", "credit.rollouts=27"), shapes=MEASURED),
+    Method(name="coupled, shuffled", settings=("credit=coupled", "credit.rollouts=27", "credit.shuffle=true"),
+           tuned_as="coupled"),
+    Method(name="tree", settings=("credit=tree", "credit.restarts=27"), shapes=MEASURED),
+    Method(name="tree, shuffled", settings=("credit=tree", "credit.restarts=27", "credit.shuffle=true"),
+           tuned_as="tree"),
+    Method(
+        name="TRL grpo",
+        settings=("credit=grpo", "learner.kl_coefficient=0"),
+        shapes=ALONE[:1],
+        program="trl",
+    ),
+    Method(name="rest_em", settings=("recipe=rest_em",), shapes=(TUNED_SHAPES,), iterations=10),
+    Method(name="dpo_positive", settings=("recipe=dpo_positive",), shapes=(TUNED_SHAPES,), iterations=10),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,48 +122,42 @@ class Study:
     name: str
     config: Path
     learning_rates: tuple[float, ...]
-    critic_rates: tuple[float, ...]
+    """Where every method's grid begins; it goes on while the best lies on an edge."""
     iterations: int
-    shorter: Mapping[str, int] = field(default_factory=dict)
-    """Iterations of methods that are long done by then, and whose iterations cost the most."""
-    tuning_share: float = 0.4
-    """Of a run's length, for the whole grid."""
+    extensions: int = 3
+    """Further rates at most, beyond each end."""
+    settings: tuple[str, ...] = ()
+    """Equal for all, besides the config."""
+    tuning_share: float = 0.5
+    """Of a run's length, while points are tried."""
     finalists: int = 2
-    """The best points of a method's grid, which then run to the end."""
+    """The best points of a method, which then run to the end."""
     tuning_seeds: tuple[int, int] = (100, 101)
-    """Of the grid, and of the finals."""
+    """Of the trials, and of the finals."""
     tuning_settings: tuple[str, ...] = ()
     """What tuning sees instead of the test: other questions."""
 
     def length(self, method: Method, share: float) -> tuple[str, ...]:
         """The override of how long a method trains, for a share of its whole length."""
-        if method.plans_its_own_length:
-            return ()
-        return (f"training.iterations={round(share * self.shorter.get(method.name, self.iterations))}",)
-
-    def grid(self, method: Method) -> list["Point"]:
-        """Everything the method is tuned over: the same learning rates for all, PPO's critic's beside them."""
-        critics: Sequence[float | None] = self.critic_rates if method.has_critic else (None,)
-        return [Point(learning_rate=rate, critic_rate=own) for rate, own in product(self.learning_rates, critics)]
+        return (f"training.iterations={round(share * (method.iterations or self.iterations))}",)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Point:
-    """One choice of rates."""
+    """One choice."""
 
     learning_rate: float
-    critic_rate: float | None = None
+    shape: Shape
 
     @property
     def overrides(self) -> tuple[str, ...]:
         """As settings."""
-        critic = () if self.critic_rate is None else (f"credit.critic_learning_rate={self.critic_rate}",)
-        return (f"learner.learning_rate={self.learning_rate}", *critic)
+        return (f"learner.learning_rate={self.learning_rate}", *self.shape.overrides)
 
     @property
     def name(self) -> str:
         """For a folder, and for the table."""
-        return f"{self.learning_rate:g}" + ("" if self.critic_rate is None else f", critic {self.critic_rate:g}")
+        return f"{self.learning_rate:g}, {self.shape.name}"
 
 
 STUDIES = {
@@ -93,17 +165,26 @@ STUDIES = {
         name="small",
         config=ROOT / "configs/registers.yaml",
         learning_rates=(4e-5, 8e-5, 1.6e-4),
-        critic_rates=(1e-4, 5e-4),
-        iterations=80,
-        shorter={"vine K = 9": 16},
-        tuning_settings=("task.seed=1", "evaluation.every=20"),
+        iterations=40,
+        settings=("learner.average=tokens", "evaluation.every=8"),
+        tuning_settings=("task.seed=1", "evaluation.every=10"),
+    ),
+    "quick": Study(
+        name="quick",
+        config=ROOT / "configs/registers.yaml",
+        learning_rates=(8e-5, 1.6e-4),
+        iterations=24,
+        extensions=1,
+        settings=("learner.average=tokens", "evaluation.every=8"),
+        finalists=1,
+        tuning_settings=("task.seed=1", "evaluation.every=12"),
     ),
     "gpu": Study(
         name="gpu",
         config=ROOT / "configs/registers_gpu.yaml",
-        learning_rates=(2e-5, 5e-5, 1e-4, 2e-4),
-        critic_rates=(1e-4, 1e-3),
+        learning_rates=(5e-5, 1e-4, 2e-4),
         iterations=300,
+        settings=("learner.average=tokens",),
         tuning_settings=("task.seed=1",),
     ),
 }
@@ -111,15 +192,16 @@ STUDIES = {
 
 def slug(words: str) -> str:
     """For a file or a folder."""
-    for mark, instead in ((" = ", ""), (" + ", "_and_"), (",", ""), (" ", "_")):
+    for mark, instead in ((" = ", ""), (" + ", "_and_"), (",", ""), (". ", "_"), (" x ", "x"), (" ", "_")):
         words = words.replace(mark, instead)
     return words
 
 
 def chosen(names: Sequence[str]) -> Iterator[Method]:
-    """Methods by name; all of them where none is named."""
+    """Methods by name, and those that are tuned for them; all where none is named."""
     known = {method.name: method for method in METHODS}
-    for name in names or known:
+    for name in names:
         if name not in known:
             raise SystemExit(f"there is no method {name!r}; choose from {', '.join(known)}")
-        yield known[name]
+    wanted = {*names, *(known[name].tuned_as for name in names)} if names else set(known)
+    yield from (method for method in METHODS if method.name in wanted)

@@ -1,84 +1,66 @@
-"""The runs of a study: the grid and its finals, on seeds and questions of their own, then the best on test seeds."""
+"""The runs of a study: trials and finals, on seeds and questions of their own, then the best on test seeds."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from equal_tuning.jobs import Job
-from equal_tuning.methods import Method, Point, Study, slug
+from equal_tuning.methods import Method, Point, Shape, Study, slug
 from vineppo.analysis.run_comparison import RunCurve, read_points
 from vineppo.run_dir import RunDir
 
-Grid = dict[tuple[str, str], Job]
-"""By method and point."""
+Scores = Mapping[Point, float]
+FACTOR = 2.0
+"""Between neighbouring rates."""
 
 
-def first_round(study: Study, methods: Sequence[Method], home: Path) -> Grid:
-    """Every point, for a part of a run."""
-    return {
-        (method.name, point.name): tuning_job(study, method, point, home / "grid", last=False)
-        for method in methods
-        for point in study.grid(method)
-    }
+def wanted(study: Study, method: Method, scores: Scores) -> list[Point]:
+    """The points to try next, given what the others came to; none: the tuning is over.
+
+    First the rates at the method's first shape, further while the best lies on an edge, then the other shapes at that
+    rate, then the rates beside it at the shape that won, further likewise.
+    """
+    first = method.shapes[0]
+    if missing := _missing(scores, first, study.learning_rates):
+        return missing
+    if beyond := _beyond(study, scores, first):
+        return beyond
+    rate = _best(scores, first).learning_rate
+    if others := [point for shape in method.shapes for point in _missing(scores, shape, (rate,))]:
+        return others
+    winner = max(scores, key=lambda point: scores[point])
+    if beside := _missing(scores, winner.shape, (winner.learning_rate / FACTOR, winner.learning_rate * FACTOR)):
+        return beside if winner.shape != first else []
+    return _beyond(study, scores, winner.shape)
 
 
-def second_round(study: Study, methods: Sequence[Method], first: Grid, home: Path) -> Grid:
-    """The best of each method on another seed, for a whole run: what is fast at first need not last."""
-    scores = score_all(first)
-    return {
-        (method.name, point.name): tuning_job(study, method, point, home / "finals", last=True)
-        for method in methods
-        for point in ranked(study, method, scores)[: study.finalists]
-    }
+def finalists(study: Study, scores: Scores) -> list[Point]:
+    """Who runs to the end: what is fast at first need not last."""
+    return sorted(scores, key=lambda point: -scores[point])[: study.finalists]
 
 
 def tuning_job(study: Study, method: Method, point: Point, home: Path, *, last: bool) -> Job:
-    """One run of the grid."""
+    """One trial, or one final."""
     seed, share = (study.tuning_seeds[1], 1.0) if last else (study.tuning_seeds[0], study.tuning_share)
-    return job(study, method, point, seed, home, (*study.length(method, share), *study.tuning_settings))
+    place = home / ("finals" if last else "trials")
+    return job(study, method, point, seed, place, (*study.length(method, share), *study.tuning_settings))
 
 
-def test_jobs(
-    study: Study, methods: Sequence[Method], best: Mapping[str, Point], seeds: Sequence[int], home: Path
-) -> dict[str, list[Job]]:
-    """By method: a run for each test seed, at the rates that were chosen."""
-    return {
-        method.name: [
-            job(study, method, best[method.name], seed, home / "test", study.length(method, 1.0)) for seed in seeds
-        ]
-        for method in methods
-    }
+def test_job(study: Study, method: Method, point: Point, seed: int, home: Path) -> Job:
+    """One run that counts."""
+    return job(study, method, point, seed, home / "test", study.length(method, 1.0))
 
 
 def job(study: Study, method: Method, point: Point, seed: int, home: Path, settings: Sequence[str]) -> Job:
     """One run."""
+    words = (*study.settings, *method.settings, *point.overrides, f"training.seed={seed}", *settings)
+    if method.iterations is not None:
+        words = (*words, "evaluation.every=1", "learner.minibatch=64", "learner.micro_batch=32")
     return Job(
         program=method.program,
-        words=(
-            str(study.config),
-            *method.settings,
-            *point.overrides,
-            f"training.seed={seed}",
-            *settings,
-        ),
+        words=(str(study.config), *words),
         folder=home / slug(f"{method.name}, {point.name}, seed {seed}"),
     )
-
-
-def choose(study: Study, methods: Sequence[Method], finals: Grid) -> dict[str, Point]:
-    """Each method's best point."""
-    scores = score_all(finals)
-    return {method.name: ranked(study, method, scores)[0] for method in methods}
-
-
-def score_all(grid: Grid) -> dict[tuple[str, str], float]:
-    """Of every point."""
-    return {key: score(curve(job)) for key, job in grid.items()}
-
-
-def ranked(study: Study, method: Method, scores: Mapping[tuple[str, str], float]) -> list[Point]:
-    """The method's points that have a score, the best first."""
-    points = [point for point in study.grid(method) if (method.name, point.name) in scores]
-    return sorted(points, key=lambda point: -scores[method.name, point.name])
 
 
 def score(run: RunCurve) -> float:
@@ -92,6 +74,31 @@ def score(run: RunCurve) -> float:
 
 
 def curve(job: Job) -> RunCurve:
-    """What came of a run."""
+    """What came of a run, with the seconds its core worked for it: others on the machine cost it none."""
     name = job.folder.name
-    return RunCurve(name=name, seed=int(name.rpartition("_")[2]), points=read_points(RunDir(job.folder).read_metrics()))
+    points = [
+        replace(point, at={**point.at, "seconds": point.at["seconds"] * job.share_of_core})
+        for point in read_points(RunDir(job.folder).read_metrics())
+    ]
+    return RunCurve(name=name, seed=int(name.rpartition("_")[2]), points=tuple(points))
+
+
+def _missing(scores: Scores, shape: Shape, rates: Sequence[float]) -> list[Point]:
+    points = [Point(learning_rate=rate, shape=shape) for rate in rates]
+    return [point for point in points if point not in scores]
+
+
+def _best(scores: Scores, shape: Shape) -> Point:
+    return max((point for point in scores if point.shape == shape), key=lambda point: scores[point])
+
+
+def _beyond(study: Study, scores: Scores, shape: Shape) -> list[Point]:
+    """One more rate, where the best of a shape is the lowest or the highest that was tried."""
+    rates = sorted(point.learning_rate for point in scores if point.shape == shape)
+    best, usual = _best(scores, shape).learning_rate, study.learning_rates
+    reach = FACTOR**study.extensions * 1.01
+    if best == rates[0] and best / FACTOR >= usual[0] / reach:
+        return [Point(learning_rate=best / FACTOR, shape=shape)]
+    if best == rates[-1] and best * FACTOR <= usual[-1] * reach:
+        return [Point(learning_rate=best * FACTOR, shape=shape)]
+    return []

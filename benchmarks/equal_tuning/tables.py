@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from equal_tuning.methods import Point
+from equal_tuning.plan import Scores, score
 from vineppo.analysis.reaching import ALMOST, Target, make_reach
-from vineppo.analysis.run_comparison import Axis, Experiment
+from vineppo.analysis.run_comparison import Axis, Estimate, Experiment, estimate
 
 MIB = 2**20
-PEAKS = {"ppo": "PPO's peak", "grpo": "GRPO's peak", "vine K = 9": "vine's peak"}
+PEAKS = {"grpo": "GRPO's peak", "rloo": "RLOO's peak", "ppo": "PPO's peak"}
 """Marks, by whose they are."""
 
 
@@ -17,7 +19,13 @@ class Row:
     """One method."""
 
     experiment: Experiment
-    rates: str
+    point: str
+    """What was chosen."""
+    iterations: int
+    decoded: float
+    """Tokens an iteration, evaluation left out."""
+    trained: float | None
+    """Tokens an iteration that go through the update; None where it is not told."""
     peak_bytes: float
 
 
@@ -37,11 +45,15 @@ def marks(experiments: Sequence[Experiment]) -> dict[str, tuple[Target, Experime
 
 
 def overview(rows: Sequence[Row]) -> list[list[str]]:
-    """Accuracy, memory and distance."""
+    """Accuracy and cost, the best first."""
     targets = marks([row.experiment for row in rows])
     level = next(iter(targets.values()))[0].accuracy
-    header = ["method", "rates", "start", "final", "peak", "peak memory", f"KL at {level:.0%}"]
-    body = [[_method(row), row.rates, *_accuracies(row.experiment), _memory(row), _kl(row, level)] for row in rows]
+    header = ["method", "chosen: rate, questions x trajectories", "decoded", "trained", "seconds", "start", "final"]
+    header += ["mean along the run", "memory", f"KL at {level:.0%}"]
+    body = [
+        [_method(row), row.point, *_costs(row), *_accuracies(row.experiment), _memory(row), _kl(row, level)]
+        for row in sorted(rows, key=lambda row: -along(row.experiment).mean)
+    ]
     return [header, *body]
 
 
@@ -100,25 +112,39 @@ def markdown(table: Sequence[Sequence[str]]) -> str:
 
 
 def grid_table(
-    scores: Mapping[tuple[str, str], float], finals: Mapping[tuple[str, str], float], best: Mapping[str, str]
+    trials: Mapping[str, Scores], finals: Mapping[str, Scores], best: Mapping[str, Point]
 ) -> list[list[str]]:
     """The score of every point, and in the final of those that came to it; the chosen ones bold."""
-    table = [["method", "rates: mean accuracy along the part of a run, in the final along a whole one"]]
-    for method in best:
-        own = {point: f"{score:.1%}" for (name, point), score in scores.items() if name == method}
-        last = {point: f", {score:.1%}" for (name, point), score in finals.items() if name == method}
-        cells = [f"{point}: {score}{last.get(point, '')}" for point, score in own.items()]
-        cells = [f"**{cell}**" if point == best[method] else cell for point, cell in zip(own, cells, strict=True)]
+    table = [["method", "mean accuracy along the part of a run, in the final along a whole one"]]
+    for method, scores in trials.items():
+        cells = []
+        for point, reached in scores.items():
+            last = f", {finals[method][point]:.1%}" if point in finals[method] else ""
+            cell = f"{point.name}: {reached:.1%}{last}"
+            cells.append(f"**{cell}**" if point == best[method] else cell)
         table.append([method, "; ".join(cells)])
     return table
+
+
+def along(experiment: Experiment) -> Estimate:
+    """Mean accuracy along the runs' updates, with its interval over seeds."""
+    return estimate([score(run) for run in experiment.runs])
 
 
 def _method(row: Row) -> str:
     return f"**{row.experiment.name}**"
 
 
+def _costs(row: Row) -> list[str]:
+    seconds = row.experiment.curve[-1].at["seconds"] / row.iterations
+    trained = "-" if row.trained is None else quantity(row.trained)
+    return [quantity(row.decoded), trained, f"{seconds:.2f}"]
+
+
 def _accuracies(experiment: Experiment) -> list[str]:
-    return [_accuracy(point) for point in (experiment.curve[0], experiment.curve[-1], experiment.peak)]
+    own = along(experiment)
+    mean = f"{own.mean:.1%}" + ("" if own.low is None or own.high is None else f" [{own.low:.1%}, {own.high:.1%}]")
+    return [_accuracy(experiment.curve[0]), _accuracy(experiment.curve[-1]), mean]
 
 
 def _accuracy(point) -> str:

@@ -39,7 +39,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 
-from equal_tuning.peak import Peak
+from equal_tuning.cost import Cost
 from equal_tuning.trl_settings import RECIPE, check_settings, recorded_settings, trainer_arguments
 from vineppo.checkpoint import write_atomically
 from vineppo.cli import USER_ERROR, split_words
@@ -75,7 +75,7 @@ def main(words: Sequence[str]) -> int:
     path, overrides = split_words(words)
     try:
         config = load_config(path, overrides)
-        with Peak(config):
+        with Cost(config):
             train(config)
     except UserError as error:
         print(f"trl_peer: error: {error}", file=sys.stderr)

@@ -75,6 +75,7 @@ CATALOGUE: dict[str, str] = {
     "tokens/validation": "tokens decoded for validation in this iteration",
     "tokens/evaluation": "tokens decoded for evaluation in this iteration",
     "num_tokens": "tokens decoded so far, for anything",
+    "trained_tokens": "tokens that went through the updates of this iteration, each as often as it did",
     "time/curriculum": "seconds trying questions, judging included",
     "time/sample": "seconds sampling trajectories",
     "time/judge": "seconds judging and cutting trajectories",

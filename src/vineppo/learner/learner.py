@@ -100,6 +100,7 @@ class Learner:
             **mean_metrics(results),
             "learning_rate": learning_rate,
             "updates_made": float(len(results)),
+            "trained_tokens": float(self._settings.epochs * sum(len(sample.advantages) for sample in together)),
             "updates_skipped": sum(r["updates_skipped"] for r in results),
             "updates_nonfinite": sum(r["updates_nonfinite"] for r in results),
         }

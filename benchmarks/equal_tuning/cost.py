@@ -1,6 +1,7 @@
-"""The most memory a run took, beyond what the libraries had before it began."""
+"""What a run took: the most memory, beyond what the libraries had before it began, and its core's seconds."""
 
 import json
+import time
 from pathlib import Path
 
 import torch
@@ -8,11 +9,11 @@ import torch
 from rollout_speed.memory import held, peak, reset_peak
 from vineppo.config.schema import Config
 
-MEMORY = "memory.json"
+COST = "cost.json"
 """Written last of all that a run leaves."""
 
 
-class Peak:
+class Cost:
     """Around a run: writes what it took into its folder, unless it failed."""
 
     def __init__(self, config: Config):
@@ -22,8 +23,13 @@ class Peak:
     def __enter__(self) -> None:
         reset_peak(self._device)
         self._before = held(self._device)
+        self._began, self._worked = time.monotonic(), time.process_time()
 
     def __exit__(self, *failure: object) -> None:
         if failure[0] is None:
-            taken = peak(self._device) - self._before
-            (self._folder / MEMORY).write_text(json.dumps({"peak_bytes": taken}))
+            taken = {
+                "peak_bytes": peak(self._device) - self._before,
+                "seconds": time.monotonic() - self._began,
+                "cpu_seconds": time.process_time() - self._worked,
+            }
+            (self._folder / COST).write_text(json.dumps(taken))
