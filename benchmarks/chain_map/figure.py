@@ -1,5 +1,6 @@
 """One figure: what step credit can gain, what it does gain at equal tokens, and whether training agrees."""
 
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ from chain_map.methods import Kind
 from chain_map.results import REFERENCE, Results, departures
 from equal_tuning.figures import INKS, pyplot, save
 
+GREY = "#999999"
 LOOKS: dict[Kind, tuple[str, str, str]] = {
-    "ceiling": (INKS[7], "o", "exact values for nothing"),
+    "ceiling": (GREY, "o", "exact values for nothing"),
     "learned": (INKS[2], "s", "rollouts learned from, too"),
     "measured": (INKS[1], "^", "step values measured, best of all"),
 }
@@ -24,7 +26,7 @@ def draw(results: Results, path: Path) -> None:
     _training(results, panels[2])
     for panel in panels:
         panel.grid(alpha=0.3, which="both", linewidth=0.5)
-        panel.legend(fontsize=8)
+        panel.legend(fontsize=7)
     save(figure, path)
 
 
@@ -75,7 +77,7 @@ def _prices(results: Results, panel) -> None:
 def _training(results: Results, panel) -> None:
     """Foretold against trained."""
     names = dict.fromkeys(name for _, name, _ in results.training if name != REFERENCE)
-    for ink, name in zip(INKS, names, strict=False):
+    for ink, name in zip(cycle((*INKS, GREY)), names, strict=False):
         for optimizer, mark in zip(results.optimizers, "ox", strict=False):
             points = [
                 (

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from statistics import fmean, median
 
@@ -41,7 +42,8 @@ def section(results: Results, families: Mapping[str, Sequence[Chain]]) -> str:
         markdown(training_table(results)),
         "**Does the noise rank methods as training does?** A chain agrees if no difference that training shows clearly "
         "(2.2 standard errors) is foretold the wrong way, and the method foretold to be best is the fastest or not "
-        "clearly slower than it.",
+        "clearly slower than it. (1 + noise) x tokens is the same for loud updates; it says that an update of one "
+        "question without any noise is still no more than one update.",
         markdown(agreement_table(results)),
     ]
     return "\n\n".join(parts)
@@ -97,21 +99,21 @@ def training_table(results: Results) -> list[list[str]]:
 
 
 def agreement_table(results: Results) -> list[list[str]]:
-    """For each optimizer, with and without the ceiling."""
+    """For each optimizer and prediction, with and without the ceiling."""
     rows = [["", "chains that agree", "best method agrees", "clear pairs foretold right", "Kendall's tau, mean"]]
-    for how in results.optimizers:
-        for title, without in (("", ()), (", without exact values", ("ceiling",))):
-            verdicts = [results.verdict(chain, how, without) for chain in results.trained]
-            clear, wrong = sum(own.separated for own in verdicts), sum(len(own.contradicted) for own in verdicts)
-            rows.append(
-                [
-                    f"{how}{title}",
-                    f"{sum(own.agrees for own in verdicts)} of {len(verdicts)}",
-                    f"{sum(own.predicted_best in own.fastest for own in verdicts)} of {len(verdicts)}",
-                    f"{clear - wrong} of {clear}",
-                    f"{fmean(own.tau for own in verdicts):.2f}",
-                ]
-            )
+    for how, signal, without in product(results.optimizers, (0.0, 1.0), ((), ("ceiling",))):
+        verdicts = [results.verdict(chain, how, without=without, signal=signal) for chain in results.trained]
+        clear, wrong = sum(own.separated for own in verdicts), sum(len(own.contradicted) for own in verdicts)
+        prediction = "(1 + noise) x tokens" if signal else "noise x tokens"
+        rows.append(
+            [
+                f"{how}, {prediction}{', without exact values' if without else ''}",
+                f"{sum(own.agrees for own in verdicts)} of {len(verdicts)}",
+                f"{sum(own.predicted_best in own.fastest for own in verdicts)} of {len(verdicts)}",
+                f"{clear - wrong} of {clear}",
+                f"{fmean(own.tau for own in verdicts):.2f}",
+            ]
+        )
     return rows
 
 

@@ -67,20 +67,25 @@ class Results:
                 prices.append(spare / found.rollout_tokens)
         return max(prices, default=None)
 
-    def foretold_cost(self, chain: Chain, name: str) -> float:
-        """Noise times tokens, the geometric mean over the points on the way."""
+    def foretold_cost(self, chain: Chain, name: str, *, signal: float = 0.0) -> float:
+        """Noise times tokens, the geometric mean over the points on the way.
+
+        signal: 1 adds what an update of one question costs if it has no noise at all.
+        """
         own = [found for (place, who, _), found in self.foretold.items() if (place, who) == (chain.name, name)]
-        return exp(fmean(log(found.per_token()) for found in own))
+        return exp(fmean(log(found.per_token() * (1 + signal / found.noise)) for found in own))
 
     def trained_methods(self, chain: Chain, optimizer: Optimizer) -> list[str]:
         """Names, in order."""
         return [name for place, name, how in self.training if place == chain.name and how == optimizer]
 
-    def verdict(self, chain: Chain, optimizer: Optimizer, without: Sequence[Kind] = ()) -> Verdict:
+    def verdict(
+        self, chain: Chain, optimizer: Optimizer, *, without: Sequence[Kind] = (), signal: float = 0.0
+    ) -> Verdict:
         """Whether the noise foretold the ranking."""
         names = [name for name in self.trained_methods(chain, optimizer) if method(name).kind not in without]
         return verdict(
-            {name: self.foretold_cost(chain, name) for name in names},
+            {name: self.foretold_cost(chain, name, signal=signal) for name in names},
             {name: self.training[chain.name, name, optimizer].logs for name in names},
         )
 

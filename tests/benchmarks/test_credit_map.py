@@ -202,9 +202,12 @@ def test_on_the_way_success_rises_to_the_target():
     assert half == pytest.approx((start + target(MENDED)) / 2, abs=0.02)
 
 
-def test_a_grid_grows_beyond_its_edge():
+def test_a_grid_grows_beyond_its_edge_and_is_refined_at_its_best():
     scores = {0.5: 3.0, 1.0: 2.0, 2.0: 4.0, 4.0: 5.0}
-    assert climb((1.0, 2.0, 4.0), lambda rate, best: scores[rate]) == scores
+    grid = climb((1.0, 2.0, 4.0), lambda rate, best: scores.get(rate, 1.0 if rate < 1 else 9.0))
+    assert {rate: own for rate, own in grid.items() if rate in scores} == scores
+    assert min(grid, key=grid.__getitem__) == pytest.approx(0.5**0.5)
+    assert len(grid) == 6
 
 
 # --- judgement ---------------------------------------------------------------------------------------------------
