@@ -24,9 +24,9 @@ def draw(results: Results, path: Path) -> None:
     _gains(results, panels[0])
     _prices(results, panels[1])
     _training(results, panels[2])
-    for panel in panels:
+    for panel, corner in zip(panels, ("upper center", "lower left", "lower right"), strict=True):
         panel.grid(alpha=0.3, which="both", linewidth=0.5)
-        panel.legend(fontsize=7)
+        panel.legend(fontsize=7, loc=corner)
     save(figure, path)
 
 
@@ -56,10 +56,8 @@ def _prices(results: Results, panel) -> None:
     found = [(departures(chain), results.break_even(chain)) for chain in results.chains]
     paying = [(at, price) for at, price in found if price is not None]
     never = [at for at, price in found if price is None]
-    panel.plot(
-        *zip(*paying, strict=True), "^", ms=5, color=LOOKS["measured"][0], label="measured step credit pays below"
-    )
-    low = min(price for _, price in paying) / 3
+    panel.plot(*zip(*paying, strict=True), "^", ms=5, color=LOOKS["measured"][0], label="measuring pays below")
+    low = 2e-3
     panel.plot(never, [low] * len(never), "x", ms=5, color="black", label="it pays at no price")
     line = np.geomspace(1.05, max(at for at, _ in found), 100)
     root = (np.sqrt(2 + 2 * line * (1 - 1 / line)) - 2**0.5) / line
@@ -70,6 +68,7 @@ def _prices(results: Results, panel) -> None:
         yscale="log",
         xlabel="departures a trajectory, $N_d$",
         ylabel="price of a rollout's token, in a trajectory's",
+        ylim=(1e-3, 2),
         title="How cheap values must be",
     )
 
