@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/arithmetic.yaml
 
-.PHONY: train test test-vllm check bench vllm-venv policy policy_mixed policy_registers policy_registers_gpu policy_words headline instruments clean
+.PHONY: train test test-vllm check bench vllm-venv policy policy_mixed policy_registers policy_registers_gpu policy_words headline map instruments clean
 
 train: .venv/installed  ## VinePPO on the embedded default; again: continues, or tells that it is done
 	$(BIN)/vineppo train $(CONFIG) --resume
@@ -55,6 +55,9 @@ policy_registers_gpu: .venv/installed  ## the one for configs/registers_gpu.yaml
 
 headline: .venv/bench-installed  ## every method at equal tuning, TRL's too: docs/headline.md (45 minutes on 2 cores)
 	$(BIN)/python benchmarks/headline.py
+
+map: .venv/bench-installed  ## where step credit pays: docs/map.md (about 20 minutes on one core)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/credit_map.py
 
 RUN := build/instruments/ppo
 CAREFUL := analysis.questions=128 analysis.draws=64
