@@ -107,15 +107,16 @@ def test_departures_are_what_could_have_been_written_instead():
     assert expected_departures(sampled((half, 0.0, half), (half,), (half,) * 9)) == pytest.approx((1.0 + 0.5) / 2)
 
 
-@pytest.mark.parametrize(
-    ("credit", "departures", "verdict"),
-    [("vine", 6, Verdict.WARN), ("coupled", 6, Verdict.WARN), ("vine", 2, Verdict.OK), ("tree", 6, Verdict.OK)],
-)
-def test_rollouts_that_only_measure_are_questioned_where_the_policy_is_unsure(credit, departures, verdict):
+@pytest.mark.parametrize(("departures", "restarts"), [(1, "3"), (4, "0.25"), (10, "0.1")])
+def test_the_less_sure_the_policy_the_fewer_restarts(departures: int, restarts: str):
     own = (log(0.5),) * (2 * departures)
-    finding = check_credit(load_config(None, [*QUICK, f"credit={credit}"]), sampled(own, own))
-    assert finding.verdict is verdict
-    assert f"{departures}.0 times a trajectory" in finding.found
+    tree, vine = (
+        check_credit(load_config(None, [*QUICK, f"credit={name}"]), sampled(own, own)) for name in ("tree", "vine")
+    )
+    assert f"{departures}.0 times a trajectory" in tree.found
+    assert f"credit.restarts about {restarts};" in tree.found
+    assert "only measures" not in tree.found
+    assert "credit=vine only measures" in vine.found
 
 
 # --- sampler and trainer -----------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Which states of a long trajectory are worth measuring: segments of several steps, and where to cut one in two.
 
 A segment is measured as if it were one step, and all its tokens get its advantage V(s_stop) - V(s_start). For the
-policy gradient this is as unbiased as a step's: what happens after a token may only add noise to its credit.
+values this changes nothing. The policy gradient it biases: where a segment begins depends on the trajectory's own later
+tokens, and a baseline must not know the token it is the baseline of (docs/map.md; `credit=tree` has no such choice).
 Segments are of equal *surprise*, the negative log-prob of their tokens: where the policy is sure, states cost nothing.
 """
 

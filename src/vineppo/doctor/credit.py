@@ -1,4 +1,4 @@
-"""Whether values that are only measured can pay here: how often the policy would go another way."""
+"""Which credit suits this policy and task: how often it would go another way decides what rollouts are worth."""
 
 from math import exp, fsum
 from statistics import fmean
@@ -7,28 +7,25 @@ from vineppo.config.schema import Config, CoupledCredit, PolicyIterationRecipe, 
 from vineppo.doctor.finding import Finding, Verdict
 from vineppo.doctor.probe import Sampled
 
-FEW = 2.0
-"""Departures a trajectory up to which rollouts that only measure can save more noise than they cost in tokens."""
+UNSURE = 2.0
+"""Departures a trajectory below which many restarts are nearly free (docs/map.md)."""
+MANY = 3.0
 
 
 def check_credit(config: Config, sampled: Sampled) -> Finding:
-    """From the sampled trajectories' own log-probs."""
+    """From the sampled trajectories' own log-probs. Never a failure: which credit is best is no matter of health."""
     if not isinstance(config.recipe, PolicyIterationRecipe):
         return Finding(check="credit", verdict=Verdict.OK, found=f"{config.recipe.name} gives every token the same.")
     departures = expected_departures(sampled)
+    restarts = MANY if departures < UNSURE else 1 / departures
     found = (
-        f"The policy leaves what it just wrote {departures:.1f} times a trajectory (the sum of 1 - p over its first "
-        f"{max(map(len, sampled.logprobs))} tokens at most)."
+        f"The policy leaves what it just wrote {departures:.1f} times a trajectory (the sum of 1 - p, over "
+        f"{max(map(len, sampled.logprobs))} tokens at most). For least gradient noise per decoded token the map has "
+        f"credit=tree with credit.restarts about {restarts:.2g}; `vineppo analyze` measures it here."
     )
-    measures_only = isinstance(config.credit, VineCredit | CoupledCredit)
-    if not measures_only or departures <= FEW:
-        return Finding(check="credit", verdict=Verdict.OK, found=found)
-    return Finding(
-        check="credit",
-        verdict=Verdict.WARN,
-        found=f"{found} Above about {FEW:g}, rollouts that only measure cost more tokens than their values save.",
-        remedy="compare with credit=tree and credit=rloo at equal tokens; `vineppo analyze` measures the noise of each",
-    )
+    if isinstance(config.credit, VineCredit | CoupledCredit):
+        found += f" credit={config.credit.name} only measures with its rollouts, which pays nowhere on it."
+    return Finding(check="credit", verdict=Verdict.OK, found=found)
 
 
 def expected_departures(sampled: Sampled) -> float:
