@@ -18,10 +18,10 @@ from vineppo.recipes.build import (
     build_environment,
     build_evaluation_sampling,
     build_questions,
-    check_prompts,
 )
 from vineppo.recipes.build_learner import sampling_policy
 from vineppo.recipes.evaluation import evaluate
+from vineppo.recipes.fitting import fitting
 from vineppo.recipes.inputs import digest_inputs
 from vineppo.recipes.interrupt import Interrupt
 from vineppo.recipes.records import trajectory_records
@@ -65,12 +65,14 @@ class Run:
         )
         if processes.is_main:
             try_saving(policy)
+        unfit = config.training.unfit_questions
+        fit, dropped = fitting(task, policy, config, unfit_questions=unfit, quiet=not processes.is_main)
+        questions = build_questions(config, fit) if dropped else questions
         self._inputs = digest_inputs(policy.model, task.questions("train"), task.questions("test"), config.task)
         self.directory.check_inputs(self._inputs)
         sampled = sampling_policy(config, policy, processes)
         self._environment = build_environment(sampled, task, config.engine, processes)
-        self._test = task.questions("test")[: config.evaluation.questions]
-        check_prompts(self._environment, [*task.questions("train"), *self._test], policy.context)
+        self._test = fit.questions("test")[: config.evaluation.questions]
         self._algorithm = build_algorithm(config, policy, self._environment, questions, processes)
         self._position = Position() if checkpoint is None else resuming.restore(checkpoint, self._algorithm)
         memory = size_engine(self._algorithm, self.directory.engine_memory(), processes)
@@ -79,12 +81,12 @@ class Run:
         self._interrupt = Interrupt(processes)
         self._tracker = None
         processes.wait()  # until all have seen the directory as it was
-        self._news: list[str] = []
+        self._news = [dropped] if dropped else []
         if processes.is_main:
             done = None if checkpoint is None else self._position.iteration
             self._tracker = build_tracker(config.run.tracker, self.directory.root, config.model_dump(), done=done)
             self.directory.open(config)
-            self._news = self.directory.go_on(config, self._inputs, self._position.iteration)
+            self._news += self.directory.go_on(config, self._inputs, self._position.iteration)
             self.directory.keep_inputs(self._inputs)
             if memory is not None:
                 self.directory.keep_engine_memory(memory)

@@ -1,7 +1,7 @@
 """How much memory the embedded engine gets where `engine.memory_gib` says nothing.
 
-It is sized once the learner exists, and the same again when the run goes on, because how many rows decode together decides
-the last bits of a result.
+It is sized once the learner exists, and the same again when the run goes on, because how many rows decode together
+decides the last bits of a result.
 """
 
 from collections.abc import Iterable
