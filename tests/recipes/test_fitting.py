@@ -31,7 +31,7 @@ BAD = ["ok", "x" * 70, "x" * 60, "", "\ud800", "x" * 64]
 def test_all_kinds_are_told_together_with_counts():
     config = load_config(None, ["sampling.min_new_tokens=8"])
     with pytest.raises(UserError) as caught:
-        fitting(task_of(*BAD), POLICY, config, unfit_questions="refuse", quiet=True)
+        fitting(task_of(*BAD), POLICY, config, quiet=True)
     message = str(caught.value)
     assert message.startswith("5 of 7 questions cannot be asked")
     assert "2 with as many tokens as the context of 64 has, or more (e.g. question train-1: 70 tokens)" in message
@@ -42,18 +42,18 @@ def test_all_kinds_are_told_together_with_counts():
 
 
 def test_they_can_be_dropped():
-    config = load_config(None, ["sampling.min_new_tokens=8"])
-    task, told = fitting(task_of(*BAD), POLICY, config, unfit_questions="drop", quiet=True)
+    config = load_config(None, ["sampling.min_new_tokens=8", "training.unfit_questions=drop"])
+    task, told = fitting(task_of(*BAD), POLICY, config, quiet=True)
     assert [question.id for question in task.questions("train")] == ["train-0"]
     assert told.endswith("they are dropped")
     with pytest.raises(UserError, match="a split has none left"):
-        fitting(task_of("x" * 70), POLICY, config, unfit_questions="drop", quiet=True)
+        fitting(task_of("x" * 70), POLICY, config, quiet=True)
 
 
 def test_the_engines_own_context_counts():
     config = load_config(None, ["engine.context=10"])
     with pytest.raises(UserError, match="context of 10"):
-        fitting(task_of("x" * 20), POLICY, config, unfit_questions="refuse", quiet=True)
+        fitting(task_of("x" * 20), POLICY, config, quiet=True)
 
 
 def test_tokens_that_the_model_does_not_have_are_found():

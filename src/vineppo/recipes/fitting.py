@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from vineppo.chat import encode_prompts
 from vineppo.config.schema import Config
@@ -111,9 +110,7 @@ class Fitting:
         return self._task.judge(questions, responses)
 
 
-def fitting(
-    task: Task, policy: Policy, config: Config, *, unfit_questions: Literal["refuse", "drop"], quiet: bool
-) -> tuple[Task, str]:
+def fitting(task: Task, policy: Policy, config: Config, *, quiet: bool) -> tuple[Task, str]:
     """The task of a run, and what to tell of it. Raises UserError where questions cannot be asked, unless they are to
     be dropped and some are left in each split."""
     questions = [*task.questions("train"), *task.questions("test")]
@@ -123,7 +120,7 @@ def fitting(
     if not unfit:
         return task, ""
     told = complaint(unfit, len(questions))
-    if unfit_questions == "refuse":
+    if config.training.unfit_questions == "refuse":
         raise UserError(
             f"{told}; drop them with training.unfit_questions=drop, shorten task.template, lower "
             "sampling.min_new_tokens or take a model with a longer context"

@@ -32,6 +32,8 @@ from vineppo.recipes.warnings import cut_off
 from vineppo.rng import derive_seed
 from vineppo.run_dir import RunDir
 from vineppo.seams import Task
+from vineppo.tasks.reward import STATE
+from vineppo.tasks.truncated import try_rewards
 from vineppo.tracking import build_tracker
 
 Report = Callable[[Path], object]
@@ -63,13 +65,12 @@ class Run:
             device="cpu" if processes.sharded else processes.device,
             template_kwargs=config.policy.chat_template_kwargs,
         )
-        if processes.is_main:
-            try_saving(policy)
-        unfit = config.training.unfit_questions
-        fit, dropped = fitting(task, policy, config, unfit_questions=unfit, quiet=not processes.is_main)
+        try_saving(policy)
+        fit, dropped = fitting(task, policy, config, quiet=not processes.is_main)
         questions = build_questions(config, fit) if dropped else questions
         self._inputs = digest_inputs(policy.model, task.questions("train"), task.questions("test"), config.task)
         self.directory.check_inputs(self._inputs)
+        try_rewards(task, fit.questions("train")[:2])
         sampled = sampling_policy(config, policy, processes)
         self._environment = build_environment(sampled, task, config.engine, processes)
         self._test = fit.questions("test")[: config.evaluation.questions]
@@ -132,6 +133,7 @@ class Run:
 
     def _iterate(self, iteration: int, display: Display) -> None:
         started = time.monotonic()
+        STATE.global_step, STATE.max_steps = iteration - 1, self._config.training.iterations
         self._interrupt.agreed()
         experience = self._algorithm.collect(iteration, display)
         if self._processes.count > 1:
@@ -183,6 +185,8 @@ class Run:
             "time/total": position.seconds,
         }
         self.directory.append_metrics(metrics)
+        if own := STATE.take_logged():
+            self.directory.append_reward_metrics(position.iteration, own)
         display.iteration(position.iteration, metrics)
         self._warn(metrics, display)
         self._track(metrics, position.iteration, display)
