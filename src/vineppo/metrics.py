@@ -90,6 +90,7 @@ CATALOGUE: dict[str, str] = {
     "validation/best_epoch": "the epoch taken",
     "validation/epochs": "epochs made before stopping",
     "eval/accuracy": "mean reward on the test questions",
+    "eval/reward": "the same, where reward functions give it: then it is no share of right answers, and called reward",
     "eval/standard_error": "of eval/accuracy, over questions",
     "eval/clipped_ratio": "share of evaluation responses cut off by the length limit",
 }

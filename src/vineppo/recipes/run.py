@@ -257,7 +257,10 @@ class Run:
         self.directory.write_summary(summary)
         self._report(self.directory.root)
         accuracy = summary["accuracy"]
-        display.say(f"accuracy {accuracy['start']:.1%} -> {accuracy['final']:.1%}")
+        if summary["measure"] == "reward":
+            display.say(f"test reward {accuracy['start']:.3f} -> {accuracy['final']:.3f}")
+        else:
+            display.say(f"accuracy {accuracy['start']:.1%} -> {accuracy['final']:.1%}")
         display.say(f"policy {self.directory.policy}  report {self.directory.root / 'report.html'}")
         if self._tracker is not None:
             self._tracker.close()
