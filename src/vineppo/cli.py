@@ -136,7 +136,10 @@ def evaluate(path: Path | None, overrides: Sequence[str], *, policy: str | None)
     from vineppo.trainer import evaluate_policy
 
     metrics = evaluate_policy(config)
-    print(f"accuracy {metrics['eval/accuracy']:.2%} +- {metrics['eval/standard_error']:.2%}")
+    if "eval/reward" in metrics:
+        print(f"reward {metrics['eval/reward']:.4f} +- {metrics['eval/standard_error']:.4f}")
+    else:
+        print(f"accuracy {metrics['eval/accuracy']:.2%} +- {metrics['eval/standard_error']:.2%}")
     if metrics["eval/clipped_ratio"] == 1:
         print("warning: all responses were cut off at sampling.max_new_tokens; vineppo doctor says what ends one")
     return 0

@@ -6,6 +6,7 @@ Text meets tokens here and nowhere else in the loop: prompts are encoded, finish
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from statistics import fmean
 
 from vineppo.errors import UserError
@@ -19,6 +20,7 @@ from vineppo.types import (
     Prompt,
     Question,
     Request,
+    Response,
     Rollout,
     Sampling,
     Trajectory,
@@ -115,7 +117,9 @@ class Environment:
         pairs = [(state, completion) for state, group in zip(states, groups, strict=True) for completion in group]
         texts = [self.decode(state.response_ids + completion.token_ids) for state, completion in pairs]
         judgements = self.judge(
-            [state.question for state, _ in pairs], texts, [completion.finish for _, completion in pairs]
+            [state.question for state, _ in pairs],
+            [Response(t, s.response_ids + c.token_ids) for t, (s, c) in zip(texts, pairs, strict=True)],
+            [completion.finish for _, completion in pairs],
         )
         rewards = rollout_rewards([state for state, _ in pairs], judgements)
         judged = iter(
@@ -127,7 +131,9 @@ class Environment:
     def judge_trajectories(self, trajectories: Sequence[Trajectory]) -> list[Judgement]:
         """One judgement per trajectory, in order."""
         return self.judge(
-            [t.question for t in trajectories], [t.text for t in trajectories], [t.finish for t in trajectories]
+            [t.question for t in trajectories],
+            [Response(t.text, t.response_ids) for t in trajectories],
+            [t.finish for t in trajectories],
         )
 
     def judge(
@@ -142,6 +148,10 @@ class Environment:
         )
         if len(judged) != sum(asked):
             raise UserError(f"the task's judge gave {len(judged)} judgements for {sum(asked)} responses; give one each")
+        if strange := [judgement.reward for judgement in judged if not isfinite(judgement.reward)]:
+            raise UserError(
+                f"the task's judge gave a reward of {strange[0]}; give finite numbers, 0 where there is none"
+            )
         verdicts, cut_off = iter(judged), Judgement(reward=stated or 0.0, outcome=Outcome.TRUNCATED)
         found = [next(verdicts) if wanted else cut_off for wanted in asked]
         if not self.truncation.left_out:

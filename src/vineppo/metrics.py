@@ -21,6 +21,7 @@ CATALOGUE: dict[str, str] = {
     "outcome/unparseable": "share with no readable answer",
     "outcome/timeout": "share whose judging took too long or too much memory, reward 0",
     "outcome/truncated": "share cut off by the length limit and not judged, see task.truncated",
+    "outcome/failed": "share whose scorer raised or gave no finite number, reward 0",
     "outcome/scored": "share scored by a reward function",
     "completions/mean_length": "tokens per trajectory",
     "completions/clipped_ratio": "share of trajectories cut off by the length limit",
@@ -90,6 +91,7 @@ CATALOGUE: dict[str, str] = {
     "validation/best_epoch": "the epoch taken",
     "validation/epochs": "epochs made before stopping",
     "eval/accuracy": "mean reward on the test questions",
+    "eval/reward": "the same, where reward functions give it: then it is no share of right answers, and called reward",
     "eval/standard_error": "of eval/accuracy, over questions",
     "eval/clipped_ratio": "share of evaluation responses cut off by the length limit",
 }

@@ -105,7 +105,9 @@ def describe(metrics: Metrics) -> str:
     parts = []
     if "reward" in metrics:
         parts.append(f"reward {metrics['reward']:.3f}")
-    if "eval/accuracy" in metrics:
+    if "eval/reward" in metrics:
+        parts.append(f"test reward {metrics['eval/reward']:.3f}")
+    elif "eval/accuracy" in metrics:
         parts.append(f"accuracy {metrics['eval/accuracy']:.1%}")
     if "completions/mean_length" in metrics:
         parts.append(f"length {metrics['completions/mean_length']:.0f}")

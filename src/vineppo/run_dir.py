@@ -26,6 +26,7 @@ from typing import Any
 
 from vineppo.checkpoint import checkpoints, flush_folder, room_on_disk, write_atomically
 from vineppo.config.changes import changes
+from vineppo.config.changes import leaves as leaves
 from vineppo.config.load import dump_config, load_config
 from vineppo.config.schema import Config
 from vineppo.errors import UserError
@@ -144,6 +145,11 @@ class RunDir:
             os.fsync(file.fileno())
         if is_new:
             flush_folder(self.root)
+
+    def append_reward_metrics(self, iteration: int, metrics: Metrics) -> None:
+        """What reward functions logged, under names of their own."""
+        with (self.root / "reward_metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"iteration": iteration, **metrics}) + "\n")
 
     def metrics_mark(self) -> MetricsMark:
         """What there is now, to be known again."""

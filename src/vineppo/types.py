@@ -29,6 +29,8 @@ class Outcome(StrEnum):
     """Judging took longer or more memory than it may, or crashed; the reward is 0."""
     TRUNCATED = "truncated"
     """Cut off by the length limit, and not judged: the reward is `task.truncated`, usually 0."""
+    FAILED = "failed"
+    """The scorer raised, or gave no finite number; the reward is 0."""
     SCORED = "scored"
     """A reward function gave a number that is neither right nor wrong."""
 
@@ -150,6 +152,18 @@ class Trajectory:
     def tokens(self) -> "PromptAndResponse":
         """What a model scores."""
         return PromptAndResponse(token_ids=self.prompt_ids + self.response_ids, prompt_length=len(self.prompt_ids))
+
+
+class Response(str):
+    """The text of a response, and the tokens that it was made of, which reward functions may ask for."""
+
+    token_ids: tuple[int, ...]
+
+    def __new__(cls, text: str, token_ids: tuple[int, ...]) -> "Response":
+        """Text that equals its text."""
+        made = super().__new__(cls, text)
+        made.token_ids = token_ids
+        return made
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -167,11 +167,11 @@ def test_rollouts_get_what_is_left_of_the_length_limit():
     assert [request.max_new_tokens for request in engine.requests] == [4, 3, 1]
 
 
-def test_a_cap_on_states_gives_the_rest_the_trajectorys_reward():
+def test_with_a_cap_on_states_all_tokens_after_the_last_share_what_it_lacks():
     engine = FakeEngine(law, end_ids=(END,))
     (credit,) = assigner(engine, 4, max_states=2)([scored((2, 2, 1, 0), (0, 1, 2, 4))], seed=0)
     assert len(engine.requests) == 2
-    assert credit.advantages[2:] == (0.0, 0.0)
+    assert credit.advantages[1:] == (1.0 - credit.values[1].value,) * 3
     assert sum(credit.advantages[:2]) == pytest.approx(1 - credit.values[0].value)
 
 

@@ -27,7 +27,7 @@ def test_a_resumed_run_has_the_memory_it_was_started_with(tmp_path: Path, monkey
     assert engine.memory_bytes == 2 << 24
     policy = sum(p.numel() for p in algorithm.policy.policy.model.parameters())
     assert asked == [still_to_come(algorithm)]
-    assert 1.5 * TO_COME * policy < asked[0] < 2 * TO_COME * policy, "the value network learns, too"
+    assert 1.5 * TO_COME * policy < asked[0] < 2.1 * TO_COME * policy, "the value network learns, too"
     first.train()
     second = Trainer(
         load_config(None, [*settings, f"run.dir={tmp_path / 'run'}", "training.iterations=2"]), resume=True

@@ -33,7 +33,7 @@ class VineCredit(CreditSettings):
     rollouts: int = Field(default=9, ge=1)
     """K, rollouts per distinct state."""
     max_states: int | None = Field(default=None, ge=1)
-    """Measure at most this many states of a trajectory, from the start; the rest take the trajectory's reward."""
+    """Measure at most this many states of a trajectory, from the start; the steps after are one."""
     mask_above: float | None = Field(default=None, gt=0, le=1)
     """SPO's mask: a token this probable or more under the sampling law learns nothing; none: all tokens learn."""
 

@@ -81,6 +81,8 @@ class SamplingConfig(Strict):
     """0 keeps all tokens."""
     max_new_tokens: int = Field(default=1024, ge=1)
     """A longer response is cut off; task.truncated says what becomes of it."""
+    min_new_tokens: int = Field(default=1, ge=1)
+    """Room that a prompt must leave for its response; see training.unfit_questions."""
 
 
 # --- learner, training -------------------------------------------------------------------------------------------
@@ -95,6 +97,8 @@ class TrainingConfig(Strict):
     """Questions per iteration."""
     trajectories: int = Field(default=8, ge=1)
     """Trajectories per question: the group."""
+    unfit_questions: Literal["refuse", "drop"] = "refuse"
+    """Questions whose prompts are empty, too long or no text: refuse to start, or drop them, with a count."""
     seed: int = 0
     """All randomness of the run derives from it."""
 

@@ -49,18 +49,14 @@ def step_errors(errors: Sequence[float | None]) -> list[float] | None:
 
 
 def vine_credit(scored: Scored, measured: Sequence[StateValue]) -> Credit:
-    """Advantages from the measured states, in order; states past them take the trajectory's own reward."""
-    known = [
-        StateValue(
-            position=position, value=scored.reward, standard_error=0.0 if position == scored.bounds[-1] else None
-        )
-        for position in scored.bounds[len(measured) :]
-    ]
-    values = (*measured, *known)
+    """Advantages from the measured states, in order; from the last of them on, all tokens share R - V(last)."""
+    end = scored.bounds[-1]
+    values = (*measured, StateValue(position=end, value=scored.reward, standard_error=0.0))
+    bounds = (*scored.bounds[: len(measured)], end)
     errors = step_errors([state.standard_error for state in values])
     return Credit(
-        advantages=spread(step_advantages([state.value for state in values]), scored.bounds),
-        standard_errors=None if errors is None else spread(errors, scored.bounds),
+        advantages=spread(step_advantages([state.value for state in values]), bounds),
+        standard_errors=None if errors is None else spread(errors, bounds),
         values=values,
     )
 

@@ -86,7 +86,7 @@ def _explain(config: Config, wanted: Wanted, *, count: int | None, threshold: fl
     )
     page = write_explanation(explanation, out / PAGE)
     show(explanation.credit_map(), limit=IN_TERMINAL)
-    print(f"page {page}  every number {out / STEPS}  for TRL's PRMTrainer {out / STEPWISE}")
+    print(f"page {page}  every number {out / STEPS}  process labels {out / STEPWISE}")
     return page
 
 

@@ -14,7 +14,8 @@ from vineppo.explain.given import given_trajectory
 from vineppo.explain.source import Item
 from vineppo.policy import Policy
 from vineppo.progress import Display
-from vineppo.recipes.build import build_assigner, build_environment, build_sampling, check_prompts
+from vineppo.recipes.build import build_assigner, build_environment, build_sampling
+from vineppo.recipes.fitting import check_prompts, engine_context
 from vineppo.recipes.measurements import credit_metrics
 from vineppo.recipes.records import trajectory_record
 from vineppo.rng import derive_seed
@@ -91,7 +92,7 @@ def build_explainer(
     """From a config to the parts. Raises UserError for what cannot be measured."""
     check_credit(config)
     environment = build_environment(policy, task, config.engine)
-    check_prompts(environment, [item.question for item in items], policy.context)
+    check_prompts(policy, [item.question for item in items], context=engine_context(config, policy))
     sampling = build_sampling(config.sampling)
     return Explainer(
         environment=environment,

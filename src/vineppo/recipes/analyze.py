@@ -27,8 +27,9 @@ from vineppo.learner.critic import Critic
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.policy import Policy, load_policy
 from vineppo.progress import Display
-from vineppo.recipes.build import build_environment, build_sampling, check_prompts
+from vineppo.recipes.build import build_environment, build_sampling
 from vineppo.recipes.build_learner import build_critic
+from vineppo.recipes.fitting import check_prompts, engine_context
 from vineppo.recipes.scoring import judge_and_cut
 from vineppo.recipes.sources import build_sources, parse_sources
 from vineppo.recipes.target import Target
@@ -53,7 +54,7 @@ def analyze(target: Target, task: Task, store: TruthStore) -> Analysis:
     )
     gradients = build_gradients(config, policy) if settings.gradient_questions else None
     environment = build_environment(policy, task, config.engine)
-    check_prompts(environment, [*analysed, *others], policy.context)
+    check_prompts(policy, [*analysed, *others], context=engine_context(config, policy))
     token_texts = Pieces(policy.decode)
     study = Study(
         environment=environment,

@@ -361,16 +361,5 @@ def build_evaluation_sampling(config: Config) -> Sampling:
     )
 
 
-def check_prompts(environment: Environment, questions: Sequence[Question], context: int) -> None:
-    """Every prompt must leave room for a response."""
-    lengths = [len(environment.encode(question.prompt)) for question in questions]
-    longest = max(range(len(lengths)), key=lengths.__getitem__)
-    if lengths[longest] >= context:
-        raise UserError(
-            f"the prompt of question {questions[longest].id} has {lengths[longest]} tokens, but the model's context is "
-            f"{context}; drop such questions, shorten task.template or take a model with a longer context"
-        )
-
-
 def _predictor(critic: Critic) -> Callable[[Sequence[Scored]], list[list[float]]]:
     return lambda trajectories: critic.predict([scored.trajectory.tokens for scored in trajectories])

@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 from vineppo.environment import Environment
 from vineppo.metrics import Metrics
 from vineppo.seams import Progress
-from vineppo.types import Finish, Question, Sampling
+from vineppo.types import Finish, Outcome, Question, Sampling
 
 
 def evaluate(
@@ -27,8 +27,10 @@ def evaluate(
     for response, judgement in zip(responses, judgements, strict=True):
         by_question[response.question.id].append(judgement.reward)
     means = [fmean(rewards) for rewards in by_question.values()]
+    scored = any(judgement.outcome is Outcome.SCORED for judgement in judgements)
     return {
         "eval/accuracy": fmean(means),
+        **({"eval/reward": fmean(means)} if scored else {}),
         "eval/standard_error": stdev(means) / sqrt(len(means)) if len(means) > 1 else 0.0,
         "eval/clipped_ratio": fmean(r.finish is Finish.TRUNCATED for r in responses),
         "tokens/evaluation": float(sum(len(r.response_ids) for r in responses)),

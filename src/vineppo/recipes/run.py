@@ -18,10 +18,10 @@ from vineppo.recipes.build import (
     build_environment,
     build_evaluation_sampling,
     build_questions,
-    check_prompts,
 )
 from vineppo.recipes.build_learner import sampling_policy
 from vineppo.recipes.evaluation import evaluate
+from vineppo.recipes.fitting import fitting
 from vineppo.recipes.inputs import digest_inputs
 from vineppo.recipes.interrupt import Interrupt
 from vineppo.recipes.records import trajectory_records
@@ -32,6 +32,8 @@ from vineppo.recipes.warnings import cut_off
 from vineppo.rng import derive_seed
 from vineppo.run_dir import RunDir
 from vineppo.seams import Task
+from vineppo.tasks.reward import STATE
+from vineppo.tasks.truncated import try_rewards
 from vineppo.tracking import build_tracker
 
 Report = Callable[[Path], object]
@@ -63,14 +65,15 @@ class Run:
             device="cpu" if processes.sharded else processes.device,
             template_kwargs=config.policy.chat_template_kwargs,
         )
-        if processes.is_main:
-            try_saving(policy)
+        try_saving(policy)
+        fit, dropped = fitting(task, policy, config, quiet=not processes.is_main)
+        questions = build_questions(config, fit) if dropped else questions
         self._inputs = digest_inputs(policy.model, task.questions("train"), task.questions("test"), config.task)
         self.directory.check_inputs(self._inputs)
+        try_rewards(task, fit.questions("train")[:2])
         sampled = sampling_policy(config, policy, processes)
         self._environment = build_environment(sampled, task, config.engine, processes)
-        self._test = task.questions("test")[: config.evaluation.questions]
-        check_prompts(self._environment, [*task.questions("train"), *self._test], policy.context)
+        self._test = fit.questions("test")[: config.evaluation.questions]
         self._algorithm = build_algorithm(config, policy, self._environment, questions, processes)
         self._position = Position() if checkpoint is None else resuming.restore(checkpoint, self._algorithm)
         memory = size_engine(self._algorithm, self.directory.engine_memory(), processes)
@@ -79,12 +82,12 @@ class Run:
         self._interrupt = Interrupt(processes)
         self._tracker = None
         processes.wait()  # until all have seen the directory as it was
-        self._news: list[str] = []
+        self._news = [dropped] if dropped else []
         if processes.is_main:
             done = None if checkpoint is None else self._position.iteration
             self._tracker = build_tracker(config.run.tracker, self.directory.root, config.model_dump(), done=done)
             self.directory.open(config)
-            self._news = self.directory.go_on(config, self._inputs, self._position.iteration)
+            self._news += self.directory.go_on(config, self._inputs, self._position.iteration)
             self.directory.keep_inputs(self._inputs)
             if memory is not None:
                 self.directory.keep_engine_memory(memory)
@@ -130,6 +133,7 @@ class Run:
 
     def _iterate(self, iteration: int, display: Display) -> None:
         started = time.monotonic()
+        STATE.global_step, STATE.max_steps = iteration - 1, self._config.training.iterations
         self._interrupt.agreed()
         experience = self._algorithm.collect(iteration, display)
         if self._processes.count > 1:
@@ -181,6 +185,8 @@ class Run:
             "time/total": position.seconds,
         }
         self.directory.append_metrics(metrics)
+        if own := STATE.take_logged():
+            self.directory.append_reward_metrics(position.iteration, own)
         display.iteration(position.iteration, metrics)
         self._warn(metrics, display)
         self._track(metrics, position.iteration, display)
@@ -251,7 +257,10 @@ class Run:
         self.directory.write_summary(summary)
         self._report(self.directory.root)
         accuracy = summary["accuracy"]
-        display.say(f"accuracy {accuracy['start']:.1%} -> {accuracy['final']:.1%}")
+        if summary["measure"] == "reward":
+            display.say(f"test reward {accuracy['start']:.3f} -> {accuracy['final']:.3f}")
+        else:
+            display.say(f"accuracy {accuracy['start']:.1%} -> {accuracy['final']:.1%}")
         display.say(f"policy {self.directory.policy}  report {self.directory.root / 'report.html'}")
         if self._tracker is not None:
             self._tracker.close()

@@ -68,9 +68,8 @@ def _accuracy(run: Run, axes: Axes) -> Chart:
         # more would merge into a thick line
         dots=len(points) <= 40,
     )
-    blank = Chart(
-        title="Test accuracy", note="Mean reward on the test questions, \N{PLUS-MINUS SIGN} one standard error."
-    )
+    title = "Test reward" if run.column("eval/reward") else "Test accuracy"
+    blank = Chart(title=title, note="Mean reward on the test questions, \N{PLUS-MINUS SIGN} one standard error.")
     return line_chart(blank, [x for x, _ in points], [layer], axes)
 
 

@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
+from math import isfinite
 from typing import Any
 
 from vineppo.errors import UserError
 from vineppo.rng import derive_seed
 from vineppo.seams import Split
+from vineppo.tasks.judge.extract import last_box
 from vineppo.tasks.judge.workers import Workers
 from vineppo.tasks.rows import one_line
 from vineppo.tasks.templates import fill
@@ -21,6 +23,7 @@ from vineppo.types import Judgement, Outcome, Question
 
 OPEN, CLOSE = "<answer>", "</answer>"
 MAX_ANSWER = 10_000
+BOXED = "\\boxed{"
 """Characters; what is longer is not scored. Some generators ask for whole grids."""
 MODULE = "vineppo.tasks.judge.reasoning_gym_worker"
 TRIES = 20
@@ -83,10 +86,19 @@ class ReasoningGym:
 
 
 def read_answer(response: str) -> str | None:
-    """What stands in the last answer tag."""
+    """What stands in the last answer tag, without a box around all of it."""
     before, closed, _ = response.rpartition(CLOSE)
     _, opened, answer = before.rpartition(OPEN)
-    return answer.strip() if opened and closed and 0 < len(answer.strip()) <= MAX_ANSWER else None
+    answer = without_box(answer.strip())
+    return answer if opened and closed and 0 < len(answer) <= MAX_ANSWER else None
+
+
+def without_box(answer: str) -> str:
+    """Models that box every answer do it within tags, too."""
+    bare = answer.strip("$ ")
+    whole = bare.startswith(BOXED) and bare.endswith("}")
+    inside = last_box(bare) if whole else None
+    return inside.strip() if inside is not None and bare == f"{BOXED}{inside}}}" else answer
 
 
 def to_judgement(score: object | None) -> Judgement:
@@ -94,6 +106,10 @@ def to_judgement(score: object | None) -> Judgement:
     match score:
         case None:
             return Judgement(reward=0.0, outcome=Outcome.TIMEOUT)
+        case str():
+            return Judgement(reward=0.0, outcome=Outcome.FAILED)
+        case float() | int() if not isfinite(score):
+            return Judgement(reward=0.0, outcome=Outcome.FAILED)
         case float() | int():
             outcome = Outcome.CORRECT if score >= 1 else Outcome.SCORED if score > 0 else Outcome.WRONG
             return Judgement(reward=float(score), outcome=outcome)

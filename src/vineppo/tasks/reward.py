@@ -9,16 +9,22 @@ Functions see all responses, also those that the length limit cut off (`task.tru
 messages is handed over as such, its completion as a list with the assistant's message, as TRL does.
 """
 
+import asyncio
+import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
+
+import numpy as np
+import torch
 
 from vineppo.errors import UserError
 from vineppo.seams import Split
 from vineppo.tasks.prompts import read_prompts
 from vineppo.tasks.rows import one_line, require_columns
-from vineppo.types import Judgement, Outcome, Prompt, Question, messages_of
+from vineppo.types import Judgement, Outcome, Prompt, Question, Response, messages_of
 
 RewardFunction = Callable[..., Sequence[float | None]]
 """Called with keywords only: `prompts`, `completions` and every further column, all
@@ -85,22 +91,85 @@ def weighted_sum(rewards: Sequence[float | None], weights: Sequence[float]) -> f
 def call_reward(
     function: RewardFunction, questions: Sequence[Question], responses: Sequence[str]
 ) -> Sequence[float | None]:
-    """What one function says, checked."""
+    """What one function says, checked. It gets of TRL's keywords those that it takes."""
     columns = {column: [question.columns[column] for question in questions] for column in questions[0].columns}
     prompts = [as_trl_prompt(question.prompt) for question in questions]
     completions = [
         response if isinstance(question.prompt, str) else [{"role": "assistant", "content": response}]
         for question, response in zip(questions, responses, strict=True)
     ]
+    given = {"prompts": prompts, "completions": completions, **columns}
+    extras = {
+        "completion_ids": [list(r.token_ids) if isinstance(r, Response) else [] for r in responses],
+        "trainer_state": STATE,
+        "log_metric": STATE.log_metric,
+        "log_extra": STATE.log_extra,
+    }
+    given |= {name: value for name, value in extras.items() if name not in given and takes(function, name)}
     name = function_name(function)
     try:
-        rewards = function(prompts=prompts, completions=completions, **columns)
+        rewards = function(**given)
+        if inspect.isawaitable(rewards):
+            rewards = asyncio.run(awaited(rewards))
     except Exception as error:
-        passed = ", ".join([*PASSED, *columns])
-        error.add_note(f"raised by the reward function {name}, called with the keywords {passed}")
+        error.add_note(f"raised by the reward function {name}, called with the keywords {', '.join(given)}")
         raise
+    rewards = as_list(rewards)
     check_rewards(rewards, len(responses), name)
     return rewards
+
+
+@dataclass
+class RewardState:
+    """What reward functions are told of the run, under TRL's names, and what they tell."""
+
+    global_step: int = 0
+    """Iterations done."""
+    max_steps: int = 0
+    logged: dict[str, list[float]] = field(default_factory=dict)
+
+    def log_metric(self, name: str, value: float) -> None:
+        """Its mean over an iteration goes to reward_metrics.jsonl."""
+        self.logged.setdefault(name, []).append(float(value))
+
+    def log_extra(self, column: str, values: Sequence[object]) -> None:
+        """Taken and left: responses are in trajectories/ already."""
+
+    def take_logged(self) -> dict[str, float]:
+        """Means since the last call."""
+        taken, self.logged = self.logged, {}
+        return {name: math.fsum(values) / len(values) for name, values in taken.items()}
+
+
+STATE = RewardState()
+"""Of the run in this process."""
+
+
+def takes(function: RewardFunction, keyword: str) -> bool:
+    """Whether a function can be called with a keyword."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # built-in
+        return False
+    return any(p.kind is p.VAR_KEYWORD or (p.name == keyword and p.kind is not p.POSITIONAL_ONLY) for p in parameters)
+
+
+async def awaited(rewards: Awaitable[Any]) -> Any:
+    """What an async function comes to."""
+    return await rewards
+
+
+def as_list(rewards: Any) -> Any:
+    """Arrays, tensors and tuples as the list that they stand for; all else as it is."""
+    match rewards:
+        case np.ndarray() | torch.Tensor():
+            return rewards.tolist()
+        case list() | tuple():
+            return [
+                one.item() if isinstance(one, torch.Tensor | np.ndarray) and one.ndim == 0 else one for one in rewards
+            ]
+        case _:
+            return rewards
 
 
 def as_trl_prompt(prompt: Prompt) -> str | list[dict[str, Any]]:

@@ -7,8 +7,8 @@ from vineppo.environment import Truncation
 from vineppo.seams import Split, Task
 from vineppo.tasks.asked import Asked
 from vineppo.tasks.dataset import Dataset
-from vineppo.tasks.reward import RewardTask
-from vineppo.types import Judgement, Question
+from vineppo.tasks.reward import STATE, RewardTask
+from vineppo.types import Judgement, Question, Response
 
 Setting = float | Literal["judged", "left_out"] | None
 """Of `task.truncated`."""
@@ -18,15 +18,15 @@ class WithTruncation:
     """A task, and what its configuration says."""
 
     def __init__(self, task: Task, truncation: Truncation):
-        self._task, self.truncation = task, truncation
+        self.task, self.truncation = task, truncation
 
     def questions(self, split: Split) -> Sequence[Question]:
         """The task's."""
-        return self._task.questions(split)
+        return self.task.questions(split)
 
     def judge(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Judgement]:
         """As the task does."""
-        return self._task.judge(questions, responses)
+        return self.task.judge(questions, responses)
 
 
 def with_truncation(task: Task, setting: Setting) -> Task:
@@ -47,13 +47,25 @@ def truncation_of(task: Task) -> Truncation:
     return task.truncation if isinstance(task, WithTruncation) else usual(task)
 
 
+def try_rewards(task: Task, questions: Sequence[Question]) -> None:
+    """Call reward functions once before anything is sampled, so that what they return wrongly is found at once."""
+    if is_rewarded(task) and questions:
+        task.judge(questions, [Response("0", ())] * len(questions))
+        STATE.take_logged()
+
+
+def is_rewarded(task: Task) -> bool:
+    """Whether reward functions judge."""
+    match task:
+        case WithTruncation():
+            return is_rewarded(task.task)
+        case RewardTask() | Dataset(rewarded=True) | Asked(rewarded=True):
+            return True
+        case _:
+            return False
+
+
 def usual(task: Task) -> Truncation:
     """Reward functions score them, as in TRL: beside their rewards a constant could be a prize for never ending. Where
     an answer is right or wrong, there is none yet."""
-    match task:
-        case RewardTask():
-            return Truncation(reward=None)
-        case Dataset(rewarded=True) | Asked(rewarded=True):
-            return Truncation(reward=None)
-        case _:
-            return Truncation(reward=0.0)
+    return Truncation(reward=None) if is_rewarded(task) else Truncation(reward=0.0)

@@ -5,6 +5,7 @@ Some of them evaluate the answer as an expression, so they may hang; see `worker
 
 import json
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 from vineppo.tasks.judge.serve import Handler, serve
@@ -18,19 +19,20 @@ def load() -> Handler:
     return score
 
 
-def score(request: object) -> float:
-    """What the entry's generator says of an answer; one that it fails on has score 0."""
+def score(request: object) -> float | str:
+    """What the entry's generator says of an answer; where it fails on one, why."""
     match request:
         case (str(name), dict(settings), dict(entry), str(answer)):
             dataset = make_generator(name, json.dumps(settings))
         case _:
             raise TypeError(f"a request is (generator, settings, entry, answer), not {request!r}")
     try:
-        return float(dataset.score_answer(answer, entry))
+        found = float(dataset.score_answer(answer, entry))
     except MemoryError:
         raise
-    except Exception:  # untrusted text, and more than a hundred scorers
-        return 0.0
+    except Exception as error:  # untrusted text, and more than a hundred scorers
+        return f"{name}: {type(error).__name__}: {str(error)[:200]}"
+    return found if isfinite(found) else f"{name}: a score of {found}"
 
 
 @lru_cache(maxsize=256)
