@@ -15,7 +15,7 @@ from typing import Any
 from vineppo.errors import UserError
 from vineppo.rng import derive_seed
 from vineppo.seams import Split
-from vineppo.tasks.judge.extract import last_box
+from vineppo.tasks.judge.extract import boxes
 from vineppo.tasks.judge.workers import Workers
 from vineppo.tasks.rows import one_line
 from vineppo.tasks.templates import fill
@@ -96,9 +96,8 @@ def read_answer(response: str) -> str | None:
 def without_box(answer: str) -> str:
     """Models that box every answer do it within tags, too."""
     bare = answer.strip("$ ")
-    whole = bare.startswith(BOXED) and bare.endswith("}")
-    inside = last_box(bare) if whole else None
-    return inside.strip() if inside is not None and bare == f"{BOXED}{inside}}}" else answer
+    found = boxes(bare) if bare.startswith(BOXED) else []
+    return found[0].strip() if len(found) == 1 and bare == f"{BOXED}{found[0]}}}" else answer
 
 
 def to_judgement(score: object | None) -> Judgement:
