@@ -51,7 +51,7 @@ def encode_prompts(
 def special_prefix(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     """What the tokenizer puts in front of a text, often a BOS. What it puts behind (an EOS) would end the prompt."""
     whole, bare = tuple(tokenizer("a").input_ids), tuple(tokenizer("a", add_special_tokens=False).input_ids)
-    for start in range(len(whole) - len(bare) + 1):
+    for start in reversed(range(len(whole) - len(bare) + 1)):  # an unknown letter may look like what is in front
         if whole[start : start + len(bare)] == bare:
             return whole[:start]
     return ()

@@ -257,7 +257,7 @@ class Run:
         self.directory.write_summary(summary)
         self._report(self.directory.root)
         accuracy = summary["accuracy"]
-        if summary["measure"] == "reward":
+        if summary.get("measure") == "reward":
             display.say(f"test reward {accuracy['start']:.3f} -> {accuracy['final']:.3f}")
         else:
             display.say(f"accuracy {accuracy['start']:.1%} -> {accuracy['final']:.1%}")

@@ -18,7 +18,7 @@ def summarise(config: Config, history: Sequence[Metrics]) -> dict[str, Any]:
         "seed": config.training.seed,
         "iterations": int(history[-1]["iteration"]),
         "updates": int(history[-1].get("updates", 0)),
-        "measure": "reward" if any("eval/reward" in metrics for metrics in history) else "accuracy",
+        **({"measure": "reward"} if any("eval/reward" in metrics for metrics in history) else {}),
         "accuracy": {
             "start": evaluated[0]["eval/accuracy"],
             "final": evaluated[-1]["eval/accuracy"],
