@@ -57,9 +57,9 @@ from vineppo.recipes.build import (
     build_environment,
     build_evaluation_sampling,
     build_questions,
-    check_prompts,
 )
 from vineppo.recipes.evaluation import evaluate
+from vineppo.recipes.fitting import check_prompts, engine_context
 from vineppo.recipes.measurements import response_metrics
 from vineppo.recipes.summary import summarise
 from vineppo.rng import derive_seed
@@ -132,7 +132,7 @@ class Peer:
         evaluated = self.policy.copy(DTYPES[config.policy.dtype], config.policy.device)
         environment = build_environment(evaluated, task, config.engine)
         known, test = build_questions(config, task).train, task.questions("test")[: config.evaluation.questions]
-        check_prompts(environment, [*known, *test], self.policy.context)
+        check_prompts(self.policy, [*known, *test], context=engine_context(config, self.policy))
         questions = asked_questions(config, environment, known)
         judge = Judge(environment=environment, policy=self.policy, questions=questions)
         recorder = Recorder(
