@@ -130,8 +130,8 @@ class Study:
     """Equal for all, besides the config."""
     tuning_share: float = 0.5
     """Of a run's length, while points are tried."""
-    finalists: int = 2
-    """The best points of a method, which then run to the end."""
+    finalists: int = 3
+    """Points of a method that then run to the end: the best of each shape first."""
     tuning_seeds: tuple[int, int] = (100, 101)
     """Of the trials, and of the finals."""
     tuning_settings: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from math import log
 from pathlib import Path
 
@@ -89,10 +90,16 @@ def test_every_shape_is_tried_and_the_rates_beside_the_winners():
 
     scores = tried(TREE, worth)
     assert {point.shape for point in scores} == set(TREE.shapes)
-    (best, second) = finalists(SMALL, scores)
+    best, *others = finalists(SMALL, scores)
     assert (best.shape, best.learning_rate) == (TREE.shapes[-1], pytest.approx(8e-5))
-    assert second.shape == best.shape
+    assert [point.shape for point in others] == list(TREE.shapes[-2:-4:-1]), "shapes meet again, not rates of one"
     assert len([point for point in scores if point.shape == best.shape]) >= 3
+
+
+def test_where_there_are_few_shapes_rates_meet_again():
+    alone = replace(GRPO, shapes=GRPO.shapes[:1])
+    scores = tried(alone, lambda point: -abs(log(point.learning_rate / 8e-5)))
+    assert len(finalists(SMALL, scores)) == 3
 
 
 def test_rates_end_somewhere():
