@@ -37,8 +37,8 @@ def wanted(study: Study, method: Method, scores: Scores) -> list[Point]:
 def finalists(study: Study, scores: Scores) -> list[Point]:
     """Who runs to the end: what is fast at first need not last.
 
-    The best of each shape first: a trial can tell rates apart, but hardly shapes, and two rates of one shape would leave
-    the choice between shapes to it.
+    The best of each shape first: a trial can tell rates apart, but hardly shapes, and two rates of one shape would
+    leave the choice between shapes to it.
     """
     ranked = sorted(scores, key=lambda point: -scores[point])
     of_each = {point.shape: point for point in reversed(ranked)}.values()
