@@ -24,6 +24,17 @@ def test_a_setting_that_the_other_does_not_have_is_no_difference():
     assert names_of([VINE, ppo], ["a", "b"]) == ["vine", "ppo"]
 
 
+def test_a_methods_own_default_goes_without_saying():
+    grpo, rloo = (
+        {"credit.name": "grpo", "credit.normalise": "none"},
+        {"credit.name": "rloo", "credit.normalise": "none"},
+    )
+    vine = {"credit.name": "vine", "credit.normalise": "whiten"}
+    assert names_of([grpo, rloo, vine], ["a", "b", "c"]) == ["grpo", "rloo", "vine"]
+    scaled = {**vine, "credit.normalise": "scale"}
+    assert names_of([grpo, vine, scaled], ["a", "b", "c"])[1:] == ["vine normalise=whiten", "vine normalise=scale"]
+
+
 def test_settings_with_one_last_word_are_told_apart():
     warm = {"sampling.temperature": 1.0, "evaluation.temperature": 0.5}
     cold = {"sampling.temperature": 0.6, "evaluation.temperature": 0.7}

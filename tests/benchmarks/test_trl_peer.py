@@ -80,8 +80,10 @@ def test_the_laws_are_ours():
         config_of("sampling.top_p=0.9", "sampling.top_k=7", "learner.clip=0.3", "learner.kl_coefficient=0.01")
     )
     assert (told["temperature"], told["top_p"], told["top_k"], told["max_completion_length"]) == (1.0, 0.9, 7, 80)
-    assert (told["epsilon"], told["beta"], told["loss_type"], told["scale_rewards"]) == (0.3, 0.01, "bnpo", "group")
-    assert trainer_arguments(config_of("credit.scale=false"))["scale_rewards"] == "none"
+    assert (told["epsilon"], told["beta"], told["loss_type"], told["scale_rewards"]) == (0.3, 0.01, "grpo", "group")
+    fair = trainer_arguments(config_of("credit.scale=false"))
+    assert (fair["scale_rewards"], fair["loss_type"]) == ("none", "dr_grpo")
+    assert trainer_arguments(config_of("learner.average=tokens"))["loss_type"] == "bnpo"
 
 
 @pytest.mark.parametrize(

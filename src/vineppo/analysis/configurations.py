@@ -1,7 +1,7 @@
 """Which runs are the same experiment, and what to call experiments by the settings in which they differ. Pure."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from vineppo.config.changes import leaves
@@ -23,9 +23,22 @@ def settings_of(config: Mapping[str, object]) -> dict[str, object]:
 
 
 def differing_keys(settings: Sequence[Settings]) -> list[str]:
-    """Keys that have more than one value among those experiments that have them, in the order of the config."""
+    """Keys that have more than one value among those experiments that have them, in the order of the config.
+
+    What has one value for each name of its section (a method's own default) goes without saying beside the names.
+    """
     keys = dict.fromkeys(key for each in settings for key in each)
-    return [key for key in keys if len({json.dumps(each[key]) for each in settings if key in each}) > 1]
+    return [key for key in keys if _differs(key, settings)]
+
+
+def _differs(key: str, settings: Sequence[Settings]) -> bool:
+    section, _, last = key.rpartition(".")
+    name = f"{section}.name"
+    values: dict[str, set[str]] = defaultdict(set)
+    for each in settings:
+        if key in each:
+            values[json.dumps(each.get(name)) if last != "name" else ""].add(json.dumps(each[key]))
+    return any(len(own) > 1 for own in values.values())
 
 
 def names_of(settings: Sequence[Settings], fallbacks: Sequence[str]) -> list[str]:
