@@ -111,7 +111,7 @@ def tree(restarts: float, *, followed: float = 1.0) -> Method:
         name=f"tree {restarts:g}{'' if followed == 1 else f', {followed:g} followed'}",
         kind="learned",
         build=lambda place, chain, logits: TreeAssigner(
-            place, restarts=restarts, token_budget=None, share=followed, sampling=sampling_of(chain)
+            place, restarts=restarts, token_budget=None, share=followed, prior=0.0, sampling=sampling_of(chain)
         ),
     )
 
