@@ -11,6 +11,7 @@ Needs `pip install -e '.[bench]'`, or leave TRL out of --methods.
 
 import argparse
 import csv
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from statistics import fmean
 from equal_tuning.figures import draw_curves
 from equal_tuning.jobs import Job, run_all
 from equal_tuning.methods import ROOT, STUDIES, Method, Point, Study, chosen, slug
-from equal_tuning.plan import Scores, curve, finalists, score, test_job, tuning_job, wanted
+from equal_tuning.plan import Tuning, curve, finalists, score, test_job, tuning_job, wanted
 from equal_tuning.tables import Row, grid_table, markdown, overview, reaching
 from rollout_speed.record import with_section
 from vineppo.analysis.run_comparison import Axis, make_experiment
@@ -35,24 +36,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="test seeds")
     parser.add_argument("--methods", nargs="*", default=[], help="default: all")
     parser.add_argument("--workers", type=int, default=2, help="runs side by side, one thread each")
+    parser.add_argument("--as-tuned", action="store_true", help="take the choices that are kept in benchmarks/results")
     parser.add_argument("--home", type=Path, default=ROOT / "build/headline", help="where the runs are kept")
     arguments = parser.parse_args()
     study, methods = STUDIES[arguments.study], list(chosen(arguments.methods))
     home: Path = arguments.home / study.name
     log = home / "log.txt"
 
-    tuned = [method for method in methods if not method.tuned_as]
-    trials = tune(study, tuned, home, arguments.workers, log)
-    finals = run_points(
-        study,
-        {method: finalists(study, trials[method.name]) for method in tuned},
-        home,
-        log,
-        workers=arguments.workers,
-        last=True,
-    )
-    best = {name: max(scores, key=lambda point: scores[point]) for name, scores in finals.items()}
-    best |= {method.name: best[method.tuned_as] for method in methods if method.tuned_as}
+    tuning = read_tuning(study) if arguments.as_tuned else tune(study, methods, home, arguments.workers, log)
+    best = {method.name: tuning[method.tuned_as or method.name].best for method in methods}
     test = {
         method.name: [test_job(study, method, best[method.name], seed, home) for seed in range(arguments.seeds)]
         for method in methods
@@ -65,19 +57,23 @@ def main() -> None:
     figures = ROOT / "docs/figures"
     draw_curves([row.experiment for row in rows], figures / f"headline-{study.name}.png")
     keep(rows, test, study)
-    body = results(study, rows, trials, finals, best)
+    write_tuning(study, tuning)
+    body = results(study, rows, tuning)
     page = ROOT / "docs/headline.md"
     page.write_text(with_section(page.read_text() if page.exists() else "# The headline\n", title(study), body))
     print(body)
 
 
-def tune(study: Study, methods: Sequence[Method], home: Path, workers: int, log: Path) -> dict[str, dict[Point, float]]:
-    """Every method's trials, round after round, until none wants more."""
-    trials: dict[str, dict[Point, float]] = {method.name: {} for method in methods}
-    while more := {m: points for m in methods if (points := wanted(study, m, trials[m.name]))}:
+def tune(study: Study, methods: Sequence[Method], home: Path, workers: int, log: Path) -> dict[str, Tuning]:
+    """Every method's trials, round after round, until none wants more; then the finals."""
+    tuned = [method for method in methods if not method.tuned_as]
+    trials: dict[str, dict[Point, float]] = {method.name: {} for method in tuned}
+    while more := {m: points for m in tuned if (points := wanted(study, m, trials[m.name]))}:
         for name, scores in run_points(study, more, home, log, workers=workers, last=False).items():
             trials[name] |= scores
-    return trials
+    last = {method: finalists(study, trials[method.name]) for method in tuned}
+    finals = run_points(study, last, home, log, workers=workers, last=True)
+    return {name: Tuning(trials=trials[name], finals=scores) for name, scores in finals.items()}
 
 
 def run_points(
@@ -112,13 +108,7 @@ def make_row(method: Method, point: Point, jobs: Sequence[Job]) -> Row:
     )
 
 
-def results(
-    study: Study,
-    rows: Sequence[Row],
-    trials: Mapping[str, Scores],
-    finals: Mapping[str, Scores],
-    best: Mapping[str, Point],
-) -> str:
+def results(study: Study, rows: Sequence[Row], tuning: Mapping[str, Tuning]) -> str:
     """The section of a study."""
     seeds = len(rows[0].experiment.runs)
     parts = [
@@ -133,7 +123,7 @@ def results(
     parts += [
         f"**Tuning**, on other seeds and questions: every point for {study.tuning_share:.0%} of a run, the best "
         f"{study.finalists} of each method then on another seed to the end. The best of those is chosen, and bold",
-        markdown(grid_table(trials, finals, best)),
+        markdown(grid_table(tuning)),
     ]
     return "\n\n".join(parts)
 
@@ -156,6 +146,37 @@ def keep(rows: Sequence[Row], test: Mapping[str, Sequence[Job]], study: Study) -
         writer.writerows(points)
     for name, jobs in test.items():
         shutil.copy(jobs[0].folder / "config.yaml", place / f"{slug(name)}.yaml")
+
+
+def write_tuning(study: Study, tuning: Mapping[str, Tuning]) -> None:
+    """Scores by method and point, so that test runs can go on elsewhere."""
+    kept = {
+        method: {
+            stage: {point.name: worth for point, worth in scores.items()}
+            for stage, scores in (("trials", own.trials), ("finals", own.finals))
+        }
+        for method, own in tuning.items()
+    }
+    tuning_file(study).write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def read_tuning(study: Study) -> dict[str, Tuning]:
+    """What `write_tuning` wrote."""
+    kept = json.loads(tuning_file(study).read_text())
+    shapes = {method.name: {shape.name: shape for shape in method.shapes} for method in chosen([])}
+
+    def scores(method: str, stage: str) -> dict[Point, float]:
+        named = ((name.partition(", "), worth) for name, worth in kept[method][stage].items())
+        return {
+            Point(learning_rate=float(rate), shape=shapes[method][shape]): worth for (rate, _, shape), worth in named
+        }
+
+    return {method: Tuning(trials=scores(method, "trials"), finals=scores(method, "finals")) for method in kept}
+
+
+def tuning_file(study: Study) -> Path:
+    """Beside the results."""
+    return ROOT / f"benchmarks/results/headline-{study.name}/tuning.json"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The runs of a study: trials and finals, on seeds and questions of their own, then the best on test seeds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from equal_tuning.jobs import Job
@@ -12,6 +12,20 @@ from vineppo.run_dir import RunDir
 Scores = Mapping[Point, float]
 FACTOR = 2.0
 """Between neighbouring rates."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tuning:
+    """What a method's points came to."""
+
+    trials: Scores
+    finals: Scores
+    """Of those that ran to the end."""
+
+    @property
+    def best(self) -> Point:
+        """The choice."""
+        return max(self.finals, key=lambda point: self.finals[point])
 
 
 def wanted(study: Study, method: Method, scores: Scores) -> list[Point]:

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from equal_tuning.methods import Point
-from equal_tuning.plan import Scores, score
+from equal_tuning.plan import Tuning, score
 from vineppo.analysis.reaching import ALMOST, Target, make_reach
 from vineppo.analysis.run_comparison import Axis, Estimate, Experiment, estimate
 
@@ -111,17 +110,15 @@ def markdown(table: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def grid_table(
-    trials: Mapping[str, Scores], finals: Mapping[str, Scores], best: Mapping[str, Point]
-) -> list[list[str]]:
+def grid_table(tuning: Mapping[str, Tuning]) -> list[list[str]]:
     """The score of every point, and in the final of those that came to it; the chosen ones bold."""
     table = [["method", "mean accuracy along the part of a run, in the final along a whole one"]]
-    for method, scores in trials.items():
+    for method, own in tuning.items():
         cells = []
-        for point, reached in scores.items():
-            last = f", {finals[method][point]:.1%}" if point in finals[method] else ""
+        for point, reached in own.trials.items():
+            last = f", {own.finals[point]:.1%}" if point in own.finals else ""
             cell = f"{point.name}: {reached:.1%}{last}"
-            cells.append(f"**{cell}**" if point == best[method] else cell)
+            cells.append(f"**{cell}**" if point == own.best else cell)
         table.append([method, "; ".join(cells)])
     return table
 

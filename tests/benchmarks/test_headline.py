@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import headline
 from equal_tuning.cost import COST
 from equal_tuning.jobs import Job, run_all
 from equal_tuning.methods import METHODS, STUDIES, Method, Point, Study, chosen
-from equal_tuning.plan import curve, finalists, score, test_job, tuning_job, wanted
+from equal_tuning.plan import Tuning, curve, finalists, score, test_job, tuning_job, wanted
 from equal_tuning.tables import Row, grid_table, kl_at, markdown, overview, quantity, reaching
 from vineppo.analysis.run_comparison import Experiment, RunCurve, make_experiment
 from vineppo.analysis.run_comparison import Point as Evaluation
@@ -211,6 +212,15 @@ def test_quantities_have_three_digits():
 def test_the_chosen_point_of_the_grid_is_bold():
     best, other, worst = (Point(learning_rate=rate, shape=GRPO.shapes[0]) for rate in (1e-3, 2e-3, 4e-3))
     trials, finals = {best: 0.5, other: 0.4, worst: 0.1}, {best: 0.7, other: 0.6}
-    assert markdown(grid_table({"ppo": trials}, {"ppo": finals}, {"ppo": best})).splitlines()[-1] == (
+    assert markdown(grid_table({"ppo": Tuning(trials=trials, finals=finals)})).splitlines()[-1] == (
         "| ppo | **0.001, 10 x 8: 50.0%, 70.0%**; 0.002, 10 x 8: 40.0%, 60.0%; 0.004, 10 x 8: 10.0% |"
     )
+
+
+def test_choices_are_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(headline, "tuning_file", lambda study: tmp_path / "tuning.json")
+    best, other = (Point(learning_rate=8e-5, shape=shape) for shape in TREE.shapes[:2])
+    tuning = {"tree": Tuning(trials={best: 0.4, other: 0.5}, finals={best: 0.6})}
+    headline.write_tuning(SMALL, tuning)
+    assert headline.read_tuning(SMALL) == tuning
+    assert tuning["tree"].best == best
