@@ -140,7 +140,7 @@ def evaluate(path: Path | None, overrides: Sequence[str], *, policy: str | None)
         print(f"reward {metrics['eval/reward']:.4f} +- {metrics['eval/standard_error']:.4f}")
     else:
         print(f"accuracy {metrics['eval/accuracy']:.2%} +- {metrics['eval/standard_error']:.2%}")
-    if metrics["eval/clipped_ratio"] == 1:
+    if metrics.get("eval/clipped_ratio") == 1:
         print("warning: all responses were cut off at sampling.max_new_tokens; vineppo doctor says what ends one")
     return 0
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vineppo.checkpoint import checkpoints, flush_folder, room_on_disk, write_atomically
 from vineppo.config.changes import changes
@@ -32,7 +32,9 @@ from vineppo.config.schema import Config
 from vineppo.errors import UserError
 from vineppo.lock import DirectoryLock, Lock, NoLock
 from vineppo.metrics import Metrics, check_names
-from vineppo.processes import Processes
+
+if TYPE_CHECKING:
+    from vineppo.processes import Processes  # brings torch along
 
 PROVENANCE = "provenance.json"
 REPLACEABLE = "reward functions"
@@ -217,7 +219,7 @@ class RunDir:
         return found[-1] / "policy" if found else self.policy
 
 
-def lock_run_dir(root: Path, processes: Processes) -> Lock:
+def lock_run_dir(root: Path, processes: "Processes") -> Lock:
     """Held by the main process, the only one that writes. All raise UserError where another run holds it."""
     lock, refusal = NoLock(), ""
     if processes.is_main:

@@ -187,5 +187,5 @@ def test_methods_that_measure_no_values_are_refused(credit, message):
 
 def test_a_prompt_that_fills_the_context_is_refused(policy):
     question = Question(id="long", prompt="1+" * 300, answer="1")
-    with pytest.raises(UserError, match="the prompt of question long has 600 tokens"):
+    with pytest.raises(UserError, match="question long: 600 tokens"):
         build_explainer(load_config(None), policy, Asked([question], judge), [Item(question=question)], count=1)

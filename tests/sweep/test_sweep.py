@@ -169,8 +169,8 @@ def test_a_sweep_runs_resumes_and_compares(capsys, sweep, tmp_path):
     assert json.loads((runs / "rollouts=2,seed=0" / "summary.json").read_text())["iterations"] == 2
     assert "rollouts=2" in (runs / "comparison" / "comparison.html").read_text()
 
-    assert main(["sweep", *words, "training.iterations=3"]) == 2
-    assert "training.iterations was 2 and is now 3" in capsys.readouterr().err
+    assert main(["sweep", *words, "learner.clip=0.3"]) == 2
+    assert "learner.clip was 0.2 and is now 0.3" in capsys.readouterr().err
 
 
 def test_a_sweep_that_is_interrupted_stops_there(monkeypatch, sweep):

@@ -52,8 +52,9 @@ def add_adapters(model: PreTrainedModel, settings: LoraConfig, *, seed: int) -> 
             peft.inject_adapter_in_model(wanted, model, ADAPTER)
         except ValueError as error:
             raise UserError(
-                f"learner.lora.targets is {settings.targets}: {' '.join(str(error).split())[:200]}; name the last "
-                "parts of layers of this model, e.g. [q_proj, v_proj], or null for all linear ones"
+                f"learner.lora.targets is {settings.targets}, among them what is no linear layer of this model "
+                f"({' '.join(str(error).split())[:160]}); name the last parts of its layers, e.g. "
+                "[q_proj, v_proj], or null for all linear ones"
             ) from error
     for parameter in adapter_weights(model).values():
         parameter.data = parameter.data.float()  # what learns is kept in float32, beside whatever is frozen
