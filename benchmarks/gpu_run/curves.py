@@ -1,18 +1,20 @@
 """Runs of several methods with the same share of the time, and their accuracy over seconds."""
 
-import subprocess
-import sys
+import multiprocessing
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpu_run.launch import ROOT, environment
+from gpu_run import train_one
+from gpu_run.launch import GRACE_SECONDS
 from gpu_run.results import Cell, Sheet
 from vineppo.analysis.run_comparison import Point, read_points
 from vineppo.errors import UserError
 from vineppo.run_dir import RunDir
 
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["gpu_run.train_one"])
 SHOWN = 12
 """Points of a run in the table, evenly chosen; the last always."""
 FOREVER = 100_000
@@ -32,6 +34,9 @@ def compare(
 ) -> None:
     """One after the other, whatever is left shared by those to come; the table is renewed after each."""
     deadline, curves = time.monotonic() + seconds, {}
+    first = PROCESSES.Process(target=train_one.warm)
+    first.start()
+    first.join()
     for place, method in enumerate(methods):
         own = (deadline - time.monotonic()) / (len(methods) - place)
         folder = work / method.name.replace(" ", "_")
@@ -42,27 +47,23 @@ def compare(
 
 
 def train_for(words: Sequence[str], folder: Path, *, seconds: float) -> str:
-    """`vineppo train` until its time is up; how it ended. Every line of its metrics is there whenever it is killed."""
+    """Train until the time is up; how it ended. Every line of its metrics is there whenever it is killed."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     log = folder.with_suffix(".log")
-    command = [sys.executable, "-m", "vineppo", "train", *words]
-    with log.open("w") as output:
-        try:
-            subprocess.run(
-                command,
-                stdout=output,
-                stderr=output,
-                env=environment(),
-                cwd=ROOT,
-                timeout=max(1.0, seconds),
-                check=True,
-            )
-        except subprocess.TimeoutExpired:
-            return "time was up"
-        except subprocess.CalledProcessError as error:
-            lines = [line.strip() for line in log.read_text().splitlines() if line.strip()]
-            return f"failed: {lines[-1][:200] if lines else error.returncode}"
-    return "finished"
+    process = PROCESSES.Process(target=train_one.train, args=(tuple(words), log))
+    process.start()
+    process.join(seconds)
+    late = process.is_alive()
+    for end in (process.terminate, process.kill):
+        if process.is_alive():
+            end()
+            process.join(GRACE_SECONDS)
+    if late:
+        return "time was up"
+    if process.exitcode == 0:
+        return "finished"
+    lines = [line.strip() for line in log.read_text().splitlines() if line.strip()] if log.exists() else []
+    return lines[-1][:200] if lines else f"failed: exit code {process.exitcode}"
 
 
 def points_of(folder: Path) -> tuple[Point, ...]:

@@ -1,8 +1,8 @@
 """How fast the policy update is: tokens per second, and which share of the roof for arithmetic it uses.
 
 Model FLOPs: a forward pass costs 2 operations a weight and token (the output embedding's for response tokens alone) and
-4 L H D for each pair of tokens that meet in attention; the backward pass costs twice that. Recomputing is not counted, as
-it does not serve the model, so gradient checkpointing lowers the share.
+4 L H D for each pair of tokens that meet in attention; the backward pass costs twice that. Recomputing is not counted,
+as it does not serve the model, so gradient checkpointing lowers the share.
 """
 
 import gc
