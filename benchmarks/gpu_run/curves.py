@@ -92,10 +92,16 @@ def put_summary(
 ) -> None:
     """A row a method; the outcome of one that was there before stays."""
     known = {str(row["method"]): row.get("outcome") for row in sheet.rows(title)}
-    goal = max((point.accuracy for point in curves.get("ppo", ())), default=None)
+    goal = goal_of(curves.get("ppo", ()))
     for name, points in curves.items():
         outcome = outcomes.get(name) or known.get(name)
         sheet.put(title, {"method": name, **summary(points, goal), "outcome": outcome})
+
+
+def goal_of(points: Sequence[Point]) -> float | None:
+    """The best accuracy of a run; None of one that never came above its start, which is reached before it begins."""
+    best = max((point.accuracy for point in points), default=0.0)
+    return best if points and best > points[0].accuracy else None
 
 
 def summary(points: Sequence[Point], goal: float | None) -> dict[str, Cell]:

@@ -4,16 +4,21 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import gpu
 from gpu_run.assignment import Assignment
+from gpu_run.curves import goal_of, put_curve, summary
 from gpu_run.launch import run_within
 from gpu_run.page import page, read_all, record, shown
+from gpu_run.parts import correctness, learning, memory, real
 from gpu_run.plan import RESERVE_SECONDS, SHARES, Part, affordable, allowance
 from gpu_run.results import DONE, Result, Sheet, failure, read_result, result_path
+from vineppo.analysis.run_comparison import Point
+from vineppo.config.load import load_config
 
 ALL = list(Part)
 
@@ -185,6 +190,36 @@ def test_a_failure_fits_into_a_cell():
     assert len(failure(RuntimeError("x" * 1000))) < 250
 
 
+# --- curves ------------------------------------------------------------------------------------------------------
+
+
+def curve(*accuracies: float) -> list[Point]:
+    return [Point(iteration=i, accuracy=a, at={"seconds": 10.0 * i}) for i, a in enumerate(accuracies)]
+
+
+def test_how_soon_a_run_is_as_good_as_ppo_ever_was():
+    goal = goal_of(curve(0.1, 0.4, 0.3))
+    assert goal == 0.4
+    assert summary(curve(0.1, 0.2, 0.5, 0.3), goal) == {
+        "start": 0.1, "best": 0.5, "last": 0.3, "iterations": 3, "seconds": 30.0, "to PPO's best": 20.0,
+    }  # fmt: skip
+    assert summary(curve(0.1, 0.2), goal)["to PPO's best"] is None
+
+
+def test_a_run_that_never_rose_is_no_goal():
+    assert goal_of(curve(0.3, 0.2)) is None
+    assert goal_of([]) is None
+    assert set(summary([], 0.5).values()) == {None}
+
+
+def test_a_long_curve_is_thinned_and_its_last_point_kept(tmp_path: Path):
+    sheet = Sheet(Result(part=Part.LEARNING), tmp_path)
+    put_curve(sheet, "Curve", "ppo", curve(*[0.1] * 50, 0.9))
+    rows = sheet.rows("Curve")
+    assert len(rows) <= 13
+    assert (rows[0]["iteration"], rows[-1]["accuracy"]) == (0, 0.9)
+
+
 # --- the command -------------------------------------------------------------------------------------------------
 
 
@@ -221,6 +256,21 @@ def test_a_part_that_hangs_costs_the_others_nothing(tmp_path: Path, monkeypatch:
     statuses = {result.part: result.status.split(" after")[0] for result in read_all(tmp_path)}
     assert statuses == {Part.UPDATE: DONE, Part.MEMORY: "cut off", Part.LEARNING: DONE}
     assert read_result(tmp_path, Part.CORRECTNESS) is None
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_config_of_a_part_is_valid_on_a_gpu_too(tmp_path: Path, device: str):
+    arguments = ("--device", device, "--model", "bundled:registers", "--data", "data", "--policy", "bundled:registers")
+    full = given(tmp_path, *arguments).assignment(Part.REAL, 60.0)
+    bare = replace(full, model=None, data=None, policy=None)
+    for each in (full, bare):
+        configs = [learning.words(each), real.words(each), correctness.small_words(each, tmp_path)]
+        configs.append(correctness.real_words(each, "bundled:registers"))
+        for words in configs:
+            for method in learning.METHODS:
+                assert load_config(Path(words[0]), [*words[1:], *method.words]).policy.device == device
+        for kind in memory.KINDS.values():
+            assert memory.settings(each, tmp_path, kind).policy.device == device
 
 
 def test_an_assignment_survives_the_command_line(tmp_path: Path):

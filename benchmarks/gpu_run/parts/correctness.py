@@ -19,7 +19,6 @@ from gpu_run.staged import staged_model
 from rollout_speed.models import make_model
 from rollout_speed.names import Model, Place
 from vineppo.config.load import load_config
-from vineppo.config.schema import Config
 from vineppo.doctor import STAGES, examine
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.learner.batch import collate
@@ -123,23 +122,32 @@ def compare_greedy(assignment: Assignment, dtype: Dtype, sheet: Sheet) -> None:
 
 def consult(assignment: Assignment, sheet: Sheet) -> None:
     """The doctor, on the smallest random-weight model and on a real one where there is one."""
-    dtype = f"policy.dtype={assignment.place.dtype}"
-    device = f"policy.device={assignment.device}"
-    small = staged_model(assignment, assignment.sizes[0])
-    words = ["engine.rows=64", "engine.memory_gib=1", "sampling.max_new_tokens=32", "training.questions=8"]
-    config = load_config(ROOT / "configs/arithmetic.yaml", [f"policy.path={small}", dtype, device, *words])
-    examine_into(sheet, f"{assignment.sizes[0]}, random weights", config)
+    size = assignment.sizes[0]
+    examine_into(sheet, f"{size}, random weights", small_words(assignment, staged_model(assignment, size)))
     if assignment.model is not None:
-        data = [] if assignment.data is None else [f"task.path={assignment.data}"]
-        path = f"policy.path={assignment.model}"
-        name = "qwen_gsm8k" if data else "arithmetic"
-        words = [path, dtype, device, *data, *(["engine=torch"] if data else [])]
-        examine_into(sheet, Path(assignment.model).name, load_config(ROOT / f"configs/{name}.yaml", words))
+        examine_into(sheet, Path(assignment.model).name, real_words(assignment, assignment.model))
 
 
-def examine_into(sheet: Sheet, name: str, config: Config) -> None:
+def small_words(assignment: Assignment, folder: Path) -> list[str]:
+    """A config and overrides."""
+    place = [f"policy.dtype={assignment.place.dtype}", f"policy.device={assignment.device}"]
+    few = ["engine.rows=64", "engine.memory_gib=1", "sampling.max_new_tokens=32"]
+    return [str(ROOT / "configs/arithmetic.yaml"), f"policy.path={folder}", *place, *few]
+
+
+def real_words(assignment: Assignment, model: str) -> list[str]:
+    """With its own task where data was given, else with ours."""
+    place = [f"policy.path={model}", f"policy.dtype={assignment.place.dtype}", f"policy.device={assignment.device}"]
+    if assignment.data is None:
+        return [str(ROOT / "configs/arithmetic.yaml"), *place]
+    return [str(ROOT / "configs/qwen_gsm8k.yaml"), *place, "engine=torch", f"task.path={assignment.data}"]
+
+
+def examine_into(sheet: Sheet, name: str, words: list[str]) -> None:
     """Its findings as rows."""
+    path, *overrides = words
     try:
+        config = load_config(Path(path), overrides)
         with Display(STAGES, unit="check") as display:
             findings = examine(config, display).findings
     except Exception as error:  # a check that breaks is a finding, and the suite has yet to run
