@@ -47,7 +47,7 @@ def state(result: Result | None) -> str:
     """How it ended."""
     if result is None:
         return NOT_RUN
-    return "cut off, with all that was to follow" if result.status == RUNNING else result.status
+    return "running, or cut off with all that was to follow" if result.status == RUNNING else result.status
 
 
 def origin(results: Sequence[Result]) -> str:

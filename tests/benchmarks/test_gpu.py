@@ -154,7 +154,7 @@ def test_a_row_that_is_put_again_replaces_the_old_one(tmp_path: Path):
 def test_tables_show_what_a_part_had_when_everything_was_cut_off(tmp_path: Path):
     filled(tmp_path)
     text = page(read_all(tmp_path))
-    assert "| Rollouts | cut off, with all that was to follow |" in text
+    assert "| Rollouts | running, or cut off with all that was to follow |" in text
     assert "| tiny | ours | 1,234 | measured |" in text  # half to even
     assert "| tiny | theirs |  | failed: out of memory |" in text
     assert "| Update | not run |" in text
@@ -188,6 +188,17 @@ def test_results_replace_the_section_of_their_device(tmp_path: Path):
 def test_a_failure_fits_into_a_cell():
     assert failure(ValueError("two\nlines")) == "failed: ValueError: two lines"
     assert len(failure(RuntimeError("x" * 1000))) < 250
+
+
+def test_what_a_suite_had_passed_when_it_was_cut_off_is_counted(tmp_path: Path):
+    sheet = Sheet(Result(part=Part.CORRECTNESS), tmp_path)
+    log = "suite.py::test_a[torch] PASSED  [  2%]\nsuite.py::test_b[torch-0] FAILED [  5%]\nsuite.py::test_c[torch] "
+    correctness.put_counts(sheet, "bfloat16", log, "cut off after 3 s")
+    (row,) = sheet.rows(correctness.PROMISES)
+    assert (row["passed"], row["failed"], row["skipped"]) == (1, 1, 0)
+    saved = read_result(tmp_path, Part.CORRECTNESS)
+    assert saved is not None
+    assert saved.tables[0].notes == ["Failed in bfloat16: test_b[torch-0]."]
 
 
 # --- curves ------------------------------------------------------------------------------------------------------
