@@ -85,6 +85,7 @@ class Run:
             device=given.device,
             sizes=tuple(given.sizes or SIZES[given.device]),
             seconds=seconds,
+            until=time.time() + seconds,
             out=given.out.resolve(),
             work=given.work.resolve(),
             policy=given.policy or found,

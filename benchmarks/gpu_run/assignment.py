@@ -1,5 +1,6 @@
 """What a part is told. Nothing heavy is imported."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,8 @@ class Assignment:
     """Of the random-weight models."""
     seconds: float
     """Then it is killed: what matters most is to be measured first."""
+    until: float
+    """When that is, by time.time(): importing libraries counts."""
     out: Path
     """For results; small."""
     work: Path
@@ -42,6 +45,11 @@ class Assignment:
     def place(self) -> Place:
         """Where speed and memory are measured: on a GPU in bfloat16, which a CPU need not be good at."""
         return Place(device=self.device, dtype="bfloat16" if self.device == "cuda" else "float32")
+
+    @property
+    def left(self) -> float:
+        """Seconds from now."""
+        return self.until - time.time()
 
     @property
     def on_gpu(self) -> bool:

@@ -291,4 +291,5 @@ def test_an_assignment_survives_the_command_line(tmp_path: Path):
     words = TypeAdapter(Assignment).dump_json(assignment)
     assert TypeAdapter(Assignment).validate_json(words) == assignment
     assert not assignment.on_gpu
+    assert 0 < assignment.left <= 12, "what importing takes is not the part's own"
     assert os.path.isabs(assignment.out)

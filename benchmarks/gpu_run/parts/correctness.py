@@ -39,15 +39,14 @@ OUTCOME = re.compile(r"^\S+::(\S+) (PASSED|FAILED|ERROR|SKIPPED)", re.MULTILINE)
 
 def measure(assignment: Assignment, sheet: Sheet) -> None:
     """Cheap and telling first."""
-    began = time.monotonic()
     for dtype in assignment.dtypes:
         compare_gradients(assignment, dtype, sheet)
     for dtype in assignment.dtypes:
         compare_greedy(assignment, dtype, sheet)
     consult(assignment, sheet)
     for dtype in assignment.dtypes:
-        left = assignment.seconds - (time.monotonic() - began) - 1
-        run_suite(assignment, dtype, sheet, seconds=left / (2 if dtype == assignment.dtypes[0] else 1))
+        share = 2 if dtype == assignment.dtypes[0] else 1
+        run_suite(assignment, dtype, sheet, seconds=(assignment.left - 1) / share)
 
 
 def compare_gradients(assignment: Assignment, dtype: Dtype, sheet: Sheet) -> None:

@@ -18,7 +18,7 @@ def measure(assignment: Assignment, sheet: Sheet) -> None:
     """Long programs where there is a policy for them, else short ones from the bundled policy."""
     work = assignment.work / "learning"
     shutil.rmtree(work, ignore_errors=True)
-    compare(METHODS, words(assignment), title=TITLE, work=work, sheet=sheet, seconds=assignment.seconds - MARGIN)
+    compare(METHODS, words(assignment), title=TITLE, work=work, sheet=sheet, seconds=assignment.left - MARGIN)
     if assignment.policy is None:
         sheet.note(
             f"{TITLE}: methods",

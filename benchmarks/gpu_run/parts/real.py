@@ -18,7 +18,7 @@ def measure(assignment: Assignment, sheet: Sheet) -> None:
     shutil.rmtree(work, ignore_errors=True)
     given = assignment.model is not None and assignment.data is not None
     title = "Word problems, the model that was given" if given else "Word problems, the bundled policy as a stand-in"
-    compare(METHODS, words(assignment), title=title, work=work, sheet=sheet, seconds=assignment.seconds - MARGIN)
+    compare(METHODS, words(assignment), title=title, work=work, sheet=sheet, seconds=assignment.left - MARGIN)
     if not given:
         sheet.note(f"{title}: methods", "A real model: not run. Give `--model FOLDER` and `--data FOLDER`.")
 
