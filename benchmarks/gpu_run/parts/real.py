@@ -8,7 +8,7 @@ from gpu_run.launch import ROOT
 from gpu_run.results import Sheet
 
 METHODS = tuple(Method(name=name, words=(f"credit={name}",)) for name in ("coupled", "grpo"))
-MARGIN = 2.0
+MARGIN = 6.0
 BATCH = ("training.questions=8", "training.trajectories=8", "learner.minibatch=64")
 
 
