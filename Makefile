@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/arithmetic.yaml
 
-.PHONY: train test test-vllm check bench vllm-venv policy policy_mixed policy_registers policy_registers_gpu policy_words headline map instruments clean
+.PHONY: train test test-vllm check bench vllm-venv policy policy_mixed policy_registers policy_registers_gpu policy_words headline map instruments gpu gpu-wheels clean
 
 train: .venv/installed  ## VinePPO on the embedded default; again: continues, or tells that it is done
 	$(BIN)/vineppo train $(CONFIG) --resume
@@ -25,6 +25,28 @@ check: .venv/installed  ## lint, format, types, layering
 bench: .venv/installed  ## speed of rollouts from shared prefixes, side by side with transformers and vLLM: some minutes
 	$(BIN)/python benchmarks/rollouts.py --workloads tiny:fixed arithmetic:stopping \
 		--trajectories 16 --repeats 2 --threads $$(getconf _NPROCESSORS_ONLN)
+
+# On a machine that has torch for its GPU: GPU_PYTHON=python3, and GPU_WHEELS=FOLDER for what it lacks (make gpu-wheels).
+GPU_PYTHON ?= $(BIN)/python
+GPU_WHEELS ?=
+GPU_OUT ?= build/gpu
+MINUTES ?= 10
+DEVICE ?= cuda
+gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),.venv/installed)  ## all that only a GPU can show: docs/gpu.md (ten minutes)
+	$(if $(GPU_WHEELS),$(GPU_PYTHON) -m pip install --quiet --no-index --no-deps --no-compile --upgrade \
+		--target build/gpu-site $(GPU_WHEELS)/*.whl)
+	PYTHONPATH=src:benchmarks:build/gpu-site:$$PYTHONPATH $(GPU_PYTHON) benchmarks/gpu.py --minutes $(MINUTES) \
+		--device $(DEVICE) --out $(GPU_OUT) $(if $(SIZES),--sizes $(SIZES)) $(if $(PARTS),--parts $(PARTS)) \
+		$(if $(POLICY),--policy $(POLICY)) $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
+
+# For Linux on x86-64; pip matches the platform's number exactly.
+GPU_PYTHON_VERSION ?= 3.12
+gpu-wheels: .venv/installed  ## our wheel, and those that a machine with torch and transformers lacks: build/gpu-wheels
+	rm -rf build/gpu-wheels
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/gpu-wheels .
+	$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --implementation cp \
+		--python-version $(GPU_PYTHON_VERSION) --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
+		--dest build/gpu-wheels -c constraints.txt -r benchmarks/gpu-wheels.txt
 
 vllm-venv: .venv-vllm/installed  ## vLLM for the CPU, in a virtual environment of its own: 3 GB
 

@@ -6,7 +6,7 @@ from importlib import metadata
 from typing import Any, assert_never
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from rollout_speed import memory
@@ -96,6 +96,11 @@ def load_model(stage: Stage, place: Place) -> PreTrainedModel:
 def staged_shape(stage: Stage, place: Place) -> Shape:
     """Of the staged model, for counting."""
     config = AutoConfig.from_pretrained(stage.model)
+    return model_shape(config, value_bytes=getattr(torch, place.dtype).itemsize)
+
+
+def model_shape(config: PreTrainedConfig, *, value_bytes: int) -> Shape:
+    """Of a Llama or Qwen2."""
     return gated_shape(
         layers=config.num_hidden_layers,
         hidden=config.hidden_size,
@@ -103,7 +108,7 @@ def staged_shape(stage: Stage, place: Place) -> Shape:
         heads=config.num_attention_heads,
         key_value_heads=config.num_key_value_heads,
         vocabulary=config.vocab_size,
-        value_bytes=getattr(torch, place.dtype).itemsize,
+        value_bytes=value_bytes,
     )
 
 

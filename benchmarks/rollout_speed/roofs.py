@@ -29,7 +29,7 @@ def measure_roofs(place: Place) -> Roofs:
     return Roofs(
         bandwidth=2 * source.nbytes / _seconds(lambda: target.copy_(source), place),
         speed=2 * size**3 / _seconds(lambda: torch.mm(left, right, out=product), place),
-        device=torch.cuda.get_device_name() if large else _processor(),
+        device=torch.cuda.get_device_name() if large else processor(),
     )
 
 
@@ -44,7 +44,7 @@ def _seconds(work: Callable[[], object], place: Place) -> float:
     return min(times[1:])
 
 
-def _processor() -> str:
+def processor() -> str:
     """As Linux names it, else as Python does."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []

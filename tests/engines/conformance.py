@@ -1,5 +1,9 @@
-"""Engines under test, and the plain forward pass they are compared with."""
+"""Engines under test, and the plain forward pass they are compared with.
 
+VINEPPO_TEST_DEVICE=cuda and VINEPPO_TEST_DTYPE=bfloat16 put the embedded engine's model there; the others are left out.
+"""
+
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,7 +21,12 @@ from vineppo.types import Completion, Request, Sampling
 
 END, CONTEXT, VOCABULARY = 1, 64, 13
 PLAIN = Sampling()
-ENGINES = ("fake", "torch", "vllm", "vllm-tied")
+DEVICE = os.environ.get("VINEPPO_TEST_DEVICE", "cpu")
+DTYPE: torch.dtype = getattr(torch, os.environ.get("VINEPPO_TEST_DTYPE", "float32"))
+CLOSE = {"float32": 1e-4, "bfloat16": 0.1}[os.environ.get("VINEPPO_TEST_DTYPE", "float32")]
+"""How far log-probs may be from those of a plain forward pass."""
+PLACED = "VINEPPO_TEST_DEVICE" in os.environ or "VINEPPO_TEST_DTYPE" in os.environ
+ENGINES = ("torch",) if PLACED else ("fake", "torch", "vllm", "vllm-tied")
 
 
 @dataclass
@@ -63,7 +72,7 @@ def make_subject(name: str) -> Subject:
             model = tiny_model("llama", sharpness=1.5)
             return Subject(FakeEngine(live_law(model), end_ids=(END,)), model, 6000, truncates=False, limited=False)
         case "torch":
-            model = tiny_model("llama", sharpness=1.5)
+            model = tiny_model("llama", sharpness=1.5).to(DEVICE, DTYPE)  # pyright: ignore[reportArgumentType]
             return Subject(TorchEngine(model, end_ids=(END,), context=CONTEXT, rows=4096), model, 20_000)
         case "vllm":  # heads of 8 numbers, which vLLM's attention on the CPU takes only widened
             return vllm_subject(tiny_model("llama", sharpness=1.5))
@@ -119,7 +128,7 @@ def law_after(
 ) -> torch.Tensor:
     """[V] log-probs of the next token."""
     pairs = torch.tensor([[0, token] for token in forbidden]) if forbidden else None
-    logits = model(torch.tensor([prefix]), use_cache=False).logits[:, -1]
+    logits = model(torch.tensor([prefix], device=model.device), use_cache=False).logits[:, -1].cpu()
     return sampling_logprobs(logits, sampling, pairs)[0]
 
 
@@ -128,7 +137,8 @@ def plain_logprobs(
     model: PreTrainedModel, request: Request, new: tuple[int, ...], sampling: Sampling = PLAIN
 ) -> torch.Tensor:
     """[T] log-probs of `new` after the request's prefix, from one pass without a cache."""
-    logits = model(torch.tensor([request.prefix + new]), use_cache=False).logits[0, len(request.prefix) - 1 : -1]
+    ids = torch.tensor([request.prefix + new], device=model.device)
+    logits = model(ids, use_cache=False).logits[0, len(request.prefix) - 1 : -1].cpu()
     pairs = torch.tensor([[0, token] for token in request.forbidden_first]) if request.forbidden_first else None
     return sampling_logprobs(logits, sampling, pairs).gather(-1, torch.tensor(new)[:, None]).squeeze(-1)
 
@@ -136,10 +146,10 @@ def plain_logprobs(
 def assert_plain(
     model: PreTrainedModel, request: Request, group: tuple[Completion, ...], sampling: Sampling = PLAIN
 ) -> None:
-    """Every log-prob is what a plain forward pass gives, to 1e-4."""
+    """Every log-prob is what a plain forward pass gives, to 1e-4 in float32."""
     for completion in group:
         expected = plain_logprobs(model, request, completion.token_ids, sampling)
-        torch.testing.assert_close(torch.tensor(completion.logprobs).float(), expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(torch.tensor(completion.logprobs).float(), expected, atol=CLOSE, rtol=CLOSE)
 
 
 def law_of_two_tokens(

@@ -1,0 +1,53 @@
+"""The parts, their order, and how the time is shared out. Pure; nothing heavy is imported."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+
+class Part(StrEnum):
+    """In the order they run: what the others rest on comes first."""
+
+    CORRECTNESS = "correctness"
+    ROLLOUTS = "rollouts"
+    UPDATE = "update"
+    MEMORY = "memory"
+    LEARNING = "learning"
+    REAL = "real"
+
+    @property
+    def title(self) -> str:
+        """For tables."""
+        return {
+            Part.CORRECTNESS: "Correctness",
+            Part.ROLLOUTS: "Rollouts",
+            Part.UPDATE: "Update",
+            Part.MEMORY: "Memory, forecast and measured",
+            Part.LEARNING: "Learning",
+            Part.REAL: "A real model",
+        }[self]
+
+
+SHARES = {
+    Part.CORRECTNESS: 16,
+    Part.ROLLOUTS: 25,
+    Part.UPDATE: 10,
+    Part.MEMORY: 10,
+    Part.LEARNING: 28,
+    Part.REAL: 11,
+}
+"""Of the whole time, in hundredths."""
+
+LEAST_SECONDS = 5.0
+"""With less a part is not begun: its libraries alone take as long to import."""
+RESERVE_SECONDS = 5.0
+"""Kept for killing the last part and writing the last table."""
+
+
+def allowance(waiting: Sequence[Part], seconds_left: float) -> float:
+    """Seconds for the first of the parts that wait: its share of what is left. What one leaves over, the others get."""
+    return max(0.0, seconds_left - RESERVE_SECONDS) * SHARES[waiting[0]] / sum(SHARES[part] for part in waiting)
+
+
+def affordable(wanted: int, least: int, *, seconds: float, each: float) -> int:
+    """How many of `wanted` pieces of work fit into `seconds` at `each` seconds a piece, but at least `least`."""
+    return max(least, min(wanted, int(seconds / each))) if each > 0 else wanted
