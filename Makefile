@@ -75,7 +75,7 @@ policy_registers_gpu: .venv/installed  ## the one for configs/registers_gpu.yaml
 	$(BIN)/vineppo sft configs/sft_registers_gpu_facts.yaml
 	$(BIN)/vineppo sft configs/sft_registers_gpu_habits.yaml
 
-headline: .venv/bench-installed  ## every method at equal tuning, TRL's too: docs/headline.md (45 minutes on 2 cores)
+headline: .venv/bench-installed  ## every method at equal decoded tokens, TRL's too: docs/headline.md (an hour or more on 2 cores)
 	$(BIN)/python benchmarks/headline.py
 
 map: .venv/bench-installed  ## where step credit pays: docs/map.md (about 20 minutes on one core)
