@@ -40,11 +40,10 @@ probability and a sampled rest.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import fsum
 from statistics import fmean
 
-from vineppo.credit.tree import Fork, Tree
+from vineppo.credit.tree import Fork, Path, Tree
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,13 +85,12 @@ def trajectory_advantages(tree: Tree, restarts: float, found: TreeValues) -> lis
     """Per trajectory, [T]: what its tokens get, so that the group's mean of sum_t A_t grad log p(token t) is the
     gradient. What trajectories share is parted evenly among them."""
     passing = passing_trajectories(tree)
-    return [
-        [
-            len(tree.routes) * _edge(tree, restarts, found, place, then, passing[then]) / len(passing[then])
-            for place, then in pairwise(route)
-        ]
-        for route in tree.routes
-    ]
+    parts: dict[int, float] = {}  # by the node a token leads to: it has one parent, and takers have equal parts
+    for place, fork in enumerate(tree.forks):
+        for path in fork.paths:
+            takers = passing[path.to]
+            parts[path.to] = len(tree.routes) * _edge(fork, place, path, takers, restarts, found) / len(takers)
+    return [[parts[then] for then in route[1:]] for route in tree.routes]
 
 
 def rollout_advantages(
@@ -170,12 +168,11 @@ def _in_common(one: Sequence[int], other: Sequence[int]) -> int:
     return min(len(one), len(other)) - 2 if same is None else same - 1
 
 
-def _edge(tree: Tree, restarts: float, found: TreeValues, place: int, then: int, takers: Sequence[int]) -> float:
-    """What the token from one fork to the next gets from all the trajectories that took it, and their restarts."""
-    fork, value, own = tree.forks[place], found.values[then], found.baselines[place]
-    probability = next(path.probability for path in fork.paths if path.to == then)
+def _edge(fork: Fork, place: int, path: Path, takers: Sequence[int], restarts: float, found: TreeValues) -> float:
+    """What the token along a path gets from all the trajectories that took it, and their restarts."""
+    value, own = found.values[path.to], found.baselines[place]
     sampled = fsum(value - own[trajectory] for trajectory in takers)
-    again = restarts * fork.visits * probability * (value - found.baseline(place))
+    again = restarts * fork.visits * path.probability * (value - found.baseline(place))
     return _weight(fork, restarts, found.occupancy[place]) * (sampled + again)
 
 
