@@ -1,7 +1,7 @@
 """What is compared: each method as the settings it adds to a study's config, and how its tokens may be spent."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -60,7 +60,20 @@ def guessed(questions: int, trajectories: int, rate: float) -> Shape:
 ALONE = tuple(Shape(questions=q, trajectories=t) for q, t in ((10, 8), (20, 4), (5, 16)))
 """Of about 8,000 tokens in responses of 99."""
 MEASURED = tuple(measured(*own) for own in ((10, 4, 100), (10, 6, 33), (12, 6, 12), (8, 4, 150), (5, 4, 300)))
-TUNED_SHAPES = Shape(questions=80, trajectories=4)
+FEW_LARGE = Shape(questions=80, trajectories=4)
+"""An iteration of a recipe that makes a quarter as many, each of four times the tokens."""
+
+
+def passes(epochs: int) -> Shape:
+    """RestEM without validation: so many epochs, the last is taken."""
+    own = ("recipe.validation_questions=0", f"recipe.epochs={epochs}")
+    return replace(FEW_LARGE, settings=own, words=f", {epochs} epochs")
+
+
+def validated(questions: int, trajectories: int, held_out: int) -> Shape:
+    """RestEM as it is published: the best epoch on questions held out, whose responses are paid for, too."""
+    own = (f"recipe.validation_questions={held_out}", "recipe.epochs=6", "recipe.patience=2")
+    return Shape(questions=questions, trajectories=trajectories, settings=own, words=f", {held_out} held out")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,8 +123,13 @@ METHODS = (
         shapes=ALONE[:1],
         program="trl",
     ),
-    Method(name="rest_em", settings=("recipe=rest_em",), shapes=(TUNED_SHAPES,), iterations=10),
-    Method(name="dpo_positive", settings=("recipe=dpo_positive",), shapes=(TUNED_SHAPES,), iterations=10),
+    Method(
+        name="rest_em",
+        settings=("recipe=rest_em",),
+        shapes=(passes(2), passes(4), validated(55, 4, 20)),
+        iterations=10,
+    ),
+    Method(name="dpo_positive", settings=("recipe=dpo_positive",), shapes=(FEW_LARGE,), iterations=10),
 )  # fmt: skip
 
 
