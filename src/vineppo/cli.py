@@ -35,6 +35,7 @@ examples:
   vineppo compare runs/vine-* runs/ppo-*               accuracy against updates, time, tokens and KL
   vineppo judge --gold '\\frac{1}{2}' --answer 0.5       how an answer is read and judged, and why
   vineppo doctor configs/gsm8k.yaml                    will it run, and fit?
+  vineppo import-gguf model.Q4_1.gguf --out DIR        a model of llama.cpp's format, as a folder that can be trained
   vineppo sweep configs/sweeps/rollouts.yaml           a study: every run in turn, then their comparison
 """
 
@@ -86,14 +87,23 @@ def look(arguments: argparse.Namespace, path: Path | None, overrides: Sequence[s
             return analyze(path, overrides, arguments)
         case "explain":
             return explain(path, overrides, arguments)
-        case "compare":
-            return compare(arguments.words, out=Path(arguments.out))
         case "sweep":
             return sweep(path, overrides, dry_run=arguments.dry_run)
         case "doctor":
             return doctor(path, overrides)
+        case _:
+            return read_files(arguments)
+
+
+def read_files(arguments: argparse.Namespace) -> int:
+    """What needs no config."""
+    match arguments.command:
+        case "compare":
+            return compare(arguments.words, out=Path(arguments.out))
         case "judge":
             return judge(arguments)
+        case "import-gguf":
+            return import_model(arguments.words, out=Path(arguments.out))
         case command:
             raise AssertionError(f"command {command!r} has no handler")
 
@@ -228,6 +238,16 @@ def judge(arguments: argparse.Namespace) -> int:
     return 0 if right else FAILED
 
 
+def import_model(words: Sequence[str], *, out: Path) -> int:
+    """Make a folder that can be trained of a GGUF file."""
+    if len(words) != 1:
+        raise UserError("name one GGUF file, e.g. vineppo import-gguf model.Q4_1.gguf --out build/model")
+    from vineppo.import_gguf import import_gguf
+
+    import_gguf(Path(words[0]), out)
+    return 0
+
+
 def show_config(
     path: Path | None, overrides: Sequence[str], *, model: type[Config] | type[SftConfig], keys: bool
 ) -> int:
@@ -341,6 +361,15 @@ def add_instruments(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     judge.add_argument("--gold", metavar="TEXT", help="the gold answer")
     judge.add_argument("--answer", metavar="TEXT", help="what stood in the box, or behind the marker")
     judge.add_argument("--limit", metavar="N", type=int, help="take only the first N pairs")
+    convert = add_words(
+        commands,
+        "import-gguf",
+        "make a Hugging Face folder of a GGUF file",
+        usage="FILE --out DIR",
+        metavar="FILE",
+        meaning="a model as llama.cpp reads it, of an architecture that transformers can read from such a file",
+    )
+    convert.add_argument("--out", metavar="DIR", required=True, help="where the folder is written")
     compare = add_words(
         commands,
         "compare",
