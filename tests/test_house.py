@@ -19,12 +19,12 @@ FLOORS = (
     ("curriculum", "analysis"),
     ("recipes", "report"),
     ("trainer", "preview", "compare", "explain", "analyze", "doctor", "judging", "import_gguf"),
-    ("sweep",),
+    ("sweep", "arguments"),
     ("cli",),
     ("__main__", "__init__"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-TORCH_FREE = ("errors", "types", "rng", "metrics", "config", "seams", "steps", "cli")
+TORCH_FREE = ("errors", "types", "rng", "metrics", "config", "seams", "steps", "arguments", "cli")
 
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 
