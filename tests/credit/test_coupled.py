@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tabular import LIMIT, PLAIN, PROMPT, SHARP, Tabular, slips, without_slips
 from test_tree import scored, tree_of
 
-from vineppo.credit.coupled import Estimate, advantage_variance, coupled_values
+from vineppo.credit.coupled import advantage_variance, coupled_values
 from vineppo.credit.coupled_assigner import CoupledAssigner, by_question
 from vineppo.credit.vine import VineAssigner
 from vineppo.engines.fake import FakeEngine
