@@ -148,11 +148,6 @@ class RunDir:
         if is_new:
             flush_folder(self.root)
 
-    def append_reward_metrics(self, iteration: int, metrics: Metrics) -> None:
-        """What reward functions logged, under names of their own."""
-        with (self.root / "reward_metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"iteration": iteration, **metrics}) + "\n")
-
     def metrics_mark(self) -> MetricsMark:
         """What there is now, to be known again."""
         data = self.metrics_file.read_bytes() if self.metrics_file.exists() else b""

@@ -28,11 +28,11 @@ from vineppo.recipes.records import trajectory_records
 from vineppo.recipes.resume import Position
 from vineppo.recipes.sizing import size_engine
 from vineppo.recipes.summary import summarise
-from vineppo.recipes.warnings import cut_off
+from vineppo.recipes.warnings import cut_off, failures
 from vineppo.rng import derive_seed
 from vineppo.run_dir import RunDir
 from vineppo.seams import Task
-from vineppo.tasks.reward import STATE
+from vineppo.tasks.reward_keywords import STATE, logged_metrics
 from vineppo.tasks.truncated import try_rewards
 from vineppo.tracking import build_tracker
 
@@ -81,6 +81,7 @@ class Run:
         self._between_iterations = True
         self._interrupt = Interrupt(processes)
         self._tracker = None
+        self._failures: set[str] = set()
         processes.wait()  # until all have seen the directory as it was
         self._news = [dropped] if dropped else []
         if processes.is_main:
@@ -149,6 +150,8 @@ class Run:
             self._position = self._advanced(metrics)
             if self._processes.is_main:
                 self._write_trajectories(experience)
+                for warning in failures(experience.scored, self._failures):
+                    display.say(warning)
             self._record(metrics, self._position, display)
             self._between_iterations = True
             regular = iteration % self._config.checkpoint.every == 0 or self.finished
@@ -176,8 +179,10 @@ class Run:
         )
 
     def _record(self, metrics: Metrics, position: Position, display: Display) -> None:
+        logged = logged_metrics(self._processes.gather(STATE.take_logged()))
         if not self._processes.is_main:
             return
+        metrics |= logged
         metrics |= {f"time/{phase}": seconds for phase, seconds in display.take_seconds().items()}
         metrics |= {
             "updates": float(position.updates),
@@ -185,8 +190,6 @@ class Run:
             "time/total": position.seconds,
         }
         self.directory.append_metrics(metrics)
-        if own := STATE.take_logged():
-            self.directory.append_reward_metrics(position.iteration, own)
         display.iteration(position.iteration, metrics)
         self._warn(metrics, display)
         self._track(metrics, position.iteration, display)
