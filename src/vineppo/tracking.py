@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from vineppo.disk import write_atomically
 from vineppo.errors import UserError
 from vineppo.metrics import Metrics
 
@@ -95,7 +96,7 @@ def _wandb(run_dir: Path, config: dict[str, Any], done: int | None) -> Tracker:
     identity = known.get("wandb", uuid.uuid4().hex[:12])
     tracker = _WandbLike(wandb, run_dir, config, id=identity, resume="allow")
     run_dir.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"wandb": identity}), encoding="utf-8")
+    write_atomically(file, json.dumps({"wandb": identity}))
     return tracker
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from transformers import PreTrainedTokenizerFast
 
 from vineppo.config.schema import ArithmeticTask, RegistersTask, SftConfig, TaskConfig, WordProblemsTask
+from vineppo.disk import write_folder
 from vineppo.errors import UserError
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs, check_head
@@ -61,9 +62,18 @@ def _finetune(config: SftConfig, output: Path) -> int:
             display.advance(update)
             if update % LOG_EVERY == 0 or update == config.updates:
                 display.say(f"{update:>6}/{config.updates}  loss {measured['loss/likelihood']:.4f}")
-    policy.save(output)
+    save_into(output, policy)
     print(f"policy written to {output}")
     return 0
+
+
+def save_into(output: Path, policy: Policy) -> None:
+    """All of it or nothing. The folder itself is there already, with the lock in it."""
+    whole = output / "policy"
+    write_folder(whole, policy.save)
+    for file in whole.iterdir():
+        file.replace(output / file.name)
+    whole.rmdir()
 
 
 def check_output(output: Path) -> None:
