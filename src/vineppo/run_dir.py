@@ -176,9 +176,9 @@ class RunDir:
         """One file an iteration, for people and the report."""
         folder = self.root / "trajectories"
         folder.mkdir(exist_ok=True)
-        write_atomically(
-            folder / f"{iteration:06d}.jsonl", "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records)
-        )
+        text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+        # What a reward function told may hold half characters, which JSON has escapes for.
+        write_atomically(folder / f"{iteration:06d}.jsonl", text.encode("utf-8", "backslashreplace").decode())
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """The run in a few numbers."""
