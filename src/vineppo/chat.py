@@ -153,7 +153,7 @@ def turn_end(tokenizer: PreTrainedTokenizerBase, template: str) -> int | None:
 
 def _tails(tokenizer: PreTrainedTokenizerBase, template: str) -> Iterator[str]:
     """What the template writes after an assistant's message: the last one, then one that a user answers."""
-    wrap = _parts if takes_parts(tokenizer, template) else str
+    wrap: Callable[[str], Any] = _parts if takes_parts(tokenizer, template) else str
     for after in ([], [{"role": "user", "content": wrap("Hello")}]):
         for roles in TALKS:
             said = [{"role": role, "content": wrap("Hello")} for role in roles[:-1]]
@@ -173,7 +173,7 @@ def takes_parts(tokenizer: PreTrainedTokenizerBase, template: str) -> bool:
     if not tokenizer.chat_template:
         return False
 
-    def written(content: object) -> bool:
+    def written(content: Any) -> bool:
         try:
             return ANYTHING in str(
                 tokenizer.apply_chat_template([{"role": "user", "content": content}], tokenize=False)
@@ -184,7 +184,7 @@ def takes_parts(tokenizer: PreTrainedTokenizerBase, template: str) -> bool:
     return not written(ANYTHING) and written(_parts(ANYTHING))
 
 
-def _parts(text: str) -> list[dict[str, str]]:
+def _parts(text: str) -> Any:
     return [{"type": "text", "text": text}]
 
 
