@@ -50,8 +50,7 @@ def import_gguf(file: Path, out: Path) -> None:
     tokenizer, expanded = read(file)
     policy = Policy(model=renewed(expanded), tokenizer=tokenizer)
     try_saving(policy)
-    with room_on_disk(f"--out {out}"):
-        fill_folder(out, lambda folder: write_model(folder, policy, card(origin)))
+    fill_folder(out, lambda folder: write_model(folder, policy, card(origin)))
     print(card(origin))
     print(f"policy written to {out}; it is float32, {policy.model.num_parameters():,} weights. Look at it with")
     print(f"  vineppo doctor policy.path={out}")
