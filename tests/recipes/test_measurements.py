@@ -11,6 +11,7 @@ from vineppo.recipes.algorithm import Experience
 from vineppo.recipes.measurements import credit_metrics, trajectory_metrics
 from vineppo.recipes.records import trajectory_record, trajectory_records
 from vineppo.recipes.summary import summarise
+from vineppo.recipes.warnings import MOST, failures
 from vineppo.types import (
     Completion,
     Credit,
@@ -248,3 +249,36 @@ def test_a_summary_by_hand():
         "tokens": {"evaluation": 150, "trajectories": 220},
         "seconds": {"evaluate": 1.25, "sample": 3.5},
     }
+
+
+# --- what judges tell --------------------------------------------------------------------------------------------
+
+
+def failed(reason: str) -> Judgement:
+    return Judgement(reward=0.0, outcome=Outcome.FAILED, told={"failure": reason})
+
+
+def test_a_scorer_that_fails_is_told_once_for_each_reason():
+    known: set[str] = set()
+    batch = [scored("q", 2, judgement) for judgement in (CORRECT, failed("no key"), failed("no key"), failed("nan"))]
+    assert failures(batch, known) == [
+        "warning: the scorer failed on 2 of 4 responses, whose reward is 0 (no key)",
+        "warning: the scorer failed on 1 of 4 responses, whose reward is 0 (nan)",
+    ]
+    assert failures(batch, known) == []
+    many = [scored("q", 2, failed(f"reason {i}")) for i in range(9)]
+    assert len(failures(many, known)) == MOST - 2
+    assert failures([scored("q", 2, WRONG)], set()) == []
+
+
+def test_what_the_judge_tells_stands_with_the_trajectory():
+    told = Judgement(reward=1.0, outcome=Outcome.SCORED, told={"letters": 3})
+    credit = Credit(advantages=(0.0, 0.0))
+    assert trajectory_record(scored("q", 2, told), credit, texts)["told"] == {"letters": 3}
+    assert "told" not in trajectory_record(scored("q", 2, WRONG), credit, texts)
+
+
+def test_a_metric_of_a_reward_function_needs_no_entry_in_the_catalogue():
+    assert check_names({"reward": 1.0, "logged/any name": 2.0})
+    with pytest.raises(KeyError, match="reward_typo"):
+        check_names({"reward_typo": 1.0})

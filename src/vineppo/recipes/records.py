@@ -35,6 +35,7 @@ def trajectory_record(scored: Scored, credit: Credit, token_texts: TokenTexts) -
         "outcome": str(scored.judgement.outcome),
         "finish": str(trajectory.finish),
         "policy_version": trajectory.policy_version,
+        **({"told": dict(scored.judgement.told)} if scored.judgement.told else {}),
         "steps": [
             {
                 "text": "".join(pieces[start:stop]),
