@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 
-from vineppo.checkpoint import checkpoints, prune_checkpoints, room_on_disk, verify_checkpoint, write_checkpoint
+from vineppo.checkpoint import checkpoints, prune_checkpoints, verify_checkpoint, write_checkpoint
 from vineppo.config.changes import leaves
 from vineppo.config.load import dump_config, load_config
 from vineppo.config.schema import SftConfig
+from vineppo.disk import append_line, write_atomically
 from vineppo.errors import UserError
-from vineppo.output_folder import check_empty
+from vineppo.output_folder import check_empty, fill_folder
 
 FREE = ("output", "device", "policy.device", "micro_batch", "gradient_checkpointing", "evaluate_every")
 FREE_TOO = ("held_out", "checkpoint_every")
@@ -72,12 +73,11 @@ class SftFolder:
     def begin(self, config: SftConfig) -> None:
         """Say what is made here, as soon as all was found in order."""
         if not self.config_file.exists():
-            self.config_file.write_text(dump_config(config), encoding="utf-8")
+            write_atomically(self.config_file, dump_config(config))
 
     def add(self, line: Line) -> None:
         """To the record."""
-        with room_on_disk(str(self.lines_file)), self.lines_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(line)) + "\n")
+        append_line(self.lines_file, json.dumps(asdict(line)))
 
     def newest(self) -> Path | None:
         """The checkpoint to go on from, verified; None: begin anew."""
@@ -103,11 +103,10 @@ class SftFolder:
         state = torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
         lines = self.lines_file.read_text(encoding="utf-8").splitlines() if self.lines_file.exists() else []
         kept = [line for line in lines if json.loads(line)["update"] <= int(checkpoint.name)]
-        self.lines_file.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        write_atomically(self.lines_file, "".join(line + "\n" for line in kept))
         return state
 
     def finish(self, save_policy: Callable[[Path], None]) -> None:
         """The policy itself, and nothing that is not needed any more."""
-        with room_on_disk(f"output {self.root}"):
-            save_policy(self.root)
+        fill_folder(self.root, save_policy)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
