@@ -14,7 +14,7 @@ FLOORS = (
     ("errors", "types", "rng", "metrics"),
     ("seams", "config"),
     ("checkpoint", "chat", "lock", "progress", "tracking", "processes"),
-    ("environment", "run_dir", "policy"),
+    ("environment", "run_dir", "policy", "attending"),
     ("steps", "tasks", "credit", "engines", "learner"),
     ("curriculum", "analysis"),
     ("recipes", "report"),

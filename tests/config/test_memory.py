@@ -243,7 +243,7 @@ def kept_for_backward(overrides: list[str], place: Place) -> tuple[int, int]:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        logprobs, _ = scorer(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
+        logprobs, _ = scorer(batch)
     assert logprobs.requires_grad
     copies = {address for address, tensor in kept.items() if tuple(tensor.shape) in matrices}
     size = {address: tensor.untyped_storage().nbytes() for address, tensor in kept.items()}

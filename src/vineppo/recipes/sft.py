@@ -12,6 +12,7 @@ from vineppo.errors import UserError
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.learner.optimizer import Optimizer
+from vineppo.learner.passes import Passes
 from vineppo.lock import LOCK, DirectoryLock
 from vineppo.policy import DTYPES, Policy, load_policy, new_policy, try_saving
 from vineppo.progress import Display
@@ -56,7 +57,7 @@ def _finetune(config: SftConfig, output: Path) -> int:
     with Display(config.updates, unit="update") as display:
         for update in range(1, config.updates + 1):
             batch = [tokenize(policy, next(demonstrations)) for _ in range(config.batch)]
-            measured = accumulate_likelihood(scorer, batch, range(len(batch)), micro_batch=config.micro_batch)
+            measured = accumulate_likelihood(scorer, batch, range(len(batch)), passes=Passes(rows=config.micro_batch))
             optimizer.step()
             display.advance(update)
             if update % LOG_EVERY == 0 or update == config.updates:
