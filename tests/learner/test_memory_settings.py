@@ -15,7 +15,7 @@ from vineppo import Trainer, load_config
 from vineppo.config.schema import LearnerConfig
 from vineppo.engines.fake import FakeEngine
 from vineppo.errors import UserError
-from vineppo.learner.batch import collate
+from vineppo.learner.batch import Batch, collate
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.passes import Passes
 from vineppo.learner.recompute import enable_recompute
@@ -97,9 +97,9 @@ class Travelling(nn.Module):
         self.log.append(f"to {device}")
         return self
 
-    def forward(self, token_ids, attention_mask, rows, columns):
+    def forward(self, batch: Batch):
         self.log.append("scores")
-        return torch.zeros(len(rows)), None
+        return torch.zeros(len(batch.targets)), None
 
 
 def test_an_offloaded_reference_comes_to_score_and_goes_again():

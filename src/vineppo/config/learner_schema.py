@@ -29,7 +29,7 @@ class LearnerConfig(Strict):
     """Trajectories per forward pass. Memory only."""
     pack_tokens: int | None = Field(default=None, ge=0)
     """Samples that share prefixes go through the model as token trees, each distinct token once, wherever that takes
-    fewer operations: the most tokens of such a forward pass. null: as many as `micro_batch` of the longest samples have;
+    fewer operations: the most tokens of such a pass. null: as many as `micro_batch` of the longest samples have.
     0: never as trees. Memory only."""
     logprob_chunk: int = Field(default=4096, ge=1)
     """Token positions per vocabulary-wide softmax. Memory only."""

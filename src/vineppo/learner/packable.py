@@ -1,7 +1,7 @@
 """Whether a model computes packs exactly: asked of the model, before anything is trained.
 
-Whatever remembers in another way than by keys and values of tokens (recurrent states, convolutions) or attends otherwise
-than `tree_attention` knows gives other hidden states, and its samples go through it one by one.
+Whatever remembers in another way than by keys and values of tokens (recurrent states, convolutions), or attends
+otherwise than `tree_attention` knows, gives other hidden states; its samples go through it as rows of their own.
 """
 
 import torch
@@ -47,9 +47,8 @@ def pack_difference(model: PreTrainedModel, length: int = SHORTEST) -> float:
     """Largest difference of hidden states, relative to the largest one. Samples leave one another at several depths."""
     vocabulary = model.config.get_text_config().vocab_size
     first = [(7 * place + 1) % vocabulary for place in range(length)]
-    others = [
-        [*first[:at], *((5 * place + 2) % vocabulary for place in range(at, length))] for at in (length - 2, 4, 0)
-    ]
+    other = [(5 * place + 2) % vocabulary for place in range(length)]
+    others = [[*first[:at], *other[at:]] for at in (length - 2, 4, 0)]
     samples = [PromptAndResponse(token_ids=tuple(tokens), prompt_length=1) for tokens in (first, *others)]
     batch = collate_trees(samples, device=model.device)
     packed = hidden_states(model.base_model, batch)

@@ -7,6 +7,7 @@ different questions share what their prompts have in common, and have trees of t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Int
@@ -25,7 +26,7 @@ class Pack:
     """Tokens before a node on its way from the root: its position."""
     ends: Nodes
     """One past its last descendant: a node's ancestors are those before it that end after it."""
-    paths: Sequence[Int[np.ndarray, " T"]]
+    paths: Sequence[Int[np.ndarray, " _"]]
     """Per sample, as given: the nodes it is made of."""
 
 
@@ -33,7 +34,7 @@ def merge(samples: Sequence[PromptAndResponse]) -> Pack:
     """One pack of all samples, each distinct prefix once."""
     order = in_order(samples, range(len(samples)))
     shared = shared_lengths(samples, order)
-    paths: list[Int[np.ndarray, " T"]] = [np.zeros(0, np.int64)] * len(samples)
+    paths: list[Int[np.ndarray, " _"]] = [np.zeros(0, np.int64)] * len(samples)
     tokens, depths, ends = [], [], np.zeros(sum(len(s.token_ids) for s in samples), np.int64)
     path, total = np.zeros(0, np.int64), 0
     for index, common in zip(order, shared, strict=True):
@@ -63,7 +64,7 @@ def cut(
         middle = (low + high) // 2
         low, high = (low, middle) if len(_starts(lengths, shared, middle)) <= most else (middle + 1, high)
     starts = [*_starts(lengths, shared, high), len(order)]
-    return [order[start:stop] for start, stop in zip(starts, starts[1:], strict=False)]
+    return [order[start:stop] for start, stop in pairwise(starts)]
 
 
 def count_nodes(samples: Sequence[PromptAndResponse]) -> int:
@@ -80,7 +81,7 @@ def in_order(samples: Sequence[PromptAndResponse], chosen: Sequence[int]) -> lis
 def shared_lengths(samples: Sequence[PromptAndResponse], order: Sequence[int]) -> list[int]:
     """Of each sample, how many tokens it begins with as the one before it does."""
     arrays = [np.array(samples[index].token_ids, np.int64) for index in order]
-    return [0, *(common_prefix(one, other) for one, other in zip(arrays, arrays[1:], strict=False))][: len(order)]
+    return [0, *(common_prefix(one, other) for one, other in pairwise(arrays))][: len(order)]
 
 
 def common_prefix(one: Int[np.ndarray, " S"], other: Int[np.ndarray, " T"]) -> int:

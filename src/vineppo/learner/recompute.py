@@ -48,7 +48,7 @@ def enable_recompute(model: PreTrainedModel) -> None:
 
 
 class _AttendingAsBefore:
-    """A layer attends in the backward pass by what it attended by in the forward one. A copy of a model copies it too."""
+    """A layer attends in the backward pass by what it attended by in the forward one. Copied with its model."""
 
     def __init__(self, config: PreTrainedConfig):
         self._config = config

@@ -1,8 +1,8 @@
 """Which samples of a minibatch this process sends through the model, in which forward passes.
 
 A minibatch is global, and so are all its means; each process takes a share of its samples, so that all have alike much
-to do. All make the same number of passes, because with sharded weights a pass is common work: who has run out of samples
-repeats some with weight 0.
+to do. All make the same number of passes, because with sharded weights a pass is common work: who has run out of
+samples repeats one with weight 0.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,8 +1,8 @@
 """Attention within a pack (`learner/packs.py`): each node attends to its ancestors and itself, exactly.
 
 Queries go in blocks of neighbours. Neighbours in depth-first order have most of their ancestors in common, so a block
-meets few keys: those on the way to its first node, and the block's own. The work grows with the nodes times the depth of
-the trees, where a mask over the whole pack would make it the nodes squared.
+meets few keys: those on the way to its first node, and the block's own. The work grows with the nodes times the depth
+of the trees, where a mask over the whole pack would make it the nodes squared.
 
 A sliding window counts depths, so that it hides what it would hide in the sample alone.
 """
