@@ -16,9 +16,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from vineppo.attending import attending_by
-from vineppo.learner.packs import merge
 from vineppo.learner.recompute import recomputed
 from vineppo.learner.tree_attention import NAME, Trees, trees_of
+from vineppo.learner.trees import merge
 from vineppo.types import PromptAndResponse
 
 

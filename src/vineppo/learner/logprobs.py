@@ -15,9 +15,9 @@ from vineppo.learner.batch import Batch, hidden_states
 class TokenLogprobs(nn.Module):
     """A causal language model as a function of a batch to the log-probs of its response tokens.
 
-    The backbone runs once; the vocabulary-wide head runs over `chunk` positions at a time and is recomputed in the
-    backward pass. Logits are divided by the sampling temperature first, as they were in sampling; top-p and top-k are
-    not applied, because a truncated law has no gradient at the tokens it removed.
+    The backbone runs once; the vocabulary-wide head runs over `chunk` positions at a time and, but for the last ones,
+    is recomputed in the backward pass. Logits are divided by the sampling temperature first, as they were in sampling;
+    top-p and top-k are not applied, because a truncated law has no gradient at the tokens it removed.
 
     dtype: what is computed in, whatever the weights are kept in; the softmax always is in float32. recompute: see
     `vineppo.learner.recompute`.
@@ -44,10 +44,10 @@ class TokenLogprobs(nn.Module):
         """Log-prob of each response token, and the entropy of the law it was drawn from (no gradient)."""
         with computing_in(self.dtype, batch.token_ids.device):
             hidden = hidden_states(self.model.base_model, batch, recompute=self.recompute)
-            parts = [
-                checkpoint(self._head, h, t, use_reentrant=False)
-                for h, t in zip(hidden.split(self.chunk), batch.targets.split(self.chunk), strict=True)
-            ]
+            *others, last = zip(hidden.split(self.chunk), batch.targets.split(self.chunk), strict=True)
+            parts = [checkpoint(self._head, *chunk, use_reentrant=False) for chunk in others]
+            # Its backward pass comes first, before another chunk's law is made, so there is room to keep its own.
+            parts.append(self._head(*last))
         logprobs, entropies = zip(*parts, strict=True)
         return batch.spread(torch.cat(logprobs)), batch.spread(torch.cat(entropies))
 

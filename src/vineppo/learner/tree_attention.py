@@ -1,4 +1,4 @@
-"""Attention within a pack (`learner/packs.py`): each node attends to its ancestors and itself, exactly.
+"""Attention within a pack (`learner/trees.py`): each node attends to its ancestors and itself, exactly.
 
 Queries go in blocks of neighbours. Neighbours in depth-first order have most of their ancestors in common, so a block
 meets few keys: those on the way to its first node, and the block's own. The work grows with the nodes times the depth
@@ -18,7 +18,7 @@ from transformers import AttentionInterface
 
 from vineppo.config.operations import block_size
 from vineppo.errors import UserError
-from vineppo.learner.packs import Pack
+from vineppo.learner.trees import Pack
 
 NAME = "vineppo_trees"
 EDGE = 8
