@@ -15,10 +15,11 @@ from vineppo.types import Sample
 
 def trl_update(model: PreTrainedModel, *, micro_batch: int) -> Callable[[Sequence[Sample]], None]:
     """Of given samples, in order of length. Each response has one advantage: TRL has no credit per token."""
-    import trl
     from datasets import Dataset
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
 
-    arguments = trl.GRPOConfig(
+    arguments = GRPOConfig(
         output_dir=tempfile.mkdtemp(),
         num_generations=2,
         per_device_train_batch_size=micro_batch,
@@ -29,7 +30,7 @@ def trl_update(model: PreTrainedModel, *, micro_batch: int) -> Callable[[Sequenc
         bf16=False,
         gradient_checkpointing=False,
     )
-    trainer: Any = trl.GRPOTrainer(
+    trainer: Any = GRPOTrainer(
         model=model,
         reward_funcs=lambda completions, **_: [0.0] * len(completions),
         args=arguments,

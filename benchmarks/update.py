@@ -219,10 +219,7 @@ def main() -> None:
         operations = floor_operations(model_shape(config, value_bytes=4), work.samples)
         first: float | None = None
         for way in asked.ways:
-            if way == "trl":
-                update = peer_update(model, asked)
-            else:
-                update = our_update(model, asked, packed=way == "packs")
+            update = peer_update(model, asked) if way == "trl" else our_update(model, asked, packed=way == "packs")
             floor = operations / product_rate(asked.device, DTYPES[asked.dtype])
             found = measure(update, work, device=asked.device, repeats=asked.repeats)
             cost = found.seconds if asked.device == "cuda" else found.cpu

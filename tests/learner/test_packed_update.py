@@ -9,11 +9,13 @@ import torch
 from torch import nn
 
 from tiny_models import tiny_kind, tiny_model
+from together import together
 from vineppo.config.operations import Costs
 from vineppo.config.schema import LearnerConfig, PpoCredit
 from vineppo.learner.batch import collate, collate_trees
 from vineppo.learner.critic import Critic, ValueNetwork
 from vineppo.learner.learner import Learner
+from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.packable import costs_of, pack_difference
 from vineppo.learner.passes import Passes
@@ -21,6 +23,7 @@ from vineppo.learner.recompute import enable_recompute
 from vineppo.learner.reference import frozen_copy
 from vineppo.learner.scores import score
 from vineppo.metrics import Metrics
+from vineppo.processes import ALONE, Processes
 from vineppo.types import Sample
 
 ALWAYS = Costs(token=10**9, pair=1)
@@ -126,6 +129,20 @@ def test_many_blocks_of_queries(monkeypatch: pytest.MonkeyPatch):
     # Five queries a block, whose path to the root reaches far back.
     monkeypatch.setattr("vineppo.learner.tree_attention.block_size", lambda nodes, depth: 5)
     assert_agree(updated("mistral-sliding", PACKED)[0], updated("mistral-sliding", ROWS)[0])
+
+
+def test_two_processes_are_dealt_packs_and_add_up_to_the_same():
+    samples, branches = groups(0, 1, 2)
+    items = [*samples, *branches]
+
+    def gradients(processes: Processes) -> list[torch.Tensor]:
+        policy = TokenLogprobs(tiny_model("llama"), temperature=1.0, chunk=100)
+        accumulate_likelihood(policy, items, range(len(items)), passes=PACKED, processes=processes)
+        return [torch.zeros_like(p) if p.grad is None else p.grad for p in policy.parameters()]
+
+    assert PACKED.deal(items, range(len(items)), count=2).packed
+    for one, other, alone in zip(*together(2, gradients), gradients(ALONE), strict=True):
+        torch.testing.assert_close((one + other) / 2, alone, atol=1e-6, rtol=1e-4)  # DDP takes the mean of both
 
 
 def test_what_is_shared_goes_through_the_model_once():

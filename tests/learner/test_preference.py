@@ -41,7 +41,7 @@ def gradients(scorer: TokenLogprobs) -> dict[str, torch.Tensor]:
     return {name: parameter.grad for name, parameter in scorer.named_parameters() if parameter.grad is not None}
 
 
-def accumulate(scorer: TokenLogprobs, scored: ScoredPairs, **changes: float) -> dict[str, float]:
+def accumulate(scorer: TokenLogprobs, scored: ScoredPairs, **changes: object) -> dict[str, float]:
     settings = {"beta": 0.3, "penalty": 5.0, "passes": Passes(rows=100), **changes}
     return accumulate_preference(scorer, scored, range(len(scored.pairs)), **settings)  # pyright: ignore
 

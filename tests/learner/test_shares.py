@@ -56,6 +56,7 @@ def test_values_per_sample_are_the_same_whoever_made_them(lengths: list[int], co
 
     def lengths_of(batch: Batch) -> torch.Tensor:
         """The response length of each response token's row."""
+        assert batch.attention_mask is not None
         return (batch.attention_mask.sum(1) - 1)[batch.rows].float()
 
     for found in together(count, lambda own: per_sample(lengths_of, samples, passes=Passes(rows=size), processes=own)):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from vineppo.attending import attending_by
@@ -84,8 +84,9 @@ def collate_trees(samples: Sequence[PromptAndResponse], *, device: torch.device 
     )
 
 
-def hidden_states(backbone: PreTrainedModel, batch: Batch, *, recompute: bool = False) -> Float[Tensor, "P D"]:
+def hidden_states(backbone: nn.Module, batch: Batch, *, recompute: bool = False) -> Float[Tensor, "P D"]:
     """The last hidden state of each token that predicts. recompute: see `vineppo.learner.recompute`."""
+    assert isinstance(backbone, PreTrainedModel), "a backbone is one of transformers' models"
     with recomputed(backbone) if recompute else nullcontext():
         if batch.trees is None:
             output = backbone(input_ids=batch.token_ids, attention_mask=batch.attention_mask, use_cache=False)

@@ -11,6 +11,7 @@ from vineppo.attending import thresholds
 from vineppo.config.operations import Costs
 from vineppo.errors import UserError
 from vineppo.learner.batch import collate, collate_trees, hidden_states
+from vineppo.learner.logprobs import output_embedding
 from vineppo.types import PromptAndResponse
 
 TOLERANCE, LOW_PRECISION_TOLERANCE = 1e-3, 5e-2
@@ -24,7 +25,7 @@ def costs_of(model: PreTrainedModel, *, context: int) -> Costs | None:
     if not packs_exactly(model, context=context):
         return None
     config = model.config.get_text_config()
-    embeddings = {id(layer.weight) for layer in (model.get_input_embeddings(), model.get_output_embeddings())}
+    embeddings = {id(layer.weight) for layer in (model.get_input_embeddings(), output_embedding(model))}
     weights = sum(own.numel() for own in model.parameters() if own.ndim >= 2 and id(own) not in embeddings)
     size = config.to_dict().get("head_dim") or config.hidden_size // config.num_attention_heads
     return Costs(token=2 * weights, pair=4 * config.num_hidden_layers * config.num_attention_heads * size)
