@@ -134,9 +134,10 @@ def test_many_blocks_of_queries(monkeypatch: pytest.MonkeyPatch):
 def test_two_processes_are_dealt_packs_and_add_up_to_the_same():
     samples, branches = groups(0, 1, 2)
     items = [*samples, *branches]
+    policies = [TokenLogprobs(tiny_model("llama"), temperature=1.0, chunk=100) for _ in range(3)]
 
     def gradients(processes: Processes) -> list[torch.Tensor]:
-        policy = TokenLogprobs(tiny_model("llama"), temperature=1.0, chunk=100)
+        policy = policies[processes.rank if processes.count > 1 else -1]
         accumulate_likelihood(policy, items, range(len(items)), passes=PACKED, processes=processes)
         return [torch.zeros_like(p) if p.grad is None else p.grad for p in policy.parameters()]
 
