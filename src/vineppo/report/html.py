@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from vineppo.report.colours import COLOURS, dashes
 from vineppo.report.comparison_page import Compared, make_comparison_page
 from vineppo.report.explanation_page import Explanation, make_explanation_page
 from vineppo.report.page import Page, make_page
@@ -45,10 +46,11 @@ def render_page(template: str, page: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals.update(dashes=dashes)
     script = environment.get_template("run.js.jinja").render()
     return environment.get_template(template).render(
         page=page,
-        style=Markup(environment.get_template("run.css.jinja").render()),
+        style=Markup(environment.get_template("run.css.jinja").render(colours=COLOURS)),
         script=Markup(script),
         script_hash=content_hash(script),
     )
