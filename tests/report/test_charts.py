@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from vineppo.report.analysis_figures import bar_figure, line_figure, stand_alone
+from vineppo.report.analysis_figures import bar_figure, line_figure, stand_alone, upright
 from vineppo.report.charts import Chart, Curve, Side, curve_chart, reach, running_mean, stacked_chart
 from vineppo.report.colours import COLOURS
 from vineppo.report.text import NOTHING
@@ -78,7 +78,7 @@ def test_a_curve_that_turns_back_is_drawn_in_its_own_order_and_not_read():
     chart = curve_chart(blank(), [curve([(0, 0.0), (2, 1.0), (1, 0.5)])], Side(), Side())
     assert Drawn(chart).points(Drawn(chart).marks("line")[0]) == [(0, 0), (1, 1), (0.5, 0.5)]
     assert chart.data == ""
-    assert [reading.latest for reading in chart.readings] == ["0.5"]
+    assert [latest for _, latest in chart.readings] == ["0.5"]
 
 
 def test_many_points_are_a_line_and_few_are_dots_too():
@@ -100,6 +100,16 @@ def test_powers_are_equally_apart():
     drawn = Drawn(figure)
     assert drawn.points(drawn.marks("line")[0]) == [(0, 0), (0.5, 0.5), (1, 1)]
     assert {"1", "4", "16", "64", "256"} <= set(drawn.words)
+
+
+def test_a_guide_stands_at_its_place_in_a_colour_of_its_own():
+    line = curve([(1, 0.0), (256, 1.0)])
+    drawn = Drawn(
+        line_figure("t", [line], Side(span=(1.0, 256.0), powers=4), guides=upright(16, "here: 16", {}, {"value": 0}))
+    )
+    guides = [mark for mark in drawn.root.iter(f"{SVG}line") if mark.get("stroke") == "var(--soft)"]
+    assert [drawn.at(mark)[0] for mark in guides] == [0.5]
+    assert "here: 16" in drawn.words
 
 
 def test_a_flat_curve_has_room_and_zero_is_kept_where_asked():
@@ -217,14 +227,14 @@ def test_the_pointer_reads_no_bar_where_there_is_none():
     parts = [curve([(0, 1.0), (2, 3.0)]), curve([(1, 5.0)], name="b")]
     chart = stacked_chart(blank(), parts, Side(), Side())
     assert json.loads(chart.data)["text"] == [["1", NOTHING, "3"], [NOTHING, "5", NOTHING]]
-    assert [reading.latest for reading in chart.readings] == ["3", "5"]
+    assert [latest for _, latest in chart.readings] == ["3", "5"]
 
 
 def test_a_standard_error_is_written_and_an_interval_is_not():
     band = [(0.0, 0.25, 0.75)]
     for plus_minus, text in ((True, "0.5 ± 0.25"), (False, "0.5")):
         chart = curve_chart(blank(), [curve([(0, 0.5)], band=band, plus_minus=plus_minus)], Side(), Side())
-        assert chart.readings[0].latest == text
+        assert chart.readings[0][1] == text
 
 
 def test_running_mean_looks_back_only():

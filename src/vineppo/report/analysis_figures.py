@@ -22,6 +22,8 @@ PERFECT = "perfect"
 """The name of the line that a source without error would have."""
 CLAMP: Spec = {"clamp": True}
 """What lies outside the axis is drawn at its end."""
+OWN: dict[str, None] = {"color": None, "strokeDash": None}
+"""A guide has its own colour, not one of the curves'."""
 
 
 def source_inks(sources: Sequence[SourceRecord]) -> dict[str, str]:
@@ -78,27 +80,18 @@ def value_panel(analysis: Analysis, source: SourceRecord) -> Chart:
         for value, state in zip(source.values, analysis.states, strict=True)
     ]
     means = [{"x": part.predicted, "y": part.truth} for part in source.calibration.bins]
-    ink = variable(source_inks(analysis.sources)[source.name])
+    ink = {"value": variable(source_inks(analysis.sources)[source.name])}
     spec = {
         "encoding": {
             "x": {**channel("x", Side(label=f"value by {source.name}"), ends), "scale": side},
             "y": {**channel("y", Side(label="true value"), ends), "scale": side},
         },
         "layer": [
-            {"mark": GUIDE, "data": {"values": [{"x": end, "y": end} for end in ends]}},
-            layer({"type": "circle", "color": ink, "opacity": 0.4, "size": 16}, [s for s in states if not s["root"]]),
-            layer(
-                {
-                    "type": "point",
-                    "shape": "diamond",
-                    "stroke": ink,
-                    "fill": variable("card"),
-                    "opacity": 0.9,
-                    "size": 40,
-                },
-                [s for s in states if s["root"]],
-            ),
-            layer({"type": "line", "color": variable("ink"), "strokeWidth": 1.25, "point": MEAN}, means),
+            layer("line", [{"x": end, "y": end} for end in ends], "guide"),
+            layer("circle", [state for state in states if not state["root"]], "cloud", color=ink),
+            layer("point", [state for state in states if state["root"]], "root", stroke=ink),
+            layer("line", means, "means"),
+            layer("circle", means, "mean"),
         ],
     }
     error = "" if source.steps is None else f" Mean absolute error where steps begin: {source.steps.mae:.3f}."
@@ -108,11 +101,6 @@ def value_panel(analysis: Analysis, source: SourceRecord) -> Chart:
         spec=spec,
         sizes=((300, 290),),
     )
-
-
-GUIDE: Spec = {"type": "line", "color": variable("soft"), "strokeDash": (3, 3), "strokeWidth": 1}
-ONE: Spec = {"values": [{}]}
-MEAN: Spec = {"color": variable("ink"), "size": 40}
 
 
 # --- along the response ------------------------------------------------------------------------------------------
@@ -134,7 +122,7 @@ def bias_by_position(analysis: Analysis) -> Chart:
         "Bias along the response",
         _along(analysis, lambda part: part.bias),
         ALONG,
-        guides=[{"mark": {**GUIDE, "type": "rule"}, "data": ONE, "encoding": {"x": None, "y": {"datum": 0}}}],
+        guides=[layer("rule", [{"at": 0}], "guide", x=None, y={"field": "at"}, **OWN)],
     )
 
 
@@ -168,7 +156,7 @@ def line_figure(title: str, curves: Sequence[Curve], x: Side, y: Side = ANY, gui
 
 
 def bar_figure(title: str, bars: Sequence[Spec], x: Side, *, guide: tuple[float, str] | None = None) -> Chart:
-    """A row a source, from 0: `value`, `text`, and maybe `low` and `high`, `sure` (a second reading, as a diamond).
+    """A row a source, from 0: `value`, `text`, and maybe `low` and `high`, `sure` (a diamond), `told`.
 
     `guide` is an upright line with a name.
     """
@@ -177,58 +165,36 @@ def bar_figure(title: str, bars: Sequence[Spec], x: Side, *, guide: tuple[float,
     across = channel("value", x, ())
     across["scale"] |= CLAMP
     across["axis"] |= {"grid": True}
-    names = {"labelColor": variable("ink"), "labelFontSize": 12, "labelFontWeight": 600, "grid": False}
+    whole = [bar for bar in bars if bar["value"] is not None]
     ends = [bar for bar in bars if bar.get("high") is not None]
     sure = [bar for bar in bars if bar.get("sure") is not None]
-    ink, at_end = variable("ink"), {"datum": x.span and x.span[1], "type": "quantitative"}
+    end = {"datum": x.span and x.span[1], "type": "quantitative"}
     layers = [
-        layer({"type": "bar", "height": 12}, [b for b in bars if b["value"] is not None], x=across, color=IDENTITY),
-        layer({"type": "errorbar", "ticks": {"size": 6}, "color": ink}, ends, x={**across, "field": "low"}, x2=HIGH),
-        layer(
-            {"type": "point", "shape": "diamond", "fill": variable("card"), "stroke": ink, "opacity": 1, "size": 60},
-            sure,
-            x={**across, "field": "sure"},
-        ),
-        layer({"type": "text", "align": "left", "dx": 8, "fontWeight": 600}, bars, x=at_end, text={"field": "text"}),
+        layer("bar", whole, x=across, color={"field": "ink", "type": "nominal", "scale": None}, size={"value": 12}),
+        layer("errorbar", ends, "whisker", x={**across, "field": "low"}, x2={"field": "high"}),
+        layer("point", sure, "sure", x={**across, "field": "sure"}),
+        layer("text", bars, "value", x=end, text={"field": "text"}),
+        *(upright(*guide, across, {"value": 0}) if guide else ()),
     ]
-    layers += _upright(*guide, {"value": 0}) if guide else []
-    spoken = "; ".join(f"{bar['name']} {bar['text']}" for bar in bars)
+    names = {"labelColor": variable("ink"), "labelFontSize": 12, "labelFontWeight": 600, "grid": False}
+    rows = {"field": "name", "type": "nominal", "sort": [bar["name"] for bar in bars], "title": None, "axis": names}
+    spoken = "; ".join(f"{bar['name']} {bar['text']}{bar.get('told', '')}" for bar in bars)
     line = f" {guide[1]}: {guide[0]:.2f}." if guide else ""
     return Chart(
         title=title,
         summary=f"{spoken}.{line}",
-        spec={
-            "encoding": {
-                "y": {
-                    "field": "name",
-                    "type": "nominal",
-                    "sort": [bar["name"] for bar in bars],
-                    "title": None,
-                    "axis": names,
-                }
-            },
-            "layer": layers,
-            "padding": {"left": 2, "right": 56, "top": 2, "bottom": 2},
-        },
+        spec={"encoding": {"y": rows}, "layer": layers, "padding": {"left": 2, "right": 56, "top": 2, "bottom": 2}},
         sizes=((400, ROW * len(bars) + 60),),
     )
 
 
-def _upright(at: float, name: str, height: Spec, **mark: object) -> list[Spec]:
-    """A dashed line, and its name at a height."""
-    x = {"datum": at, "type": "quantitative"}
+def upright(at: float, name: str, x: Spec, height: Spec, style: str = "guide-name") -> list[Spec]:
+    """A dashed line on the axis x, and its name at a height."""
+    rows, x = [{"at": at}], {**x, "field": "at"}
     return [
-        {"mark": {**GUIDE, "type": "rule"}, "data": ONE, "encoding": {"x": x, "y": None}},
-        {
-            "mark": {"type": "text", "color": variable("soft"), "dy": -8, **mark},
-            "data": ONE,
-            "encoding": {"x": x, "y": height, "text": {"value": name}},
-        },
+        layer("rule", rows, "guide", x=x, y=None, **OWN),
+        layer("text", rows, style, x=x, y=height, text={"value": name}, **OWN),
     ]
-
-
-HIGH: Spec = {"field": "high"}
-IDENTITY: Spec = {"field": "ink", "type": "nominal", "scale": None}
 
 
 def best_named(analysis: Analysis) -> Chart:
@@ -249,6 +215,7 @@ def _share_figure(analysis: Analysis, title: str, pairs: Sequence[tuple[Share | 
             **_bar(analysis, source.name, share and share.share, quantity(share and share.share, "share")),
             **(_span(share.interval.low, share.interval.high) if share and share.interval else {}),
             "sure": sure and sure.share,
+            "told": f", where the truth is sure {quantity(sure.share, 'share')} of {sure.cases}" if sure else "",
         }
         for source, (share, sure) in zip(analysis.sources, pairs, strict=True)
     ]
@@ -314,12 +281,13 @@ def reliability_figure(analysis: Analysis) -> Chart:
     }
     inks = {"right sign": "of-coupled", "reliability": "of-vine-3"}
     curves = [Curve(name=name, ink=inks[name], points=points) for name, points in shares.items()]
-    marked = {"needed": found.rollouts_needed, "here": found.configured}
+    foot, top = ({"value": "height"}, "guide-foot"), ({"value": 0}, "guide-name")
+    marked = {"needed": (found.rollouts_needed, foot), "here": (found.configured, top)}
     guides = [
         part
-        for name, k in marked.items()
+        for name, (k, place) in marked.items()
         if k is not None and k <= 256
-        for part in _upright(k, f"{name}: {k}", {"value": "height"}, align="left", dx=4)
+        for part in upright(k, f"{name}: {k}", {}, *place)
     ]
     x = Side(label="rollouts per state, K", span=(1.0, 256.0), powers=4)
     return line_figure("What K rollouts tell of a step", curves, x, SHARE, guides)

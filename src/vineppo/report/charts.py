@@ -57,6 +57,22 @@ CONFIG: Spec = {
     "line": {"strokeWidth": 2, "strokeCap": "round", "strokeJoin": "round"},
     "text": {"color": _INK, "fontSize": 11},
 }
+STYLES: dict[str, Spec] = {
+    "band": {"opacity": 0.14},
+    "thin": {"strokeWidth": 1, "opacity": 0.4},
+    "dot": {"size": 30, "opacity": 1},
+    "guide": {"color": _SOFT, "strokeDash": (3, 3), "strokeWidth": 1},
+    "guide-name": {"color": _SOFT, "dy": -8},
+    "guide-foot": {"color": _SOFT, "dy": -8, "dx": 4, "align": "left"},
+    "cloud": {"opacity": 0.4, "size": 16},
+    "root": {"shape": "diamond", "fill": _CARD, "opacity": 0.9, "size": 40},
+    "means": {"color": _INK, "strokeWidth": 1.25},
+    "mean": {"color": _INK, "opacity": 1, "size": 40},
+    "whisker": {"color": _INK, "ticks": {"size": 6}},
+    "sure": {"shape": "diamond", "fill": _CARD, "stroke": _INK, "opacity": 1, "size": 60},
+    "value": {"align": "left", "dx": 8, "fontWeight": 600},
+}
+"""How marks look beyond their kind."""
 FORMATS: dict[Unit, Spec] = {
     "share": {"format": "%"},
     "number": {},
@@ -109,16 +125,6 @@ class Side:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
-    """The text beside a curve's name: its last value, until someone points elsewhere."""
-
-    name: str
-    ink: str
-    latest: str
-    faint: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Chart:
     """All that the template shows. No specification: not measured."""
 
@@ -128,7 +134,8 @@ class Chart:
     sizes: tuple[Size, ...] = TALL
     summary: str = ""
     """What it shows, for those who do not see it and cannot ask the pointer."""
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[tuple[Curve, str], ...] = ()
+    """Every curve that is named, and its last value, until someone points elsewhere."""
     data: str = ""
     """JSON for the page's pointer: the axis' `span`, places `x` on it, their names `when`, and `text[reading][i]`.
 
@@ -148,23 +155,20 @@ def draw(spec: Spec, size: Size | None = None) -> Markup:
     # late: a process that draws nothing is spared the engine
     from vl_convert import vegalite_to_svg
 
-    fitted = {} if size is None else {"autosize": {"type": "fit", "contains": "padding"}, **_sides(size)}
+    fitted = (
+        {}
+        if size is None
+        else {"autosize": {"type": "fit", "contains": "padding"}, "width": size[0], "height": size[1]}
+    )
     return Markup(vegalite_to_svg({**spec, **fitted}, VEGA_LITE, config=CONFIG, format_locale=PERCENT))
 
 
 def side_by_side(charts: Sequence[Chart], columns: int) -> Spec:
     """Each under its title. Sizes are of plotting areas here, so that axes stand in rows."""
-    views = [
-        {"title": chart.title, **chart.spec, **_sides((chart.sizes[0][0] - 110, chart.sizes[0][1] - 60))}
-        for chart in charts
-        if chart.spec
-    ]
+    shown = [(chart.title, chart.spec, *chart.sizes[0]) for chart in charts if chart.spec]
+    views = [{"title": title, **spec, "width": w - 110, "height": h - 60} for title, spec, w, h in shown]
     apart = dict.fromkeys(("color", "strokeDash", "x", "y"), "independent")
     return {"concat": views, "columns": columns, "spacing": 24, "padding": 12, "resolve": {"scale": apart}}
-
-
-def _sides(size: Size) -> Spec:
-    return {"width": size[0], "height": size[1]}
 
 
 # --- axes --------------------------------------------------------------------------------------------------------
@@ -245,17 +249,17 @@ def curve_spec(
         },
         "layer": [
             *below,
-            layer({"type": "area", "opacity": 0.14}, bands, y={"field": "low"}, y2={"field": "high"}),
-            layer({"type": "line", "strokeWidth": 1, "opacity": 0.4}, [place for place in places if place["faint"]]),
-            layer({"type": "line"}, [place for place in places if not place["faint"]]),
-            layer({"type": "circle", "size": 30, "opacity": 1}, few),
+            layer("area", bands, "band", y={"field": "low"}, y2={"field": "high"}),
+            layer("line", [place for place in places if place["faint"]], "thin"),
+            layer("line", [place for place in places if not place["faint"]]),
+            layer("circle", few, "dot"),
         ],
     }
 
 
-def layer(mark: Spec, values: Sequence[Spec], **encoding: Spec) -> Spec:
-    """Marks of one kind and what they are drawn from."""
-    return {"mark": mark, "data": {"values": values}, "encoding": encoding}
+def layer(mark: str, values: Sequence[Spec], style: str = "", **encoding: Spec | None) -> Spec:
+    """Marks of one kind and style, and what they are drawn from."""
+    return {"mark": {"type": mark, **STYLES.get(style, {})}, "data": {"values": values}, "encoding": encoding}
 
 
 def stacked_chart(blank: Chart, parts: Sequence[Curve], x: Side, y: Side) -> Chart:
@@ -281,7 +285,7 @@ def stacked_chart(blank: Chart, parts: Sequence[Curve], x: Side, y: Side) -> Cha
         "y2": {"field": "low"},
         **paint(parts),
     }
-    spec = layer({"type": "rect"}, boxes, **encoding)
+    spec = layer("rect", boxes, **encoding)
     spec["transform"] = [{"stack": "height", "groupby": ["x"], "as": ["low", "high"]}]
     return readable(replace(blank, spec=spec), parts, x, y, between=False)
 
@@ -319,10 +323,7 @@ def readable(chart: Chart, curves: Sequence[Curve], x: Side, y: Side, *, between
     return replace(
         chart,
         data="" if turns else json.dumps(data, separators=(",", ":")),
-        readings=tuple(
-            Reading(name=curve.name, ink=curve.ink, latest=text, faint=curve.faint)
-            for curve, text in zip(named, latest, strict=True)
-        ),
+        readings=tuple(zip(named, latest, strict=True)),
     )
 
 
