@@ -15,6 +15,7 @@ from vineppo.config.load import dump_config, load_config
 from vineppo.config.memory.show import render_forecast
 from vineppo.config.model_shape import find_shape
 from vineppo.config.schema import Config, SftConfig
+from vineppo.disk import is_full
 from vineppo.errors import ProcessLostError, UserError
 
 FAILED, USER_ERROR, PROCESS_LOST, INTERRUPTED = 1, 2, 3, 130
@@ -36,6 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # who read our output is gone, as in `| head`; the last flush must not fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:  # what no single place has told better
+        if not is_full(error):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"vineppo: error: no space left on the disk{where}; free some, then run it again", file=sys.stderr)
+        return USER_ERROR
     except KeyboardInterrupt:
         print("vineppo: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -13,7 +13,7 @@ from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.learner.optimizer import Optimizer
 from vineppo.lock import DirectoryLock
-from vineppo.output_folder import check_empty
+from vineppo.output_folder import check_empty, fill_folder
 from vineppo.policy import DTYPES, Policy, load_policy, new_policy, try_saving
 from vineppo.progress import Display
 from vineppo.tasks.arithmetic_tokenizer import REGISTER_SIGNS, build_tokenizer
@@ -62,7 +62,7 @@ def _finetune(config: SftConfig, output: Path) -> int:
             display.advance(update)
             if update % LOG_EVERY == 0 or update == config.updates:
                 display.say(f"{update:>6}/{config.updates}  loss {measured['loss/likelihood']:.4f}")
-    policy.save(output)
+    fill_folder(output, policy.save)
     print(f"policy written to {output}")
     return 0
 
