@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         case "train":
             return train(path, overrides, dry_run=arguments.dry_run, resume=arguments.resume)
         case "sft":
-            return sft(path, overrides, dry_run=arguments.dry_run)
+            return sft(path, overrides, dry_run=arguments.dry_run, resume=arguments.resume)
         case "eval":
             return evaluate(path, overrides, policy=arguments.policy)
         case "steps":
@@ -115,7 +115,7 @@ def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume:
     return 0 if finished else INTERRUPTED
 
 
-def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:
+def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: bool) -> int:
     """Finetune on demonstrations, or say what would happen."""
     config = load_config(path, overrides, SftConfig)
     if dry_run:
@@ -124,7 +124,7 @@ def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:
         return 0
     from vineppo.recipes.sft import finetune
 
-    return finetune(config)
+    return finetune(config, resume=resume)
 
 
 def evaluate(path: Path | None, overrides: Sequence[str], *, policy: str | None) -> int:
