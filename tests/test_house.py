@@ -13,6 +13,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 FLOORS = (
     ("errors", "types", "rng", "metrics"),
     ("seams", "config"),
+    ("disk",),
     ("checkpoint", "chat", "lock", "progress", "tracking", "processes"),
     ("environment", "output_folder", "run_dir", "policy", "attending"),
     ("steps", "tasks", "credit", "engines", "learner"),
