@@ -247,6 +247,9 @@ class SftConfig(Strict):
     """Demonstrations per update."""
     micro_batch: int = Field(default=64, ge=1)
     """Demonstrations per forward pass. Memory only."""
+    pack_tokens: int | None = Field(default=None, ge=0)
+    """As learner.pack_tokens: demonstrations go through the model in packs where that takes fewer operations, padded rows
+    or shared beginnings being what is saved; null: as many tokens as `micro_batch` of the longest have; 0: never."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Longer gradients are scaled down to this norm."""
     lora: LoraConfig | None = None

@@ -7,8 +7,9 @@ from statistics import fmean
 
 from vineppo.doctor.budget import SIZES, Size
 from vineppo.environment import Environment
-from vineppo.learner.learner import score
 from vineppo.learner.logprobs import TokenLogprobs
+from vineppo.learner.passes import Passes
+from vineppo.learner.scores import score
 from vineppo.rng import derive_seed
 from vineppo.types import Completion, PromptAndResponse, Question, Request, Sampling
 
@@ -45,7 +46,7 @@ class Probe:
     scorer: TokenLogprobs
     questions: Sequence[Question]
     sampling: Sampling
-    micro_batch: int
+    passes: Passes
     size: Size = SIZES[0]
     """Of the look."""
 
@@ -80,7 +81,7 @@ class Probe:
 
     def score(self, sampled: Sampled) -> list[list[float]]:
         """The learner's log-probs of the same tokens, under the weights it has now."""
-        return [own.tolist() for own in score(self.scorer, sampled.tokens, size=self.micro_batch)]
+        return [own.tolist() for own in score(self.scorer, sampled.tokens, passes=self.passes)]
 
     @property
     def law(self) -> Sampling:
