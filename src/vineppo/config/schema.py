@@ -248,8 +248,9 @@ class SftConfig(Strict):
     micro_batch: int = Field(default=64, ge=1)
     """Demonstrations per forward pass. Memory only."""
     pack_tokens: int | None = Field(default=None, ge=0)
-    """As learner.pack_tokens: demonstrations go through the model in packs where that takes fewer operations, padded rows
-    or shared beginnings being what is saved; null: as many tokens as `micro_batch` of the longest have; 0: never."""
+    """Demonstrations go through the model in packs, without padding and each shared beginning once, wherever that takes
+    fewer operations: the most tokens of such a pass. null: as many as `micro_batch` of the longest have. 0: never.
+    Memory only."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Longer gradients are scaled down to this norm."""
     lora: LoraConfig | None = None
