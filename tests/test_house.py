@@ -18,7 +18,7 @@ FLOORS = (
     ("steps", "tasks", "credit", "engines", "learner"),
     ("curriculum", "analysis"),
     ("recipes", "report"),
-    ("trainer", "preview", "compare", "explain", "analyze", "doctor", "judging"),
+    ("trainer", "preview", "compare", "explain", "analyze", "doctor", "judging", "integrations"),
     ("sweep",),
     ("cli",),
     ("__main__", "__init__"),
