@@ -40,6 +40,9 @@ def chatty(trainer_arguments: dict[str, Any]) -> dict[str, Any]:
         {"steps_per_generation": 4, "per_device_train_batch_size": 4, "max_steps": 2},
         {"mask_truncated_completions": True, "max_completion_length": 3},
         {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}},
+        {"beta": 0.1, "sync_ref_model": True, "ref_model_sync_steps": 1, "use_bias_correction_kl": True},
+        {"delta": 2.0, "cast_lm_head_to_fp32": True},
+        {"num_generations": 4, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 8},
         {"entropy_coef": 0.01, "log_completions": True, "num_completions_to_print": 0},
     ],
     ids=lambda settings: next(iter(f"{name}={value}" for name, value in settings.items())),
@@ -93,6 +96,29 @@ def test_reward_functions_see_messages_where_prompts_have_them(make: Make):
     assert rollouts[0][0].keys() == completions[0][0].keys() == {"role", "content"}
     assert rollouts[1][0]["role"] == completions[1][0]["role"] == "assistant"
     assert rollouts[2] == completions[2]
+
+
+def test_a_reward_model_judges_rollouts_too(make: Make):
+    from coin_world import tokenizer
+    from transformers import LlamaForSequenceClassification
+
+    words = tokenizer()
+    config = coin_model().config
+    config.num_labels = 1
+    torch.manual_seed(0)
+    judge = LlamaForSequenceClassification(config)
+    more = {"reward_funcs": [judge, seven], "reward_processing_classes": [words, None]}
+    trainer = make(COUPLED, more=more, num_generations=2)
+    trainer.train()
+    log = next(entry for entry in trainer.state.log_history if "credit/rollouts" in entry)
+    assert log["credit/advantage_std"] > 0
+
+
+def test_where_nothing_is_scored_nothing_is_learned(make: Make):
+    trainer = make(COUPLED, more={"reward_funcs": lambda completions, **_: [None] * len(completions)})
+    trainer.train()
+    start = coin_model().state_dict()
+    assert all(torch.equal(weight, start[name]) for name, weight in trainer.model.state_dict().items())
 
 
 def test_questions_may_come_as_a_stream(make: Make):
