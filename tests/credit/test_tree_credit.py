@@ -1,13 +1,12 @@
 """Tree credit: by hand, as RLOO where nothing restarts, and its expected gradient against the enumerated one."""
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from math import log, sqrt
+from math import log
 
-import numpy as np
 import pytest
+from enumerated import gradient_of, largest_z, sampled_gradients
 from hypothesis import given
 from hypothesis import strategies as st
 from tabular import LIMIT, PLAIN, PROMPT, SHARP, Tabular
@@ -15,14 +14,11 @@ from test_tree import scored
 
 from vineppo.credit.group import GroupAssigner, rloo
 from vineppo.credit.mask import masked
-from vineppo.credit.restarts import rollout_advantages, trajectory_advantages, tree_values
+from vineppo.credit.restarts import Law, rollout_advantages, trajectory_advantages, tree_values
 from vineppo.credit.tree import Tree, grow
 from vineppo.credit.tree_assigner import TreeAssigner, affordable_restarts, elsewhere, expected_tokens
 from vineppo.seams import CreditAssigner
 from vineppo.types import Branch, Credit, Sampling, Scored
-
-Gradient = dict[tuple[int, ...], np.ndarray]
-"""By response prefix: of the logits of what comes next."""
 
 
 def token_tree(*group: Scored) -> Tree:
@@ -51,31 +47,33 @@ PAIR = scored((5, 0), (0.5, 1.0), (0, 2), 1.0), scored((6, 0), (0.3, 1.0), (0, 2
 def test_values_by_hand():
     tree = token_tree(*PAIR)
     root = tree.routes[0][0]
-    without = tree_values(tree, 1.0, 1.0, {}).values[root]
+    without = tree_values(tree, Law(restarts=1.0), {}).values[root]
     assert without == pytest.approx((1 + 0 + 2 * (0.5 * 1 + 0.3 * 0 + 0.2 * 0.5)) / 4)
-    found = tree_values(tree, 1.0, 1.0, {root: [1.0]}).values[root]
+    found = tree_values(tree, Law(restarts=1.0), {root: [1.0]}).values[root]
     assert found == pytest.approx(without + (1 - 0.5) / 4)
 
 
 def test_advantages_by_hand():
     tree = token_tree(*PAIR)
     root = tree.routes[0][0]
-    found = tree_values(tree, 1.0, 1.0, {root: [1.0]})
+    found = tree_values(tree, Law(restarts=1.0), {root: [1.0]})
     assert found.baselines[root] == {0: 0.0, 1: 1.0}
-    first, second = trajectory_advantages(tree, 1.0, found)
+    first, second = trajectory_advantages(tree, Law(restarts=1.0), found)
     weight = 2 / 4  # trajectories; samples at the root
     assert first[0] == pytest.approx(weight * (1 - 0 + 2 * 0.5 * (1 - 0.5)))
     assert second[0] == pytest.approx(weight * (0 - 1 + 2 * 0.3 * (0 - 0.5)))
-    assert rollout_advantages(tree, (1.0, 0.5), found, root, (1.0, 3)) == pytest.approx((0.25, 0.125, 0.125))
+    assert rollout_advantages(tree, Law(restarts=1.0, share=0.5), found, root, reward=1.0, length=3) == pytest.approx(
+        (0.25, 0.125, 0.125)
+    )
 
 
 def test_occupancy_by_hand():
     tree = token_tree(*PAIR)
     route = tree.routes[0]
-    assert tree_values(tree, 1.0, 0.0, {}).occupancy[route[1]] == pytest.approx(0.5)
+    assert tree_values(tree, Law(restarts=1.0, share=0.0), {}).occupancy[route[1]] == pytest.approx(0.5)
     # A quarter from the trajectory; half of the weight restarts, half of which stays here.
-    assert tree_values(tree, 1.0, 1.0, {}).occupancy[route[1]] == pytest.approx(0.25 + 0.5 * 0.5)
-    assert tree_values(tree, 3.0, 1.0, {}).occupancy[route[1]] == pytest.approx(0.125 + 0.75 * 0.5)
+    assert tree_values(tree, Law(restarts=1.0), {}).occupancy[route[1]] == pytest.approx(0.25 + 0.5 * 0.5)
+    assert tree_values(tree, Law(restarts=3.0), {}).occupancy[route[1]] == pytest.approx(0.125 + 0.75 * 0.5)
 
 
 def test_the_baseline_is_what_became_of_the_others_from_the_last_common_node():
@@ -87,7 +85,7 @@ def test_the_baseline_is_what_became_of_the_others_from_the_last_common_node():
         scored((6, 0), (0.05, 1.0), (0, 2), 0.0),
     )
     tree = token_tree(*group)
-    found = tree_values(tree, 0.0, 1.0, {})
+    found = tree_values(tree, Law(restarts=0.0), {})
     shared = (1 + 0 + 1) / 3  # the value of having taken 5
     at_start, after, alone = (found.baselines[place][0] for place in tree.routes[0][:-1])
     assert at_start == pytest.approx((shared + shared + 0) / 3)
@@ -97,7 +95,7 @@ def test_the_baseline_is_what_became_of_the_others_from_the_last_common_node():
 def test_the_mean_of_other_questions_is_so_many_more_trajectories():
     group = [scored((5 + which, 0), (0.1, 1.0), (0, 2), reward) for which, reward in enumerate((1.0, 0.0, 0.0))]
     tree = token_tree(*group)
-    found = tree_values(tree, 0.0, 1.0, {}, (0.8, 2.0))
+    found = tree_values(tree, Law(restarts=0.0, elsewhere=(0.8, 2.0)), {})
     assert found.baselines[tree.routes[0][0]][0] == pytest.approx((0 + 0 + 2 * 0.8) / 4)
     assert elsewhere([group[:1], group, group[1:2]], 2.0) == [
         (pytest.approx((1 / 3 + 0) / 2), 2.0),
@@ -173,63 +171,6 @@ def test_a_budget_is_kept_by_looking_at_the_other_questions():
 # --- the expected gradient ---------------------------------------------------------------------------------------
 
 
-def true_gradient(policy: Tabular) -> Gradient:
-    """grad V(root) with respect to the logits of every state: d(s) pi(a|s) (Q(s, a) - V(s)), by enumeration."""
-    gradient: Gradient = {}
-    ahead: list[tuple[tuple[int, ...], float]] = [((), 1.0)]
-    while ahead:
-        prefix, reached = ahead.pop()
-        if (prefix and prefix[-1] == 0) or len(prefix) == LIMIT:
-            continue
-        law = np.array(policy.law(PROMPT + prefix))
-        after = np.array([policy.value((*prefix, token)) if chance else 0.0 for token, chance in enumerate(law)])
-        gradient[prefix] = reached * law * (after - policy.value(prefix))
-        ahead += [((*prefix, token), reached * chance) for token, chance in enumerate(law) if chance]
-    return gradient
-
-
-def gradient_of(policy: Tabular, group: Sequence[Scored], credits: Sequence[Credit]) -> Gradient:
-    """What the learner follows: (1 / c) sum of A_t grad log p(token t), of trajectories and branches."""
-    found: Gradient = defaultdict(lambda: np.zeros(3))
-
-    def add(prefix: tuple[int, ...], tokens: Sequence[int], advantages: Sequence[float]) -> None:
-        for token, advantage in zip(tokens, advantages, strict=True):
-            found[prefix] += advantage / len(group) * (np.eye(3)[token] - policy.law(PROMPT + prefix))
-            prefix = (*prefix, token)
-
-    for own, credit in zip(group, credits, strict=True):
-        add((), own.trajectory.response_ids, credit.advantages)
-        for branch in credit.branches:
-            before = own.trajectory.response_ids[: branch.position]
-            add(before, branch.completion.token_ids, branch.advantages)
-    return found
-
-
-def sampled_gradients(
-    sampling: Sampling, assign: Callable[[Tabular], CreditAssigner], *, count: int, step: int, times: int
-) -> tuple[Gradient, np.ndarray]:
-    """The true gradient, and [times, coordinates] sampled ones in its order of states."""
-    policy = Tabular(sampling)
-    truth = true_gradient(policy)
-    assigner = assign(policy)
-    rows = []
-    for seed in range(times):
-        group = policy.trajectories(count, seed=seed, step=step)
-        found = gradient_of(policy, group, assigner(group, seed=seed))
-        rows.append(np.concatenate([found.get(prefix, np.zeros(3)) for prefix in truth]))
-    return truth, np.array(rows)
-
-
-def largest_z(policy: Tabular, truth: Gradient, rows: np.ndarray) -> float:
-    """Of coordinates seen often enough to tell, those of rare tokens left out, and of random sums over all."""
-    true = np.concatenate(list(truth.values()))
-    common = np.concatenate([[min(filter(None, policy.law(PROMPT + prefix))) > 0.04] * 3 for prefix in truth])
-    seen = common & ((rows != 0).mean(0) > 0.05)
-    mixed = np.random.default_rng(0).normal(size=(len(true), 40)) / sqrt(len(true))
-    errors = np.hstack([rows[:, seen] - true[seen], (rows - true) @ mixed])
-    return float(np.max(np.abs(errors.mean(0)) / (errors.std(0) / sqrt(len(rows)))))
-
-
 LAWS = [(0.0, 1.0), (0.2, 1.0), (0.2, 0.0), (1.5, 0.5)]
 CASES = [
     *((sampling, count, *law, 2) for sampling, count in ((PLAIN, 2), (PLAIN, 4), (SHARP, 3)) for law in LAWS),
@@ -242,7 +183,7 @@ def test_its_expected_gradient_is_that_of_the_value_of_the_start(
     sampling: Sampling, count: int, restarts: float, share: float, step: int
 ):
     assign = partial(tree_credit, restarts=restarts, share=share)
-    truth, rows = sampled_gradients(sampling, assign, count=count, step=step, times=1500)
+    truth, rows = sampled_gradients(Tabular(sampling), assign, count=count, step=step, times=1500)
     assert largest_z(Tabular(sampling), truth, rows) < 4.5
 
 
@@ -261,14 +202,14 @@ def test_that_test_sees_rollouts_that_count_too_much():
     def twice(branch: Branch) -> Branch:
         return replace(branch, advantages=tuple(2 * advantage for advantage in branch.advantages))
 
-    truth, rows = sampled_gradients(PLAIN, wrong, count=4, step=2, times=1500)
+    truth, rows = sampled_gradients(Tabular(PLAIN), wrong, count=4, step=2, times=1500)
     assert largest_z(Tabular(PLAIN), truth, rows) > 6
 
 
 @pytest.mark.parametrize("sampling", [PLAIN, SHARP])
 def test_its_gradient_varies_less_than_that_of_the_same_trajectories_alone(sampling: Sampling):
     def variance(assign: Callable[[Tabular], CreditAssigner]) -> float:
-        _, rows = sampled_gradients(sampling, assign, count=5, step=2, times=600)
+        _, rows = sampled_gradients(Tabular(sampling), assign, count=5, step=2, times=600)
         return float(rows.var(0).sum())
 
     alone = variance(lambda policy: GroupAssigner(rloo))

@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from vineppo.checkpoint import write_atomically
 from vineppo.config.yaml_text import Dumper
+from vineppo.disk import write_atomically
 from vineppo.errors import UserError
 from vineppo.integrations.trl.base import Trainer
 from vineppo.integrations.trl.recorded import RECIPE, recorded_settings
