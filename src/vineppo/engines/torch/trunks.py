@@ -15,6 +15,10 @@ PREFILL_TOKENS = 16_384
 """Most tokens, padding included, of one prefill pass: its activations must fit beside everything else."""
 
 
+LEAST_SAVED = 256
+"""Tokens that must be spared before a second pass is worth its while."""
+
+
 class Trunk:
     """A token sequence and, once they are needed, its keys and values: S = 2 x layers planes."""
 
@@ -92,13 +96,20 @@ def prefill_missing(model: PreTrainedModel, trunks: Sequence[Trunk], *, together
 
 @torch.inference_mode()
 def prefill(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Float[Tensor, "S H T D"]]:
-    """Keys and values of each sequence, in one right-padded forward pass of the backbone."""
-    lengths = [len(s) for s in sequences]
-    token_ids = torch.zeros(len(sequences), max(lengths), dtype=torch.long)
-    for row, sequence in enumerate(sequences):
-        token_ids[row, : lengths[row]] = torch.tensor(sequence)
-    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    """Keys and values of each sequence, in one right-padded forward pass of the backbone.
+
+    What all begin with (a few-shot prompt, a system message) goes through it once, before.
+    """
+    shared, lengths = shared_length(sequences), [len(s) for s in sequences]
     cache = DynamicCache()
+    if shared:
+        once = torch.tensor([sequences[0][:shared]], device=model.device)
+        model.base_model(input_ids=once, past_key_values=cache, use_cache=True)
+        cache.batch_repeat_interleave(len(sequences))
+    token_ids = torch.zeros(len(sequences), max(lengths) - shared, dtype=torch.long)
+    for row, sequence in enumerate(sequences):
+        token_ids[row, : lengths[row] - shared] = torch.tensor(sequence[shared:])
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
     model.base_model(
         input_ids=token_ids.to(model.device),
         attention_mask=mask.to(model.device),
@@ -109,6 +120,14 @@ def prefill(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Float
     planes = [plane for layer in layers for plane in (layer.keys, layer.values) if plane is not None]
     # Copies, so that one long sequence does not hold the padding of all its neighbours.
     return [stack_planes([plane[row, :, :length] for plane in planes]) for row, length in enumerate(lengths)]
+
+
+def shared_length(sequences: Sequence[TokenIds]) -> int:
+    """Tokens that all begin with, where a pass of their own pays; each sequence keeps at least one."""
+    first, last = min(sequences), max(sequences)  # what the two ends of the order share, all share
+    most = min(map(len, sequences)) - 1
+    shared = next((place for place in range(most) if first[place] != last[place]), most)
+    return shared if shared * (len(sequences) - 1) >= LEAST_SAVED else 0
 
 
 def stack_planes(planes: Sequence[Tensor]) -> Float[Tensor, "S H T D"]:
