@@ -1,15 +1,17 @@
 """All that sampling holds stays within the budget, measured as it happens."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tiny_models import tiny_model
-from vineppo.engines.torch import batch as batch_module
-from vineppo.engines.torch import branches, forest, trunks
+from vineppo.engines.torch import batch, branches, buffers, forest, passes, recorded, trunks
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.engines.torch.memory import default_memory, measure
+from vineppo.engines.torch.recordings import Capture
 from vineppo.types import Request, Sampling
 
 
@@ -51,15 +53,30 @@ def watched(monkeypatch: pytest.MonkeyPatch, allocations: Allocations) -> list[i
     watch(forest, "_side_by_side")
     watch(branches.BranchCache, "relaid")
     watch(trunks, "prefill")
-    watch(batch_module, "draw_tokens")
+    watch(batch, "draw_tokens")
+    watch(passes, "draw_tokens")
+    watch(buffers.Stretch, "fit")
+    watch(recorded.RecordedPasses, "_kept")
+    watch(recorded, "draw_part")
     return seen
 
 
+class Anew:
+    """Records nothing and does the work anew, so that all it holds is seen."""
+
+    def record(self, work: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
+        return work
+
+    def forget(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("capture", [None, Anew()], ids=["plain", "recorded"])
 @pytest.mark.parametrize("kib", [400, 800, 4000])
-def test_bytes_held_never_exceed_the_budget(monkeypatch: pytest.MonkeyPatch, kib: int):
+def test_bytes_held_never_exceed_the_budget(monkeypatch: pytest.MonkeyPatch, kib: int, capture: Capture | None):
     memory = kib * 2**10
     model = tiny_model("llama-gqa")
-    engine = TorchEngine(model, end_ids=(1,), context=64, rows=200, memory_bytes=memory)
+    engine = TorchEngine(model, end_ids=(1,), context=64, rows=200, memory_bytes=memory, capture=capture)
     allocations = Allocations()
     seen = watched(monkeypatch, allocations)
     prompts = [Request(prefix=(2, 5 + i, 3), count=5, seed=i, branches=True) for i in range(6)]

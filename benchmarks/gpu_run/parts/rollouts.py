@@ -30,14 +30,14 @@ from rollout_speed.workload import Workload
 TITLE, ROOFS = "Rollouts of exactly so many tokens, from states of trajectories", "Roofs, measured"
 SIZE = {
     "cuda": Size(trajectories=48, length=150, states=10, rollouts=9, new_tokens=64),
-    "cpu": Size(trajectories=6, length=48, states=3, rollouts=4, new_tokens=16),
+    "cpu": Size(trajectories=3, length=32, states=2, rollouts=3, new_tokens=8),
 }
 ROWS = {
     "cuda": {Contender.OURS: (4096, 1024), Contender.GENERATE: (512, 2048), Contender.CONTINUOUS: (1024, 256)},
-    "cpu": {Contender.OURS: (64,), Contender.GENERATE: (64,), Contender.CONTINUOUS: (18,)},
+    "cpu": {Contender.OURS: (16,), Contender.GENERATE: (16,), Contender.CONTINUOUS: (9,)},
 }
 """Settings that are tried; a trial has few trajectories."""
-TRIAL = {"cuda": 6, "cpu": 2}
+TRIAL = {"cuda": 6, "cpu": 1}
 MIB = 2**20
 
 

@@ -28,10 +28,11 @@ from vineppo.policy import DTYPES
 from vineppo.types import Sample
 
 TITLE = "One update of the policy: forward, backward and AdamW"
-COUNT, MICRO_BATCH = {"cuda": 64, "cpu": 8}, {"cuda": 8, "cpu": 4}
-PROMPT, RESPONSES = {"cuda": 100, "cpu": 10}, {"cuda": (60, 500), "cpu": (10, 60)}
+COUNT, MICRO_BATCH = {"cuda": 64, "cpu": 4}, {"cuda": 8, "cpu": 2}
+PROMPT, RESPONSES = {"cuda": 100, "cpu": 10}, {"cuda": (60, 500), "cpu": (6, 30)}
 """Tokens; responses are evenly spread between the two."""
-REPEATS = 3
+REPEATS = {"cuda": 3, "cpu": 2}
+"""Of which the first does not count."""
 GIB = 2**30
 
 
@@ -67,7 +68,7 @@ def one_case(assignment: Assignment, size: Model, *, ragged: bool, recompute: bo
     learner = Learner(scorer, None, settings, updates=100)
     memory.reset_peak(assignment.device)
     times = []
-    for repeat in range(REPEATS):
+    for repeat in range(REPEATS[assignment.device]):
         began = time.perf_counter()
         learner.update(samples, seed=repeat)
         if assignment.on_gpu:
