@@ -60,9 +60,10 @@ def _in_group(work: Callable[[], None], log: Path) -> None:
 
 def do_logged(work: Callable[[], None], log: Path) -> None:
     """All that is printed goes to the end of the log; the last line of a failure is why. Ends this process."""
-    with log.open("ab") as output:
-        os.dup2(output.fileno(), 1)
-        os.dup2(output.fileno(), 2)
+    output = log.open("a", buffering=1)
+    os.dup2(output.fileno(), 1)
+    os.dup2(output.fileno(), 2)
+    sys.stdout = sys.stderr = output
     code = 0
     try:
         work()
@@ -73,8 +74,7 @@ def do_logged(work: Callable[[], None], log: Path) -> None:
         traceback.print_exc()
         print(failure(error), file=sys.stderr)
         code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
+    output.flush()
     # Nothing is left to save, and continuous batching keeps threads that never end.
     os._exit(code)
 

@@ -8,7 +8,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tiny_models import tiny_model
-from vineppo.engines.torch import batch, branches, buffers, forest, passes, recorded, trunks
+from vineppo.engines.torch import batch, branches, buffers, decoder, forest, recorded, trunks
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.engines.torch.memory import default_memory, measure
 from vineppo.engines.torch.recordings import Capture
@@ -54,9 +54,9 @@ def watched(monkeypatch: pytest.MonkeyPatch, allocations: Allocations) -> list[i
     watch(branches.BranchCache, "relaid")
     watch(trunks, "prefill")
     watch(batch, "draw_tokens")
-    watch(passes, "draw_tokens")
+    watch(decoder, "draw_tokens")
     watch(buffers.Stretch, "fit")
-    watch(recorded.RecordedPasses, "_kept")
+    watch(recorded.RecordedDecoder, "_kept")
     watch(recorded, "draw_part")
     return seen
 

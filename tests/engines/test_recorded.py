@@ -1,6 +1,7 @@
 """Recorded passes: the same as plain ones, from memory that stays where it is, recorded once for each shape."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from tiny_models import tiny_kind, tiny_model
 from vineppo.engines.torch.buckets import Shape, bucket, power_of_two
 from vineppo.engines.torch.buffers import Stretch
 from vineppo.engines.torch.engine import TorchEngine
-from vineppo.engines.torch.recordings import Capture, Recordings, choose_capture
+from vineppo.engines.torch.recordings import Capture, CudaCapture, Recordings, choose_capture
 from vineppo.errors import UserError
 from vineppo.types import Completion, Request, Sampling
 
@@ -245,3 +246,82 @@ def test_recording_is_for_gpus():
     assert choose_capture(torch.device("cuda"), False) is None
     with pytest.raises(UserError, match=r"engine\.compile: true, but the policy is on cpu"):
         choose_capture(cpu, True)
+
+
+class FakeCuda:
+    """What `CudaCapture` asks of torch.cuda, in the order it does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.calls: list[str] = []
+        self.mode, self.pools = 1, 0
+        cuda, outer = torch.cuda, self
+
+        class Stream:
+            def __init__(self, device: object = None):
+                self.name = "side" if device is not None else "current"
+
+            def wait_stream(self, other: "Stream") -> None:
+                outer.calls.append(f"{self.name} waits for {other.name}")
+
+        class Graph:
+            def capture_begin(self, pool: object, capture_error_mode: str) -> None:
+                outer.calls.append(f"begin in pool {pool}, {capture_error_mode}")
+
+            def capture_end(self) -> None:
+                outer.calls.append("end")
+
+            def replay(self) -> None:
+                outer.calls.append("replay")
+
+        def pool() -> int:
+            self.pools += 1
+            return self.pools
+
+        def set_mode(mode: object) -> None:
+            self.mode = mode
+
+        monkeypatch.setattr(cuda, "Stream", Stream)
+        monkeypatch.setattr(cuda, "CUDAGraph", Graph)
+        monkeypatch.setattr(cuda, "graph_pool_handle", pool)
+        monkeypatch.setattr(cuda, "current_stream", Stream)
+        monkeypatch.setattr(cuda, "stream", lambda stream: nullcontext())
+        monkeypatch.setattr(cuda, "get_sync_debug_mode", lambda: self.mode)
+        monkeypatch.setattr(cuda, "set_sync_debug_mode", set_mode)
+
+
+def test_a_cuda_graph_is_recorded_after_a_pass_that_may_not_wait(monkeypatch: pytest.MonkeyPatch):
+    cuda = FakeCuda(monkeypatch)
+    capture, result = CudaCapture(torch.device("cuda")), torch.zeros(1)
+
+    def work() -> Tensor:
+        cuda.calls.append(f"work, waiting is {cuda.mode}")
+        return result
+
+    replay = capture.record(work)
+    assert replay() is result
+    assert replay() is result
+    assert cuda.calls == [
+        "work, waiting is error",
+        "side waits for current",
+        "begin in pool 1, thread_local",
+        "work, waiting is 1",
+        "end",
+        "current waits for side",
+        "replay",
+        "replay",
+    ]
+    capture.forget()
+    capture.record(work)
+    assert "begin in pool 2, thread_local" in cuda.calls, "a pool whose graphs are gone is not used again"
+
+
+def test_what_waits_is_never_begun_to_be_recorded(monkeypatch: pytest.MonkeyPatch):
+    cuda = FakeCuda(monkeypatch)
+
+    def work() -> Tensor:
+        raise RuntimeError("called a synchronizing CUDA operation")
+
+    with pytest.raises(RuntimeError, match="synchronizing"):
+        CudaCapture(torch.device("cuda")).record(work)
+    assert cuda.calls == []
+    assert cuda.mode == 1, "as it was"

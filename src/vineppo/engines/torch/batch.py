@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vineppo.engines.torch.decoder import Decoder
 from vineppo.engines.torch.law import CHUNK, counter_uniforms, draw_tokens
-from vineppo.engines.torch.passes import Passes
 from vineppo.engines.torch.schedule import Row
 from vineppo.engines.torch.trunks import TokenIds, present
 from vineppo.types import Finish, Sampling
@@ -30,7 +30,7 @@ OnFinish = Callable[[Row, Decoded, Callable[[], Float[Tensor, "S H T D"]]], None
 
 
 class Batch:
-    """The rows and what they have written; the `passes` hold the keys and values they need for more.
+    """The rows and what they have written; the `decoder` holds the keys and values they need for more.
 
     All rows end at the same column. Row b's tokens stand in the columns first[b].. of `tokens`; the last of them is fed
     next, and its keys and values go to the same column of the branches. The model must attend in branches
@@ -39,7 +39,7 @@ class Batch:
 
     def __init__(
         self,
-        passes: Passes,
+        decoder: Decoder,
         sampling: Sampling,
         end_ids: Sequence[int],
         on_finish: OnFinish,
@@ -47,7 +47,7 @@ class Batch:
         law: int = CHUNK,
     ):
         """law: numbers of the law that are made at once."""
-        self._passes, self._law = passes, law
+        self._decoder, self._law = decoder, law
         self._sampling, self._end_ids, self._on_finish = sampling, list(end_ids), on_finish
         self.rows: list[Row] = []
         """The oldest first."""
@@ -70,22 +70,22 @@ class Batch:
     def columns(self) -> int:
         """Columns of the branches that are still needed."""
         going = self._first[~self._over]
-        return self._passes.columns - int(going.min()) if len(going) else 0
+        return self._decoder.columns - int(going.min()) if len(going) else 0
 
     @property
     def is_full(self) -> bool:
         """No further token fits."""
-        return bool(self.rows) and self._passes.columns == self._passes.capacity
+        return bool(self.rows) and self._decoder.columns == self._decoder.capacity
 
     @property
     def held(self) -> int:
         """Tokens that the present layout takes, of rows that are over, too."""
-        return self._passes.held
+        return self._decoder.held
 
     def trim(self, most: int) -> None:
         """Before newcomers are let in where no row decodes: hold at most so many tokens."""
         if not self.going:
-            self._passes.trim(most)
+            self._decoder.trim(most)
 
     def lay_out(self, newcomers: Sequence[Row], *, room: int, most: int | None = None) -> None:
         """Drop what is over, let newcomers in, draw their first tokens, and have `room` free columns.
@@ -93,19 +93,19 @@ class Batch:
         most: tokens that may be held afterwards, if less does.
         """
         going, columns = np.flatnonzero(~self._over), self.columns
-        skip = self._passes.columns - columns
+        skip = self._decoder.columns - columns
         self.rows = [*self.going, *newcomers]
         self._over = np.zeros(len(self.rows), dtype=bool)
         if not self.rows:
-            self._passes.clear()
+            self._decoder.clear()
             return
         self._first = np.concatenate([self._first[going] - skip, np.full(len(newcomers), columns)])
         self._starts = np.array([len(row.prefix) for row in self.rows])
         self._limits = np.array([row.limit for row in self.rows])
         self._seeds = np.array([row.seed for row in self.rows], dtype=np.uint64)
         trunks = [row.trunk for row in self.rows]
-        self._passes.lay_out(trunks, self._starts, self._first, going, skip=skip, room=room, most=most)
-        shape = (len(self.rows), self._passes.capacity + 1)
+        self._decoder.lay_out(trunks, self._starts, self._first, going, skip=skip, room=room, most=most)
+        shape = (len(self.rows), self._decoder.capacity + 1)
         self._tokens = _enlarged(self._tokens[going, skip:], shape)
         self._logprobs = _enlarged(self._logprobs[going, skip:], shape)
         if newcomers:
@@ -120,11 +120,11 @@ class Batch:
 
     def step(self) -> None:
         """One token for every row."""
-        column = self._passes.columns
+        column = self._decoder.columns
         # Rows that are over stay for a while; their positions must not run past the model's context.
         fed = np.minimum(column - self._first, self._limits - 1)
         uniforms = counter_uniforms(self._seeds, fed + 1)
-        tokens, logprobs = self._passes.draw_next(self._tokens[:, column], self._starts + fed, uniforms)
+        tokens, logprobs = self._decoder.draw_next(self._tokens[:, column], self._starts + fed, uniforms)
         self._write(slice(None), column + 1, tokens, logprobs)
 
     def _begin(self, newcomers: Sequence[Row]) -> None:
@@ -133,7 +133,7 @@ class Batch:
         place = {state: i for i, state in enumerate(states)}
         last = np.array([length - 1 for _, length in states])
         tokens = np.array([row.prefix[-1] for row in states.values()])
-        logits = self._passes.first_logits([trunk for trunk, _ in states], last, tokens)
+        logits = self._decoder.first_logits([trunk for trunk, _ in states], last, tokens)
         new = slice(len(self.rows) - len(newcomers), None)
         tokens, logprobs = draw_tokens(
             logits,
@@ -143,7 +143,7 @@ class Batch:
             forbidden=[row.forbidden_first for row in newcomers],
             chunk=self._law,
         )
-        self._write(new, self._passes.columns, tokens, logprobs)
+        self._write(new, self._decoder.columns, tokens, logprobs)
 
     def _write(self, rows: slice, column: int, tokens: np.ndarray, logprobs: np.ndarray) -> None:
         """Take down the tokens drawn and report the rows that end with them."""
@@ -162,7 +162,7 @@ class Batch:
     def _keys_values(self, row: int, own: slice) -> Float[Tensor, "S H T D"]:
         """Of the row's whole sequence but its last token, which was never fed."""
         trunk = present(self.rows[row].trunk)[:, :, : self._starts[row]]
-        return torch.cat([trunk, self._passes.branch(row, slice(own.start, own.stop - 1))], dim=2)
+        return torch.cat([trunk, self._decoder.branch(row, slice(own.start, own.stop - 1))], dim=2)
 
 
 def _first_uniforms(rows: Sequence[Row], seeds: np.ndarray) -> np.ndarray:

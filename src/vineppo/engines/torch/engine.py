@@ -18,9 +18,9 @@ from vineppo.engines.limits import new_tokens
 from vineppo.engines.torch.batch import Batch, Decoded
 from vineppo.engines.torch.check import check_branching
 from vineppo.engines.torch.decode import decode
+from vineppo.engines.torch.decoder import Decoder, PlainDecoder
 from vineppo.engines.torch.memory import Measures, default_memory, measure
-from vineppo.engines.torch.passes import Passes, PlainPasses
-from vineppo.engines.torch.recorded import RecordedPasses
+from vineppo.engines.torch.recorded import RecordedDecoder
 from vineppo.engines.torch.recordings import Capture, Recordings
 from vineppo.engines.torch.schedule import Budget, Row, in_order
 from vineppo.engines.torch.trunks import Trunks, find_trunks
@@ -108,17 +108,17 @@ class TorchEngine:
             if progress is not None:
                 progress(finished, total)
 
-        batch = Batch(self._passes(sampling, measures), sampling, self._end_ids, on_finish, law=measures.law)
+        batch = Batch(self._decoder(sampling, measures), sampling, self._end_ids, on_finish, law=measures.law)
         budget = Budget(rows=self._rows, tokens=measures.tokens, prices=measures.prices, kept=self._kept)
         decode(self._model, batch, waiting, budget, together=measures.together)
         return [tuple(draws[draw] for draw in range(len(draws))) for draws in done]
 
-    def _passes(self, sampling: Sampling, measures: Measures) -> Passes:
+    def _decoder(self, sampling: Sampling, measures: Measures) -> Decoder:
         if self._recordings is None:
-            return PlainPasses(self._model, sampling, law=measures.law)
+            return PlainDecoder(self._model, sampling, law=measures.law)
         self._recordings.check_weights()
         self._recordings.most = measures.recordings
-        return RecordedPasses(self._model, sampling, self._recordings, law=measures.law)
+        return RecordedDecoder(self._model, sampling, self._recordings, law=measures.law)
 
     def _sized(self) -> Measures:
         if self._memory is None:

@@ -34,7 +34,7 @@ class Measures:
     together: int
     """Tokens of a prefill pass."""
     recordings: int
-    """Passes that may be kept recorded."""
+    """Decoder that may be kept recorded."""
 
 
 def measure(model: PreTrainedModel, memory_bytes: int, *, recorded: bool = False) -> Measures:

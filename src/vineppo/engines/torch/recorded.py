@@ -1,4 +1,4 @@
-"""Passes over rows in buffers that stay where they are, so that they can be recorded and replayed.
+"""Decoder over rows in buffers that stay where they are, so that they can be recorded and replayed.
 
 Shapes are rounded up (`buckets`), trunks and branches lie in one stretch of memory (`buffers`), and a pass is a
 function of these alone: `draw_pass` for the next token of every row, `first_pass` for the logits that rows begin with.
@@ -17,16 +17,16 @@ from transformers.cache_utils import CacheLayerMixin
 
 from vineppo.engines.torch.buckets import LEAST_ROWS, LEAST_SLOTS, Shape, bucket, power_of_two
 from vineppo.engines.torch.buffers import Buffers, plane_sizes, plant, views
+from vineppo.engines.torch.decoder import Drawn, next_logits
 from vineppo.engines.torch.law import CHUNK, draw_part
 from vineppo.engines.torch.ledger import distinct
-from vineppo.engines.torch.passes import Drawn, next_logits
 from vineppo.engines.torch.recordings import Recording, Recordings
 from vineppo.engines.torch.trunks import Trunk, present
 from vineppo.types import Sampling
 
 
-class RecordedPasses:
-    """See `Passes`. What is recorded outlives it."""
+class RecordedDecoder:
+    """See `Decoder`. What is recorded outlives it."""
 
     def __init__(self, model: PreTrainedModel, sampling: Sampling, recordings: Recordings, *, law: int = CHUNK):
         """law: numbers of the law that are made at once."""
@@ -62,7 +62,7 @@ class RecordedPasses:
         self._trunks, self._planted, self._own = [], None, None
 
     def trim(self, most: int) -> None:
-        """See `Passes`. What was recorded goes with the memory."""
+        """See `Decoder`. What was recorded goes with the memory."""
         if self.held > most:
             self.clear()
             self._recordings.forget()
@@ -79,7 +79,7 @@ class RecordedPasses:
         room: int,
         most: int | None,
     ) -> None:
-        """See `Passes`. What rows have written is copied aside and back: recordings know one place for it."""
+        """See `Decoder`. What rows have written is copied aside and back: recordings know one place for it."""
         wanted, groups, sizes = *_grouped(trunks), plane_sizes(present(trunks[0]))
         kept = self._kept(going, skip)
         written = self._written - skip
@@ -104,7 +104,7 @@ class RecordedPasses:
         self._rows, self._written = len(trunks), written
 
     def first_logits(self, trunks: Sequence[Trunk], last: np.ndarray, tokens: np.ndarray) -> Float[Tensor, "N V"]:
-        """See `Passes`."""
+        """See `Decoder`."""
         assert self._own is not None, "lay_out made it"
         rows = self._own.buffers
         groups = np.array([self._trunks.index(trunk) for trunk in trunks])
@@ -121,7 +121,7 @@ class RecordedPasses:
         return self._recordings.run(own, partial(first_pass, self._model))[: len(trunks)]
 
     def draw_next(self, tokens: np.ndarray, positions: np.ndarray, uniforms: np.ndarray) -> Drawn:
-        """See `Passes`."""
+        """See `Decoder`."""
         assert self._own is not None, "lay_out made it"
         self._own.buffers.feed(tokens, positions, self._written, uniforms)
         drawn = self._recordings.run(self._own, self._draw).cpu().numpy()[:, : self._rows]
@@ -129,7 +129,7 @@ class RecordedPasses:
         return drawn[0].astype(np.int64), drawn[1]
 
     def branch(self, row: int, columns: slice) -> Float[Tensor, "S H C D"]:
-        """See `Passes`."""
+        """See `Decoder`."""
         assert self._own is not None, "lay_out made it"
         return self._own.buffers.own[:, row, :, columns]
 

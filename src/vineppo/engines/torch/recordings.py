@@ -1,4 +1,4 @@
-"""Passes of the model recorded once and replayed: on a GPU, launching a pass's kernels takes longer than running them.
+"""Decoder of the model recorded once and replayed: on a GPU, launching a pass's kernels takes longer than running them.
 
 A recording is a list of kernels and the addresses they read and write. So everything that a pass reads lies in memory
 that stays where it is, everything that changes from pass to pass is a tensor there, and no kernel waits for the host.

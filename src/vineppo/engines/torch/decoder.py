@@ -22,7 +22,7 @@ Drawn = tuple[np.ndarray, np.ndarray]
 
 
 @runtime_checkable
-class Passes(Protocol):
+class Decoder(Protocol):
     """Holds trunks and branches of B rows, and runs the model over them. All rows end at the same column."""
 
     @property
@@ -82,7 +82,7 @@ class Passes(Protocol):
         ...
 
 
-class PlainPasses:
+class PlainDecoder:
     """Every layout gets memory of its own, exactly as much as it needs; every kernel is launched from Python."""
 
     def __init__(self, model: PreTrainedModel, sampling: Sampling, *, law: int = CHUNK):
@@ -126,7 +126,7 @@ class PlainPasses:
         room: int,
         most: int | None,
     ) -> None:
-        """See `Passes`."""
+        """See `Decoder`."""
         self._first, wanted = first, distinct(trunks)
         if self._forest is None or self._forest.trunks != wanted:
             self._forest = self._layout = None  # the old one goes before the new one is made
@@ -136,14 +136,14 @@ class PlainPasses:
         self._branches = branches.relaid(going, skip=skip, newcomers=len(trunks) - len(going), room=room, most=most)
 
     def first_logits(self, trunks: Sequence[Trunk], last: np.ndarray, tokens: np.ndarray) -> Float[Tensor, "N V"]:
-        """See `Passes`."""
+        """See `Decoder`."""
         assert self._forest is not None, "lay_out made it"
         layout = self._forest.layout(trunks, last)
         branch = BranchCache.empty(self._forest.planes).relaid(np.zeros(0, np.int64), newcomers=len(last), room=1)
         return self._logits(tokens, branch, layout.branching(branch, positions=last, first=np.zeros_like(last)))
 
     def draw_next(self, tokens: np.ndarray, positions: np.ndarray, uniforms: np.ndarray) -> Drawn:
-        """See `Passes`."""
+        """See `Decoder`."""
         assert self._branches is not None, "lay_out made them"
         assert self._layout is not None, "lay_out made it"
         branching = self._layout.branching(self._branches, positions=positions, first=self._first)
@@ -151,7 +151,7 @@ class PlainPasses:
         return draw_tokens(logits, self._sampling, uniforms, chunk=self._law)
 
     def branch(self, row: int, columns: slice) -> Float[Tensor, "S H C D"]:
-        """See `Passes`."""
+        """See `Decoder`."""
         assert self._branches is not None, "lay_out made them"
         return self._branches.planes[:, row, :, columns]
 
