@@ -13,8 +13,9 @@ FILES = sorted(SOURCE.rglob("*.py"))
 FLOORS = (
     ("errors", "types", "rng", "metrics"),
     ("seams", "config"),
+    ("disk",),
     ("checkpoint", "chat", "lock", "progress", "tracking", "processes"),
-    ("environment", "output_folder", "run_dir", "policy"),
+    ("environment", "output_folder", "run_dir", "policy", "attending"),
     ("steps", "tasks", "credit", "engines", "learner"),
     ("curriculum", "analysis"),
     ("recipes", "report"),

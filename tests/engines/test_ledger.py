@@ -55,7 +55,7 @@ def watched(monkeypatch: pytest.MonkeyPatch, allocations: Allocations) -> list[i
     watch(trunks, "prefill")
     watch(batch, "draw_tokens")
     watch(decoder, "draw_tokens")
-    watch(buffers.Stretch, "fit")
+    watch(buffers.Stretch, "renew")
     watch(recorded.RecordedDecoder, "_kept")
     watch(recorded, "draw_part")
     return seen
@@ -71,8 +71,10 @@ class Anew:
         pass
 
 
-@pytest.mark.parametrize("capture", [None, Anew()], ids=["plain", "recorded"])
-@pytest.mark.parametrize("kib", [400, 800, 4000])
+@pytest.mark.parametrize(
+    ("kib", "capture"),
+    [(400, None), (800, None), (4000, None), (1000, Anew()), (1600, Anew()), (8000, Anew())],
+)
 def test_bytes_held_never_exceed_the_budget(monkeypatch: pytest.MonkeyPatch, kib: int, capture: Capture | None):
     memory = kib * 2**10
     model = tiny_model("llama-gqa")
@@ -86,7 +88,7 @@ def test_bytes_held_never_exceed_the_budget(monkeypatch: pytest.MonkeyPatch, kib
         states = [Request(prefix=t[:cut], count=3, seed=cut) for t in whole for cut in range(3, len(t), 9)]
         engine.sample(states, Sampling(max_new_tokens=30, top_p=0.9))
     assert max(seen) <= memory
-    assert max(seen) >= 0.3 * memory or kib == 4000, "the budget is used"
+    assert max(seen) >= 0.3 * memory or kib >= 4000, "the budget is used"
 
 
 def test_what_the_learner_will_take_is_left_to_it():

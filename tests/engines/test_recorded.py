@@ -168,18 +168,16 @@ def test_memory_that_moves_forgets_what_was_recorded():
 
 
 def test_a_stretch_stays_unless_more_is_needed_or_less_is_allowed():
-    stretch, like = Stretch(), torch.zeros(3, dtype=torch.bfloat16)
-    assert stretch.fit(10, like)
+    stretch = Stretch()
+    assert not stretch.suits(1)
+    stretch.renew(10, torch.ones(3, dtype=torch.bfloat16))
     assert stretch.memory is not None
-    assert (stretch.length, stretch.memory.dtype) == (10, torch.bfloat16)
-    place = stretch.memory.data_ptr()
-    assert not stretch.fit(4, like)
-    assert not stretch.fit(4, like, most=12)
-    assert stretch.memory.data_ptr() == place
-    assert stretch.fit(4, like, most=6)
-    assert stretch.length == 4
-    assert stretch.fit(8, like, most=6), "what must be held is held"
-    assert stretch.length == 8
+    assert (stretch.length, stretch.memory.dtype, float(stretch.memory.sum())) == (10, torch.bfloat16, 0)
+    assert stretch.suits(4)
+    assert stretch.suits(4, most=10)
+    assert not stretch.suits(4, most=9)
+    assert stretch.suits(10, most=9), "what must be held is held"
+    assert not stretch.suits(11, most=20)
 
 
 # --- weights -----------------------------------------------------------------------------------------------------

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
-from vineppo.chat import encode_prompt, response_decoder
+from vineppo.chat import encode_prompt, opened, response_decoder
 from vineppo.config.schema import (
     Config,
     CoupledCredit,
@@ -52,7 +52,13 @@ from vineppo.metrics import Metrics
 from vineppo.policy import Policy
 from vineppo.processes import ALONE, Processes
 from vineppo.recipes.algorithm import Algorithm
-from vineppo.recipes.build_learner import build_critic, build_reference, build_trained, copy_reference
+from vineppo.recipes.build_learner import (
+    build_critic,
+    build_passes,
+    build_reference,
+    build_trained,
+    copy_reference,
+)
 from vineppo.recipes.dpo_positive import DpoPositive
 from vineppo.recipes.evaluation import evaluate
 from vineppo.recipes.policy_iteration import PolicyIteration
@@ -109,7 +115,7 @@ def build_algorithm(
         case PolicyIterationRecipe():
             return build_policy_iteration(config, policy, sampler, processes)
         case RestEmRecipe() as rest_em:
-            trained = build_trained(config, policy, processes)
+            trained = build_trained(config, policy, build_passes(config, policy), processes)
             return RestEm(
                 sampler=sampler,
                 policy=trained,
@@ -125,7 +131,7 @@ def build_algorithm(
         case DpoPositiveRecipe() as dpo:
             return DpoPositive(
                 sampler=sampler,
-                policy=build_trained(config, policy, processes),
+                policy=build_trained(config, policy, build_passes(config, policy), processes),
                 settings=config.learner,
                 accept=dpo.accept,
                 pairs=dpo.pairs,
@@ -143,8 +149,9 @@ def build_policy_iteration(config: Config, policy: Policy, sampler: Sampler, pro
     # The policy's schedule begins with its own first update, after the critic's warm-up.
     own = max(0, config.training.iterations - warmup) * config.updates_per_iteration
     frozen = copy_reference(config, policy)
-    critic = build_critic(config, policy, updates=updates, processes=processes)
-    trained = build_trained(config, policy, processes)
+    passes = build_passes(config, policy)
+    critic = build_critic(config, policy, passes, updates=updates, processes=processes)
+    trained = build_trained(config, policy, passes, processes)
     reference = build_reference(config, frozen, trained, processes)
     return PolicyIteration(
         sampler=sampler,
@@ -157,6 +164,7 @@ def build_policy_iteration(config: Config, policy: Policy, sampler: Sampler, pro
             updates=own,
             average=config.credit.average,
             limit=config.sampling.max_new_tokens,
+            passes=passes,
             processes=processes,
         ),
         critic=critic,
@@ -242,8 +250,9 @@ def build_environment(policy: Policy, task: Task, engine: EngineConfig, processe
         sampler, task = ShardedEngine(sampler, processes), ShardedTask(task, processes)
     # Not the policy's methods: its model may be a copy that only vLLM or a pool was started from, and can go now.
     encode = partial(encode_prompt, policy.tokenizer, template_kwargs=policy.template_kwargs)
+    begun = lru_cache(maxsize=4096)(partial(opened, policy.tokenizer, template_kwargs=policy.template_kwargs))
     decode = response_decoder(policy.tokenizer, policy.end_ids)
-    return Environment(engine=sampler, task=task, encode=encode, decode=decode, truncation=truncation)
+    return Environment(engine=sampler, task=task, encode=encode, decode=decode, opened=begun, truncation=truncation)
 
 
 def build_pool(policy: Policy, engine: EngineConfig) -> Engine:

@@ -29,16 +29,14 @@ class Stretch:
         """Give it back."""
         self.memory = None
 
-    def fit(self, length: int, like: Tensor, *, most: int | None = None) -> bool:
-        """Hold so many numbers of the kind of `like`, and not more than `most` unless they must be. Whether it moved.
+    def suits(self, length: int, *, most: int | None = None) -> bool:
+        """Whether it holds so many numbers, and not more than `most` unless they must be."""
+        return length <= self.length and (most is None or self.length <= max(most, length))
 
-        What was in it is lost if it did.
-        """
-        if length <= self.length and (most is None or self.length <= max(most, length)):
-            return False
-        self.memory = None  # what does not fit goes before something new is made
+    def renew(self, length: int, like: Tensor) -> None:
+        """Hold so many numbers of the kind of `like`, all zero, elsewhere. Nothing may look at the old ones any more."""
+        self.memory = None  # it goes before something new is made
         self.memory = like.new_zeros(length)
-        return True
 
 
 @dataclass(eq=False, kw_only=True)

@@ -79,29 +79,32 @@ class Load:
 
     @property
     def stretch(self) -> int:
-        """Of rounded shapes."""
-        if not self._rows:
-            return 0
+        """Trunks and branches of rounded shapes."""
+        return self._shape.tokens if self._rows else 0
+
+    @property
+    def _shape(self) -> Shape:
         return Shape.around(
             groups=len(self._trunks),
             slots=1,
             trunk=self._longest,
             rows=self._rows,
             columns=self._width + self._prices.room,
-        ).tokens
+        )
 
     @property
     def tokens(self) -> int:
         """All of it."""
         kept = 0 if self._kept is None else self._kept.tokens
         left = 0 if self._kept is None else self._kept.max_tokens - kept
+        rows = self._shape.rows if self._prices.rounded else self._rows
         step = max(self._prices.step, self._longest) if self._prices.prefilled else self._prices.step
         return (
             kept
             + min(self._reserved, left)
             + self._prices.prefilled * self._prefilled
             + self.laid_out
-            + self._rows * self._prices.row
+            + rows * self._prices.row
             + step
         )
 

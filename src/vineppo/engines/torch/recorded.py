@@ -144,11 +144,15 @@ class RecordedDecoder:
         """For rows of this shape, and for as many states that some of them begin with."""
         self._token = token = prod(plane_sizes(like))
         both = self._recordings
-        moved = both.rows.fit(shape.tokens * token, like, most=None if most is None else most * token)
-        moved |= both.states.fit(shape.rows * token, like)
-        if moved:
-            both.forget()
+        most = None if most is None else most * token
+        if both.rows.suits(shape.tokens * token, most=most) and both.states.suits(shape.rows * token):
+            return
+        both.forget()  # their buffers look at the old memory
+        if not both.rows.suits(shape.tokens * token, most=most):
+            both.rows.renew(shape.tokens * token, like)
             self._planted = None
+        if not both.states.suits(shape.rows * token):
+            both.states.renew(shape.rows * token, like)
 
     def _in_rows(self, shape: Shape, sizes: tuple[int, int, int]) -> Buffers:
         memory = self._recordings.rows.memory
