@@ -64,7 +64,7 @@ def measure(assignment: Assignment, sheet: Sheet) -> None:
 
 
 def compare_packs(assignment: Assignment, size: Model, sheet: Sheet) -> None:
-    """What benchmarks/update.py measures: trajectories of a question and branches that leave them, all in one update."""
+    """What benchmarks/update.py measures: trajectories of a question and branches that leave them, in one update."""
     device = assignment.device
     asked = Namespace(**PACKED[device], micro_batch=MICRO_BATCH[device], dtype=assignment.place.dtype)
     seconds: dict[str, float] = {}

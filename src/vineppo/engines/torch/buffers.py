@@ -34,7 +34,7 @@ class Stretch:
         return length <= self.length and (most is None or self.length <= max(most, length))
 
     def renew(self, length: int, like: Tensor) -> None:
-        """Hold so many numbers of the kind of `like`, all zero, elsewhere. Nothing may look at the old ones any more."""
+        """Hold so many numbers of the kind of `like`, all zero, elsewhere. Nothing may look at the old ones."""
         self.memory = None  # it goes before something new is made
         self.memory = like.new_zeros(length)
 
