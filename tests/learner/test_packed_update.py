@@ -127,7 +127,7 @@ def test_so_they_are_whatever_the_settings(passes: Passes, settings: dict):
 
 def test_many_blocks_of_queries(monkeypatch: pytest.MonkeyPatch):
     # Five queries a block, whose path to the root reaches far back.
-    monkeypatch.setattr("vineppo.learner.tree_attention.block_size", lambda nodes, depth: 5)
+    monkeypatch.setattr("vineppo.attending.tree_attention.block_size", lambda nodes, depth: 5)
     assert_agree(updated("mistral-sliding", PACKED)[0], updated("mistral-sliding", ROWS)[0])
 
 
