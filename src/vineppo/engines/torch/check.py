@@ -95,7 +95,7 @@ def _texts(settings: Mapping[Any, object]) -> Iterator[tuple[str, str]]:
 @torch.inference_mode()
 def branching_difference(model: PreTrainedModel, length: int = SHORTEST) -> float:
     """Largest difference of the logits of two branches of a trunk of so many tokens from plain ones, relative to the
-    largest logit. One branch leaves it at its end, one before; a trunk that is prefilled with it shares its beginning."""
+    largest logit. One branch leaves it at its end, one before; a trunk prefilled with it shares its beginning."""
     sequence = tuple((7 * i + 1) % model.config.get_text_config().vocab_size for i in range(length + 2))
     starts, fed = np.array([length - 3, length - 1]), 3
     plain = _last_logits(model, sequence, count=fed + 2)
