@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
-from vineppo.attending import attending_by
+from vineppo.attending.interface import attending_by
 from vineppo.engines.torch.attention import NAME
 from vineppo.engines.torch.batch import Batch
 from vineppo.engines.torch.ledger import distinct
