@@ -7,7 +7,6 @@ import torch
 from transformers import AutoModelForCausalLM, GptOssConfig, MambaConfig, PreTrainedModel
 
 from tiny_models import CONFIGS, SHAPE, tiny_model
-from vineppo.engines.torch import trunks
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.engines.torch.law import sampling_logprobs
 from vineppo.errors import UserError
@@ -192,40 +191,3 @@ def test_an_architecture_without_keys_and_values_is_refused():
     config = MambaConfig(vocab_size=13, hidden_size=16, num_hidden_layers=1, state_size=4)
     with pytest.raises(UserError, match="Mamba"):
         engine_of(AutoModelForCausalLM.from_config(config))
-
-
-# --- what prompts begin with in common ---------------------------------------------------------------------------
-
-ALIKE = tuple((2, 3, 4, 5, 6, 7, 8, 9, *own) for own in ((10, 11), (4,), (5, 6, 7)))
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_what_prompts_share_goes_through_the_model_once(name: str, monkeypatch: pytest.MonkeyPatch):
-    """8 tokens, then at most 3 of each: not 3 x 11. Keys and values are those of each prompt alone."""
-    monkeypatch.setattr(trunks, "LEAST_SAVED", 16)
-    model = tiny_model(name)
-    seen: list[torch.Size] = []
-    hook = model.base_model.register_forward_pre_hook(
-        lambda module, args, kwargs: seen.append(kwargs["input_ids"].shape), with_kwargs=True
-    )
-    together = trunks.prefill(model, ALIKE)
-    hook.remove()
-    assert seen == [(1, 8), (3, 3)]
-    for one, prompt in zip(together, ALIKE, strict=True):
-        [alone] = trunks.prefill(model, [prompt])
-        torch.testing.assert_close(one, alone, atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("sequences", "shared"),
-    [
-        ([(1, 2, 3, 4), (1, 2, 3, 5), (1, 2, 3)], 2),  # each keeps a token of its own
-        ([(1, 2, 3, 4), (1, 2, 9, 5), (1, 2, 3, 7)], 2),
-        ([(1, 2, 3, 4), (2, 2, 3, 4), (1, 2, 3, 4)], 0),
-        ([(1, 2, 3, 4)], 0),
-        ([(1, 2), (1, 3)], 0),  # one token is not worth a pass
-    ],
-)
-def test_what_prompts_share(sequences: list[tuple[int, ...]], shared: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(trunks, "LEAST_SAVED", 2)
-    assert trunks.shared_length(sequences) == shared
