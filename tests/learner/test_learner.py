@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from tiny_models import CONFIGS, tiny_model
-from vineppo.config.schema import LearnerConfig, PpoCredit
+from vineppo.credit.gae import PpoCredit
 from vineppo.errors import UserError
 from vineppo.learner.batch import collate
 from vineppo.learner.critic import Critic, ValueNetwork, explained_variance
@@ -19,6 +19,7 @@ from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.learner.minibatches import Round, micro_batches, minibatches
 from vineppo.learner.reference import frozen_copy
 from vineppo.learner.scores import score
+from vineppo.settings.learner import LearnerConfig
 from vineppo.types import Sample
 
 VOCABULARY = 13

@@ -10,12 +10,13 @@ from safetensors.torch import load_file
 from tokenizers.processors import TemplateProcessing
 
 from vineppo.config.load import load_config
-from vineppo.config.schema import Architecture, SftConfig
+from vineppo.config.schema import SftConfig
 from vineppo.errors import UserError
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.policy import Policy, load_policy, new_policy
 from vineppo.recipes.sft import finetune, starting_policy, tokenize
+from vineppo.settings.sections import Architecture
 from vineppo.tasks.arithmetic_tokenizer import build_tokenizer
 from vineppo.tasks.demonstrations import endless_demonstrations
 from vineppo.types import PromptAndResponse

@@ -20,11 +20,11 @@ from rollout_speed.measure import model_shape
 from rollout_speed.models import make_model
 from rollout_speed.names import Model, Place
 from rollout_speed.roofs import measure_roofs
-from vineppo.config.schema import LearnerConfig
 from vineppo.learner.learner import Learner
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.recompute import enable_recompute
 from vineppo.policy import DTYPES
+from vineppo.settings.learner import LearnerConfig
 from vineppo.types import Sample
 
 TITLE = "One update of the policy: forward, backward and AdamW"

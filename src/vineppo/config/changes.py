@@ -7,7 +7,7 @@ all others, which would make a run that nothing could have made.
 from dataclasses import dataclass
 from typing import Any
 
-from vineppo.config.schema import Config, RestEmRecipe
+from vineppo.config.schema import Config
 
 FREE = (
     "run",
@@ -44,7 +44,7 @@ class Change:
 def changes(before: Config, now: Config, *, found_again: bool) -> list[Change]:
     """All that differs. found_again: model and data have digests, so they may have moved."""
     old, new = leaves(before.model_dump()), leaves(now.model_dump())
-    free = (*FREE, *(PLACES if found_again else ()), *(() if validates(now) else MEASURED))
+    free = (*FREE, *(PLACES if found_again else ()), *(() if now.recipe.held_out else MEASURED))
     found = []
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) == new.get(key):
@@ -56,11 +56,6 @@ def changes(before: Config, now: Config, *, found_again: bool) -> list[Change]:
         onward = extended or key in ONWARD
         found.append(Change(words=words, allowed=onward or _is_in(key, free), told=onward))
     return found
-
-
-def validates(config: Config) -> bool:
-    """Whether evaluation decides what is learned."""
-    return isinstance(config.recipe, RestEmRecipe) and config.recipe.validation_questions > 0
 
 
 def _is_in(key: str, settings: tuple[str, ...]) -> bool:

@@ -24,10 +24,8 @@ from vineppo.doctor.versions import check_devices, check_versions
 from vineppo.errors import UserError
 from vineppo.learner.logprobs import check_head
 from vineppo.policy import Policy, load_policy, load_tokenizer, pick_device, try_saving
-from vineppo.processes import ALONE
 from vineppo.progress import Display
-from vineppo.recipes.build import build_environment, build_sampling
-from vineppo.recipes.build_learner import build_scorer, sampling_policy
+from vineppo.recipes.build import build_environment, build_workshop
 from vineppo.seams import Task
 from vineppo.tasks.build import build_task
 
@@ -117,10 +115,9 @@ def examine_memory(config: Config, task: Task, done: Examination) -> bool:
 
 def examine_engine(config: Config, task: Task, policy: Policy, done: Examination, display: Display) -> None:
     """Sampler beside trainer, before and after an update."""
+    shop = build_workshop(config)
     head = done.attempt("policy", lambda: (try_saving(policy), check_head(policy.model)))
-    environment = done.attempt(
-        "engine", lambda: build_environment(sampling_policy(config, policy, ALONE), task, config.engine)
-    )
+    environment = done.attempt("engine", lambda: build_environment(shop.sampled(policy), task, config.engine))
     if not head or environment is None:
         done.leave_out(
             "there is no engine or no learner for this model", "endings", "agreement", "credit", "stale cache"
@@ -128,9 +125,9 @@ def examine_engine(config: Config, task: Task, policy: Policy, done: Examination
         return
     probe = Probe(
         environment=environment,
-        scorer=build_scorer(config, policy.model),
+        scorer=shop.scorer(policy.model),
         questions=task.questions("train"),
-        sampling=build_sampling(config.sampling),
+        sampling=config.sampling.law,
         micro_batch=config.learner.micro_batch,
     )
     with display.phase("endings"):

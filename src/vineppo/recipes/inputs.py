@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
-from vineppo.config.schema import DatasetTask, TaskConfig
+from vineppo.tasks.settings import TaskSettings
 from vineppo.types import Question
 
 NUMBERS = 1024
@@ -17,14 +17,14 @@ NUMBERS = 1024
 
 
 def digest_inputs(
-    model: PreTrainedModel, train: Sequence[Question], test: Sequence[Question], task: TaskConfig
+    model: PreTrainedModel, train: Sequence[Question], test: Sequence[Question], task: TaskSettings
 ) -> dict[str, str]:
     """By what it is of, in words for people."""
     return {
         "weights": weights_digest(model.state_dict()),
         "training questions": questions_digest(train),
         "test questions": questions_digest(test),
-        **({"reward functions": rewards_digest(task)} if isinstance(task, DatasetTask) and task.rewards else {}),
+        **({"reward functions": files_digest(task.code_files)} if task.code_files else {}),
     }
 
 
@@ -48,9 +48,8 @@ def questions_digest(questions: Sequence[Question]) -> str:
     return digest.hexdigest()
 
 
-def rewards_digest(task: DatasetTask) -> str:
-    """Of the files that hold the functions."""
-    files = sorted({reward.function.rpartition(":")[0] for reward in task.rewards})
+def files_digest(files: Sequence[str]) -> str:
+    """Of all that they hold."""
     digest = hashlib.blake2b(digest_size=16)
     for file in files:
         digest.update(Path(file).expanduser().read_bytes())

@@ -5,9 +5,7 @@ loss = - mean over the batch's response tokens of log pi(token | prompt, respons
 
 from pathlib import Path
 
-from transformers import PreTrainedTokenizerFast
-
-from vineppo.config.schema import ArithmeticTask, RegistersTask, SftConfig, TaskConfig, WordProblemsTask
+from vineppo.config.schema import SftConfig
 from vineppo.errors import UserError
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs, check_head
@@ -15,9 +13,8 @@ from vineppo.learner.optimizer import Optimizer
 from vineppo.lock import LOCK, DirectoryLock
 from vineppo.policy import DTYPES, Policy, load_policy, new_policy, try_saving
 from vineppo.progress import Display
-from vineppo.tasks.arithmetic_tokenizer import REGISTER_SIGNS, build_tokenizer
-from vineppo.tasks.demonstrations import Demonstration, endless_demonstrations
-from vineppo.tasks.word_problems import tokenizer as word_tokenizer
+from vineppo.tasks.demonstrations import endless_demonstrations
+from vineppo.tasks.settings import Demonstration
 from vineppo.types import PromptAndResponse
 
 LOG_EVERY = 50
@@ -97,20 +94,4 @@ def starting_policy(config: SftConfig) -> Policy:
         return load_policy(
             config.policy.path, device=config.policy.device, template_kwargs=config.policy.chat_template_kwargs
         )
-    return new_policy(config.architecture, own_tokenizer(config.task), seed=config.seed, device=config.device)
-
-
-def own_tokenizer(task: TaskConfig) -> PreTrainedTokenizerFast:
-    """Of a task that brings one."""
-    match task:
-        case ArithmeticTask(modulus=modulus):
-            return build_tokenizer(modulus)
-        case RegistersTask(modulus=modulus):
-            return build_tokenizer(modulus, REGISTER_SIGNS)
-        case WordProblemsTask():
-            return word_tokenizer.build_tokenizer()
-        case _:
-            raise UserError(
-                "policy is none, but only tasks arithmetic, registers and word_problems bring a tokenizer to start "
-                f"from nothing; task is {task.name}: set policy.path to a Hugging Face folder"
-            )
+    return new_policy(config.architecture, config.task.tokenizer(), seed=config.seed, device=config.device)

@@ -6,7 +6,6 @@ re-tokenised.
 """
 
 from vineppo.steps.bounds import token_bounds
-from vineppo.steps.build import build_segmenter
 from vineppo.steps.delimiter import Delimiter
 from vineppo.steps.lines import Lines, line_starts
 from vineppo.steps.math import Math
@@ -24,7 +23,6 @@ __all__ = [
     "Tokens",
     "Uncertain",
     "Whole",
-    "build_segmenter",
     "line_starts",
     "token_bounds",
     "token_texts",
