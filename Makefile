@@ -75,8 +75,8 @@ policy_registers_gpu: .venv/installed  ## the one for configs/registers_gpu.yaml
 	$(BIN)/vineppo sft configs/sft_registers_gpu_facts.yaml
 	$(BIN)/vineppo sft configs/sft_registers_gpu_habits.yaml
 
-headline: .venv/bench-installed  ## every method at equal decoded tokens, TRL's too: docs/headline.md (an hour or more on 2 cores)
-	$(BIN)/python benchmarks/headline.py
+headline: .venv/bench-installed  ## every method at equal decoded tokens, TRL's too: docs/headline.md (STUDY=quick: the same in little)
+	$(BIN)/python benchmarks/headline.py --as-tuned --study $(or $(STUDY),small)
 
 map: .venv/bench-installed  ## where step credit pays: docs/map.md (about 20 minutes on one core)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/credit_map.py

@@ -1,7 +1,8 @@
 """Does step credit pay? Every method at equal decoded tokens an update, each tuned in rate and batch shape.
 
-    python benchmarks/headline.py                    # small: two runs side by side on two cores, an hour
-    python benchmarks/headline.py --study quick      # the same in little: a quarter of an hour
+    python benchmarks/headline.py --as-tuned         # the test: five seeds at the choices that are kept
+    python benchmarks/headline.py --study quick      # two seeds, half as long, at the same choices
+    python benchmarks/headline.py                    # chooses first: about as long again as the test
     python benchmarks/headline.py --study gpu        # longer programs, a bigger policy: one run at a time on a GPU
 
 Rates and shapes are chosen on tuning seeds and other questions (`equal_tuning/plan.py`), then test seeds decide. Tables
@@ -33,7 +34,7 @@ COSTS: dict[Axis, str] = {"updates": "Updates", "seconds": "Seconds of training"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", choices=list(STUDIES), default="small")
-    parser.add_argument("--seeds", type=int, default=5, help="test seeds")
+    parser.add_argument("--seeds", type=int, help="test seeds; left out, the study's")
     parser.add_argument("--methods", nargs="*", default=[], help="default: all")
     parser.add_argument("--workers", type=int, default=2, help="runs side by side, one thread each")
     parser.add_argument("--as-tuned", action="store_true", help="take the choices that are kept in benchmarks/results")
@@ -43,21 +44,24 @@ def main() -> None:
     home: Path = arguments.home / study.name
     log = home / "log.txt"
 
-    tuning = read_tuning(study) if arguments.as_tuned else tune(study, methods, home, arguments.workers, log)
+    seeds = range(arguments.seeds or study.seeds)
+
+    kept = arguments.as_tuned or study.tuned_by
+    tuning = read_tuning(study) if kept else tune(study, methods, home, arguments.workers, log)
     best = {method.name: tuning[method.tuned_as or method.name].best for method in methods}
     test = {
-        method.name: [test_job(study, method, best[method.name], seed, home) for seed in range(arguments.seeds)]
-        for method in methods
+        method.name: [test_job(study, method, best[method.name], seed, home) for seed in seeds] for method in methods
     }
     # Seed after seed, so that a study that is stopped has seen every method as often.
-    in_turn = [jobs[seed] for seed in range(arguments.seeds) for jobs in test.values()]
+    in_turn = [jobs[seed] for seed in seeds for jobs in test.values()]
     run_all("test", in_turn, workers=arguments.workers, log=log)
 
     rows = [make_row(method, best[method.name], test[method.name]) for method in methods]
     figures = ROOT / "docs/figures"
     draw_curves([row.experiment for row in rows], figures / f"headline-{study.name}.png")
     keep(rows, test, study)
-    write_tuning(study, tuning)
+    if not kept:
+        write_tuning(study, tuning)
     body = results(study, rows, tuning)
     page = ROOT / "docs/headline.md"
     page.write_text(with_section(page.read_text() if page.exists() else "# The headline\n", title(study), body))
@@ -120,6 +124,8 @@ def results(study: Study, rows: Sequence[Row], tuning: Mapping[str, Tuning]) -> 
     ]
     for axis, name in COSTS.items():
         parts += [f"**{name} to get there**", markdown(reaching(rows, axis))]
+    if study.tuned_by:
+        return "\n\n".join([*parts, f"Rates and shapes are those of the study `{study.tuned_by}`."])
     parts += [
         f"**Tuning**, on other seeds and questions: every point for {study.tuning_share:.0%} of a run, the best "
         f"{study.finalists} of each method then on another seed to the end. The best of those is chosen, and bold",
@@ -176,7 +182,7 @@ def read_tuning(study: Study) -> dict[str, Tuning]:
 
 def tuning_file(study: Study) -> Path:
     """Beside the results."""
-    return ROOT / f"benchmarks/results/headline-{study.name}/tuning.json"
+    return ROOT / f"benchmarks/results/headline-{study.tuned_by or study.name}/tuning.json"
 
 
 if __name__ == "__main__":

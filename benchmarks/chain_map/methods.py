@@ -87,10 +87,7 @@ def vine(rollouts: int) -> Method:
 
 
 def coupled(share: float) -> Method:
-    """share: tokens of rollouts for each token of a trajectory.
-
-    Where that is too little, states are measured that the trajectory's own tokens chose, and that is not unbiased.
-    """
+    """share: tokens of rollouts for each token of a trajectory."""
     return Method(
         name=f"coupled {share:g}",
         kind="measured",
@@ -101,7 +98,6 @@ def coupled(share: float) -> Method:
             segments=None,
             sampling=sampling_of(chain),
         ),
-        unbiased=False,
     )
 
 

@@ -86,8 +86,8 @@ class Method:
     shapes: tuple[Shape, ...] = ALONE
     """The first is where its rates are tuned first."""
     program: Program = "vineppo"
-    iterations: int | None = None
-    """Where a method makes few iterations of many trajectories; None: the study's."""
+    worth: int = 1
+    """How many updates' tokens one of its iterations spends: recipes make few iterations of many trajectories."""
     tuned_as: str = ""
     """The method whose choice it takes; "": its own."""
 
@@ -127,9 +127,9 @@ METHODS = (
         name="rest_em",
         settings=("recipe=rest_em",),
         shapes=(passes(2), passes(4), validated(55, 4, 20)),
-        iterations=10,
+        worth=4,
     ),
-    Method(name="dpo_positive", settings=("recipe=dpo_positive",), shapes=(FEW_LARGE,), iterations=10),
+    Method(name="dpo_positive", settings=("recipe=dpo_positive",), shapes=(FEW_LARGE,), worth=4),
 )  # fmt: skip
 
 
@@ -142,6 +142,10 @@ class Study:
     learning_rates: tuple[float, ...]
     """Where every method's grid begins; it goes on while the best lies on an edge."""
     iterations: int
+    seeds: int = 5
+    """Of the test, where the command line says nothing else."""
+    tuned_by: str = ""
+    """The study whose choices it takes; "": its own."""
     extensions: int = 3
     """Further rates at most, beyond each end."""
     settings: tuple[str, ...] = ()
@@ -157,7 +161,7 @@ class Study:
 
     def length(self, method: Method, share: float) -> tuple[str, ...]:
         """The override of how long a method trains, for a share of its whole length."""
-        return (f"training.iterations={round(share * (method.iterations or self.iterations))}",)
+        return (f"training.iterations={round(share * self.iterations / method.worth)}",)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,12 +194,11 @@ STUDIES = {
     "quick": Study(
         name="quick",
         config=ROOT / "configs/registers.yaml",
-        learning_rates=(8e-5, 1.6e-4),
-        iterations=24,
-        extensions=1,
-        settings=("learner.average=tokens", "evaluation.every=8"),
-        finalists=1,
-        tuning_settings=("task.seed=1", "evaluation.every=12"),
+        learning_rates=(),
+        iterations=20,
+        seeds=2,
+        tuned_by="small",
+        settings=("learner.average=tokens", "evaluation.every=5"),
     ),
     "gpu": Study(
         name="gpu",

@@ -74,7 +74,7 @@ def test_job(study: Study, method: Method, point: Point, seed: int, home: Path) 
 def job(study: Study, method: Method, point: Point, seed: int, home: Path, settings: Sequence[str]) -> Job:
     """One run."""
     words = (*study.settings, *method.settings, *point.overrides, f"training.seed={seed}", *settings)
-    if method.iterations is not None:
+    if method.worth > 1:
         words = (*words, "evaluation.every=1", "learner.minibatch=64", "learner.micro_batch=32")
     return Job(
         program=method.program,

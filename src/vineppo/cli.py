@@ -11,11 +11,11 @@ from pathlib import Path
 
 from vineppo.config.estimate import estimate, render, render_sft
 from vineppo.config.keys import describe_keys
-from vineppo.config.launch import find_launch
 from vineppo.config.load import dump_config, load_config
 from vineppo.config.memory.show import render_forecast
 from vineppo.config.schema import Config, SftConfig
 from vineppo.errors import ProcessLostError, UserError
+from vineppo.launch import find_launch
 from vineppo.settings.model_shape import find_shape
 
 FAILED, USER_ERROR, PROCESS_LOST, INTERRUPTED = 1, 2, 3, 130

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any
 
 from vineppo.checkpoint import checkpoints, flush_folder, room_on_disk, write_atomically
 from vineppo.config.changes import changes
-from vineppo.config.changes import leaves as leaves
 from vineppo.config.load import dump_config, load_config
 from vineppo.config.schema import Config
 from vineppo.errors import UserError

@@ -14,6 +14,7 @@ from vineppo.analysis.value_accuracy import (
     calibration,
     explained_variance,
     explained_within,
+    returns_explained,
     value_score,
 )
 
@@ -90,6 +91,25 @@ def test_a_constant_shift_changes_the_bias_and_nothing_else(pairs: list[tuple[fl
     assert after.bias == pytest.approx(before.bias + shift, abs=1e-9)
     if before.explained_variance is not None and np.ptp(truth) > 1e-3:
         assert after.explained_variance == pytest.approx(before.explained_variance, rel=1e-3, abs=1e-3)
+
+
+def test_what_true_values_explain_of_returns_by_hand():
+    # returns vary by 3/4 in all; two sure states are right, a toss is off by 1/4 twice
+    returns, truth = np.array([1.0, 0, 1, 1]), np.array([1.0, 0, 0.5, 0.5])
+    assert returns_explained(returns, truth, np.zeros(4)) == pytest.approx(1 - 0.5 / 0.75)
+    assert returns_explained(np.ones(4), truth, np.zeros(4)) is None, "there is nothing to explain"
+
+
+def test_what_returns_explain_is_not_changed_by_the_truths_noise():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(size=100_000)
+    returns = (rng.uniform(size=truth.size) < truth).astype(float)
+    noise = np.full(truth.size, 0.3)
+    exact = returns_explained(returns, truth, np.zeros(truth.size))
+    measured = returns_explained(returns, truth + rng.normal(size=truth.size) * noise, noise)
+    # var v = 1/12, var R = 1/4
+    assert exact == pytest.approx(1 / 3, abs=0.01)
+    assert measured == pytest.approx(1 / 3, abs=0.02)
 
 
 def test_positions_fall_into_fifths_of_the_response():

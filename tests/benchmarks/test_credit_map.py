@@ -150,7 +150,7 @@ def _completion(chain: Chain, logits: np.ndarray, tokens: Sequence[int]):
     return replace(own, token_ids=(*tokens, 0))
 
 
-UNBIASED = [vine(1), coupled(3), tree(1), tree(0.3, followed=0), method("RLOO"), method("exact values")]
+UNBIASED = [vine(1), coupled(3), coupled(0.1), tree(1), tree(0.3, followed=0), method("RLOO"), method("exact values")]
 
 
 @SMALL

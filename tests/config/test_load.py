@@ -14,7 +14,7 @@ from vineppo.credit.gae import PpoCredit
 from vineppo.credit.group import GrpoCredit, RlooCredit
 from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
-from vineppo.run_dir import leaves
+from vineppo.settings.strict import leaves
 from vineppo.settings.learner import LearnerConfig
 from vineppo.settings.sections import EvaluationConfig, PolicyConfig, RunConfig, SamplingConfig
 from vineppo.steps.delimiter import DelimiterSteps

@@ -29,22 +29,39 @@ def reward_of(response: tuple[int, ...]) -> float:
     return float(response.count(2) % 2 == 0)
 
 
+def slips(prefix: tuple[int, ...]) -> list[float]:
+    """Another policy: six tokens, each of them a 2 but for rare slips."""
+    return [1.0, 0.0, 0.0] if len(prefix) == 7 else [0.0, 0.15, 0.85]
+
+
+def without_slips(response: tuple[int, ...]) -> float:
+    """Its task: 1 where there is none."""
+    return float(1 not in response)
+
+
 class Tabular:
     """The policy under one sampling law."""
 
-    def __init__(self, sampling: Sampling):
+    def __init__(
+        self,
+        sampling: Sampling,
+        chances: Callable[[tuple[int, ...]], list[float]] = chances,
+        reward: Callable[[tuple[int, ...]], float] = reward_of,
+    ):
         self.sampling = sampling
+        self._chances = chances
+        self._reward = reward
         self.law: Callable[[tuple[int, ...]], list[float]] = cache(self._law)
         self.value: Callable[[tuple[int, ...]], float] = cache(self._value)
 
     def _law(self, prefix: tuple[int, ...]) -> list[float]:
-        logits = torch.tensor([chances(prefix)]).log()
+        logits = torch.tensor([self._chances(prefix)]).log()
         return sampling_logprobs(logits, self.sampling)[0].double().exp().tolist()
 
     def _value(self, response: tuple[int, ...]) -> float:
         """By enumeration: expected reward from a state, 0 when the limit cuts it off."""
         if response and response[-1] == END:
-            return reward_of(response)
+            return self._reward(response)
         if len(response) == LIMIT:
             return 0.0
         return sum(p * self.value((*response, token)) for token, p in enumerate(self.law(PROMPT + response)) if p)
@@ -53,7 +70,7 @@ class Tabular:
         """Its engine is new and knows its requests."""
         return Environment(
             engine=FakeEngine(self.law, end_ids=(END,)),
-            task=_EvenTask(),
+            task=_Rewarded(self._reward),
             encode=lambda prompt: PROMPT,
             decode=lambda ids: "".join(map(str, ids)),
         )
@@ -74,11 +91,14 @@ def every(step: int, trajectory: Trajectory) -> tuple[int, ...]:
     return (*range(0, len(trajectory.response_ids), step), len(trajectory.response_ids))
 
 
-class _EvenTask:
+class _Rewarded:
     """Responses are written as digits."""
+
+    def __init__(self, reward: Callable[[tuple[int, ...]], float]):
+        self._reward = reward
 
     def questions(self, split: str) -> list[Question]:
         return [QUESTION]
 
     def judge(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Judgement]:
-        return [Judgement(reward=reward_of(tuple(map(int, own))), outcome=Outcome.SCORED) for own in responses]
+        return [Judgement(reward=self._reward(tuple(map(int, own))), outcome=Outcome.SCORED) for own in responses]

@@ -3,20 +3,24 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from math import log, sqrt
 from statistics import fmean, stdev, variance
 
 import pytest
+from enumerated import largest_z as largest_z_of_gradients
+from enumerated import sampled_gradients
 from hypothesis import given
 from hypothesis import strategies as st
-from tabular import LIMIT, PLAIN, PROMPT, SHARP, Tabular
+from tabular import LIMIT, PLAIN, PROMPT, SHARP, Tabular, slips, without_slips
 from test_tree import scored, tree_of
 
 from vineppo.credit.coupled import Estimate, advantage_variance, coupled_values
 from vineppo.credit.coupled_assigner import CoupledAssigner, by_question
 from vineppo.credit.vine import VineAssigner
 from vineppo.engines.fake import FakeEngine
+from vineppo.seams import CreditAssigner, Progress
 from vineppo.types import Credit, Sampling, Scored
 
 Assign = Callable[[Tabular], CoupledAssigner | VineAssigner]
@@ -257,3 +261,39 @@ def test_error_falls_faster_than_for_independent_rollouts_of_the_same_number():
         return fmean(errors)
 
     assert squared_error(coupled(4)) < 0.5 * squared_error(vine(4))
+
+
+# --- the expected gradient where not every state can be afforded --------------------------------------------------
+
+
+def frugal(policy: Tabular, *, segments: int | None = None) -> CreditAssigner:
+    """Too few tokens for a rollout from every state, in a batch with another question."""
+    assign = CoupledAssigner(
+        policy.environment(), rollouts=9, token_budget=2, segments=segments, sampling=policy.sampling
+    )
+
+    def credit(trajectories: Sequence[Scored], *, seed: int, progress: Progress | None = None) -> list[Credit]:
+        others = [elsewhere(own) for own in policy.trajectories(4, seed=seed + 1_000_000, step=1)]
+        return assign([*trajectories, *others], seed=seed, progress=progress)[: len(trajectories)]
+
+    return credit
+
+
+def elsewhere(scored: Scored) -> Scored:
+    question = replace(scored.trajectory.question, id="another")
+    return replace(scored, trajectory=replace(scored.trajectory, question=question))
+
+
+RARE_SLIPS = Tabular(PLAIN, slips, without_slips)
+"""Where improbable tokens decide, states that lie before improbable tokens are another sample than states."""
+
+
+@pytest.mark.parametrize("policy", [Tabular(PLAIN), Tabular(SHARP), RARE_SLIPS], ids=["plain", "sharp", "slips"])
+def test_its_expected_gradient_on_a_small_budget_is_that_of_the_value_of_the_start(policy: Tabular):
+    truth, rows = sampled_gradients(policy, frugal, count=3, step=1, times=1200)
+    assert largest_z_of_gradients(policy, truth, rows) < 4.5
+
+
+def test_that_test_sees_states_that_were_chosen_by_what_came_after_them():
+    truth, rows = sampled_gradients(RARE_SLIPS, partial(frugal, segments=2), count=3, step=1, times=1200)
+    assert largest_z_of_gradients(RARE_SLIPS, truth, rows) > 6

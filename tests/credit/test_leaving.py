@@ -6,13 +6,15 @@ from dataclasses import replace
 from statistics import fmean
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tabular import PLAIN, Tabular, every
 from test_tree import scored, tree_of
 
 from vineppo.credit.coupled import Estimate
 from vineppo.credit.leaving import affordable, all_expected, draw_exits, expected_rollouts, expected_tokens
-from vineppo.credit.plan import fit
-from vineppo.credit.segments import cut_where_it_moves, segment_bounds
+from vineppo.credit.plan import fit, plan_batch
+from vineppo.credit.segments import cut_where_it_moves, segment_bounds, spaced_bounds
 
 CHAIN = scored((5, 6, 0), (0.8, 1.0, 0.5), (0, 2, 3), 1.0)
 """Forks: the end, then state 1, left with probability 0.5, then state 0, left with probability 0.2 at its start."""
@@ -99,6 +101,45 @@ def test_a_budget_is_for_each_trajectory_of_a_group():
 def test_less_than_one_rollout_cannot_be_planned():
     plan = fit([EVEN], (EVEN.bounds,), 9, 1)
     assert (plan.bounds, plan.rollouts) == (((0, 8),), 1)
+
+
+SURE = scored((6,) * 8, (0.99,) * 8, tuple(range(9)), 1.0)
+
+
+def test_without_a_budget_every_step_of_a_batch_is_measured():
+    plans = plan_batch([[EVEN], [SURE]], 9, None)
+    assert [(plan.bounds, plan.rollouts) for plan in plans] == [((EVEN.bounds,), 9), ((SURE.bounds,), 9)]
+
+
+def test_how_far_apart_states_are_is_decided_by_the_other_questions():
+    # EVEN costs 18 tokens with one rollout a step, 14 with one every second step. SURE costs 0.36.
+    beside_sure, sure = plan_batch([[EVEN], [SURE]], 9, 15)
+    assert (beside_sure.bounds, beside_sure.rollouts) == ((EVEN.bounds,), 1), "its own cost does not count"
+    assert (sure.bounds, sure.rollouts) == (((0, 8),), 9), "nothing of it surprises as much as two steps of EVEN"
+    beside_even, _ = plan_batch([[EVEN], [EVEN]], 9, 15)
+    assert beside_even.bounds == ((0, 2, 4, 6, 8),)
+    assert expected_tokens(beside_even.tree, beside_even.rollouts) == pytest.approx(15)
+
+
+def test_a_question_alone_has_only_itself_to_go_by():
+    (plan,) = plan_batch([[EVEN]], 9, 15)
+    assert plan.bounds == ((0, 2, 4, 6, 8),)
+
+
+def test_less_than_one_rollout_a_response_cannot_be_planned():
+    assert [plan.bounds for plan in plan_batch([[EVEN], [EVEN]], 9, 1)] == [((0, 8),)] * 2
+
+
+@given(st.lists(st.floats(0.01, 1.0), min_size=3, max_size=12), st.floats(0.1, 6.0), st.integers(1, 11))
+def test_a_cut_knows_nothing_of_what_comes_after_it(chances: list[float], stride: float, at: int):
+    at = min(at, len(chances) - 1)
+    whole, other = (
+        scored((5,) * len(own), own, tuple(range(len(own) + 1)), 1.0)
+        for own in (tuple(chances), (*chances[:at], *(1.0,) * (len(chances) - at)))
+    )
+    assert [b for b in spaced_bounds(whole, stride) if b <= at and b < len(chances)] == [
+        b for b in spaced_bounds(other, stride) if b <= at and b < len(chances)
+    ]
 
 
 def test_segments_are_equally_surprising():

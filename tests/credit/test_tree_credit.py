@@ -1,13 +1,12 @@
 """Tree credit: by hand, as RLOO where nothing restarts, and its expected gradient against the enumerated one."""
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from math import log, sqrt
+from math import log
 
-import numpy as np
 import pytest
+from enumerated import gradient_of, largest_z, sampled_gradients
 from hypothesis import given
 from hypothesis import strategies as st
 from tabular import LIMIT, PLAIN, PROMPT, SHARP, Tabular
@@ -20,9 +19,6 @@ from vineppo.credit.tree import Tree, grow
 from vineppo.credit.tree_assigner import TreeAssigner, affordable_restarts, elsewhere, expected_tokens
 from vineppo.seams import CreditAssigner
 from vineppo.types import Branch, Credit, Sampling, Scored
-
-Gradient = dict[tuple[int, ...], np.ndarray]
-"""By response prefix: of the logits of what comes next."""
 
 
 def token_tree(*group: Scored) -> Tree:
@@ -173,63 +169,6 @@ def test_a_budget_is_kept_by_looking_at_the_other_questions():
 # --- the expected gradient ---------------------------------------------------------------------------------------
 
 
-def true_gradient(policy: Tabular) -> Gradient:
-    """grad V(root) with respect to the logits of every state: d(s) pi(a|s) (Q(s, a) - V(s)), by enumeration."""
-    gradient: Gradient = {}
-    ahead: list[tuple[tuple[int, ...], float]] = [((), 1.0)]
-    while ahead:
-        prefix, reached = ahead.pop()
-        if (prefix and prefix[-1] == 0) or len(prefix) == LIMIT:
-            continue
-        law = np.array(policy.law(PROMPT + prefix))
-        after = np.array([policy.value((*prefix, token)) if chance else 0.0 for token, chance in enumerate(law)])
-        gradient[prefix] = reached * law * (after - policy.value(prefix))
-        ahead += [((*prefix, token), reached * chance) for token, chance in enumerate(law) if chance]
-    return gradient
-
-
-def gradient_of(policy: Tabular, group: Sequence[Scored], credits: Sequence[Credit]) -> Gradient:
-    """What the learner follows: (1 / c) sum of A_t grad log p(token t), of trajectories and branches."""
-    found: Gradient = defaultdict(lambda: np.zeros(3))
-
-    def add(prefix: tuple[int, ...], tokens: Sequence[int], advantages: Sequence[float]) -> None:
-        for token, advantage in zip(tokens, advantages, strict=True):
-            found[prefix] += advantage / len(group) * (np.eye(3)[token] - policy.law(PROMPT + prefix))
-            prefix = (*prefix, token)
-
-    for own, credit in zip(group, credits, strict=True):
-        add((), own.trajectory.response_ids, credit.advantages)
-        for branch in credit.branches:
-            before = own.trajectory.response_ids[: branch.position]
-            add(before, branch.completion.token_ids, branch.advantages)
-    return found
-
-
-def sampled_gradients(
-    sampling: Sampling, assign: Callable[[Tabular], CreditAssigner], *, count: int, step: int, times: int
-) -> tuple[Gradient, np.ndarray]:
-    """The true gradient, and [times, coordinates] sampled ones in its order of states."""
-    policy = Tabular(sampling)
-    truth = true_gradient(policy)
-    assigner = assign(policy)
-    rows = []
-    for seed in range(times):
-        group = policy.trajectories(count, seed=seed, step=step)
-        found = gradient_of(policy, group, assigner(group, seed=seed))
-        rows.append(np.concatenate([found.get(prefix, np.zeros(3)) for prefix in truth]))
-    return truth, np.array(rows)
-
-
-def largest_z(policy: Tabular, truth: Gradient, rows: np.ndarray) -> float:
-    """Of coordinates seen often enough to tell, those of rare tokens left out, and of random sums over all."""
-    true = np.concatenate(list(truth.values()))
-    common = np.concatenate([[min(filter(None, policy.law(PROMPT + prefix))) > 0.04] * 3 for prefix in truth])
-    seen = common & ((rows != 0).mean(0) > 0.05)
-    mixed = np.random.default_rng(0).normal(size=(len(true), 40)) / sqrt(len(true))
-    errors = np.hstack([rows[:, seen] - true[seen], (rows - true) @ mixed])
-    return float(np.max(np.abs(errors.mean(0)) / (errors.std(0) / sqrt(len(rows)))))
-
-
 LAWS = [(0.0, 1.0), (0.2, 1.0), (0.2, 0.0), (1.5, 0.5)]
 CASES = [
     *((sampling, count, *law, 2) for sampling, count in ((PLAIN, 2), (PLAIN, 4), (SHARP, 3)) for law in LAWS),
@@ -242,7 +181,7 @@ def test_its_expected_gradient_is_that_of_the_value_of_the_start(
     sampling: Sampling, count: int, restarts: float, share: float, step: int
 ):
     assign = partial(tree_credit, restarts=restarts, share=share)
-    truth, rows = sampled_gradients(sampling, assign, count=count, step=step, times=1500)
+    truth, rows = sampled_gradients(Tabular(sampling), assign, count=count, step=step, times=1500)
     assert largest_z(Tabular(sampling), truth, rows) < 4.5
 
 
@@ -261,14 +200,14 @@ def test_that_test_sees_rollouts_that_count_too_much():
     def twice(branch: Branch) -> Branch:
         return replace(branch, advantages=tuple(2 * advantage for advantage in branch.advantages))
 
-    truth, rows = sampled_gradients(PLAIN, wrong, count=4, step=2, times=1500)
+    truth, rows = sampled_gradients(Tabular(PLAIN), wrong, count=4, step=2, times=1500)
     assert largest_z(Tabular(PLAIN), truth, rows) > 6
 
 
 @pytest.mark.parametrize("sampling", [PLAIN, SHARP])
 def test_its_gradient_varies_less_than_that_of_the_same_trajectories_alone(sampling: Sampling):
     def variance(assign: Callable[[Tabular], CreditAssigner]) -> float:
-        _, rows = sampled_gradients(sampling, assign, count=5, step=2, times=600)
+        _, rows = sampled_gradients(Tabular(sampling), assign, count=5, step=2, times=600)
         return float(rows.var(0).sum())
 
     alone = variance(lambda policy: GroupAssigner(rloo))

@@ -175,7 +175,10 @@ def test_a_given_solution_that_leaves_no_room_is_refused(policy):
 @pytest.mark.parametrize(
     ("credit", "message"),
     [
-        ("ppo", "credit is ppo, which takes its values from a network that exists only in a training run; set credit=vine"),
+        (
+            "ppo",
+            "credit is ppo, which takes its values from a network that exists only in a training run; set credit=vine",
+        ),
         ("grpo", "credit is grpo, which measures no values of states; set credit=vine"),
         ("rloo", "credit is rloo, which measures no values of states"),
     ],

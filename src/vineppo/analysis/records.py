@@ -286,6 +286,8 @@ class Analysis(Record):
     gradient: GradientSetting | None
     reliability: Reliability
     truth: TruthCost
+    returns_explained: float | None = None
+    """Share of the variance of returns that true values explain: the ceiling of `critic/explained_variance`."""
     config: str
     """As YAML."""
     provenance: dict[str, str]

@@ -11,7 +11,13 @@ from vineppo.analysis.reliability import TrueStep
 from vineppo.analysis.states import Place, value_at
 from vineppo.analysis.study import Examined, Findings
 from vineppo.analysis.truth_store import Truth
-from vineppo.analysis.value_accuracy import Comparison, accuracy_by_position, calibration, value_score
+from vineppo.analysis.value_accuracy import (
+    Comparison,
+    accuracy_by_position,
+    calibration,
+    returns_explained,
+    value_score,
+)
 
 TokenTexts = Callable[[Sequence[int]], list[str]]
 """Token ids to pieces of text."""
@@ -32,6 +38,17 @@ def _state_record(findings: Findings, place: Place) -> StateRecord:
         relative=position / scored.bounds[-1],
         truth=truth.value,
         truth_error=truth.standard_error,
+    )
+
+
+def ceiling(findings: Findings) -> float | None:
+    """What true values explain of the chosen trajectories' returns, over the states where their steps begin."""
+    steps = [(i, k) for i in findings.chosen for k in range(findings.trajectories[i].num_steps)]
+    truths = [findings.truth_at(*step) for step in steps]
+    return returns_explained(
+        np.array([findings.trajectories[i].reward for i, _ in steps]),
+        np.array([truth.value for truth in truths]),
+        np.array([truth.standard_error for truth in truths]),
     )
 
 

@@ -106,6 +106,18 @@ def _explained(states: Comparison, members: Int[np.ndarray, " n"]) -> float | No
     return round(float(1 - missed / total), 12) + 0.0 if total > 1e-12 else None
 
 
+def returns_explained(
+    returns: Float[np.ndarray, " n"], truth: Float[np.ndarray, " n"], truth_error: Float[np.ndarray, " n"]
+) -> float | None:
+    """What true values explain of the variance of returns from their states: no value network explains more.
+
+    1 - mean (R - v)^2 / var R, with mean (R - v)^2 = mean ((R - t)^2 - s^2). None where returns do not vary.
+    """
+    total = np.square(returns - returns.mean()).sum() if len(returns) else 0.0
+    missed = (np.square(returns - truth) - np.square(truth_error)).sum()
+    return float(1 - missed / total) if total > 0 else None
+
+
 # --- by part -----------------------------------------------------------------------------------------------------
 
 

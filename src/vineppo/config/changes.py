@@ -5,9 +5,9 @@ all others, which would make a run that nothing could have made.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from vineppo.config.schema import Config
+from vineppo.settings.strict import leaves
 
 FREE = (
     "run",
@@ -60,14 +60,3 @@ def changes(before: Config, now: Config, *, found_again: bool) -> list[Change]:
 
 def _is_in(key: str, settings: tuple[str, ...]) -> bool:
     return any(key == setting or key.startswith(f"{setting}.") for setting in settings)
-
-
-def leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys of a tree to its values."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= leaves(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

@@ -11,7 +11,7 @@ from vineppo.credit.coupled import coupled_credit, coupled_values
 from vineppo.credit.leaving import Departure, all_expected, by_fork, draw_exits, group_rng, leave
 from vineppo.credit.mask import masked
 from vineppo.credit.pilot import look
-from vineppo.credit.plan import Plan, fit
+from vineppo.credit.plan import Plan, fit, plan_batch
 from vineppo.credit.settings import (
     LEAVING,
     LEFT_EVERYWHERE,
@@ -133,7 +133,7 @@ class CoupledAssigner:
         """Per question."""
         budget = self._token_budget
         if self._segments is None:
-            return [fit(group, tuple(scored.bounds for scored in group), self._rollouts, budget) for group in groups]
+            return plan_batch(groups, self._rollouts, budget)
         looks = look(
             self._environment,
             groups,

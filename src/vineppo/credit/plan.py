@@ -1,10 +1,17 @@
-"""Where to measure a question's trajectories and with how many rollouts, so that a token budget is kept."""
+"""Where to measure a question's trajectories and with how many rollouts, so that a token budget is kept.
+
+K may depend on the tree it is for: given the tree, values are without bias at any K. Which states are measured must not
+depend on what a trajectory does after them, or the gradient is biased. So how far apart they are is decided by other
+questions, and each lies where a trajectory has been surprising enough *so far* (`vineppo.credit.segments`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
+from statistics import fmean
 
-from vineppo.credit.leaving import affordable
-from vineppo.credit.segments import segment_bounds
+from vineppo.credit.leaving import affordable, expected_tokens
+from vineppo.credit.segments import segment_bounds, spaced_bounds, surprise
 from vineppo.credit.tree import Tree, grow
 from vineppo.types import Rollout, Scored
 
@@ -25,8 +32,49 @@ class Plan:
     """What the bounds were decided by, if not by the steps."""
 
 
+def plan_batch(groups: Sequence[Sequence[Scored]], rollouts: float, token_budget: float | None) -> list[Plan]:
+    """K rollouts at every step; fewer, down to 1, where the budget per trajectory asks for it; then fewer states.
+
+    Every second question's states are as far apart as the others can afford, and theirs as these. One alone has only
+    itself to go by, and so a slightly biased gradient where one rollout a state is too dear.
+    """
+    halves = (groups[0::2], groups[1::2] or groups)
+    strides = [affordable_stride(half, rollouts, token_budget) for half in reversed(halves)]
+    return [_plan(group, strides[place % 2], rollouts, token_budget) for place, group in enumerate(groups)]
+
+
+def affordable_stride(groups: Sequence[Sequence[Scored]], rollouts: float, token_budget: float | None) -> float:
+    """The surprise between measured states with which questions keep to the budget on average. 0: every step.
+
+    It doubles from that of every second step on, until a response is one step: there is nothing left to save.
+    """
+    if token_budget is None:
+        return 0.0
+    trajectories = [scored for group in groups for scored in group]
+    whole = max(surprise(scored)[-1] for scored in trajectories)
+    stride = 0.0
+    while stride < whole and fmean(_spent(group, stride, rollouts, token_budget) for group in groups) > token_budget:
+        steps = sum(scored.num_steps for scored in trajectories)
+        stride = 2 * (stride or fsum(surprise(scored)[-1] for scored in trajectories) / steps)
+    return stride
+
+
+def _spent(group: Sequence[Scored], stride: float, rollouts: float, token_budget: float) -> float:
+    """Tokens of rollouts per trajectory, in expectation."""
+    plan = _plan(group, stride, rollouts, token_budget)
+    return plan.rollouts * expected_tokens(plan.tree, 1.0) / len(group)
+
+
+def _plan(group: Sequence[Scored], stride: float, rollouts: float, token_budget: float | None) -> Plan:
+    bounds = tuple(spaced_bounds(scored, stride) for scored in group)
+    tree = grow(group, bounds)
+    possible = affordable(tree, rollouts, None if token_budget is None else token_budget * len(group))
+    return Plan(group=group, bounds=bounds, tree=tree, rollouts=max(possible, 1.0))
+
+
 def fit(group: Sequence[Scored], bounds: Bounds, rollouts: float, token_budget: float | None) -> Plan:
-    """K rollouts at the given bounds; fewer, down to 1, where the budget per trajectory asks for it; then fewer bounds.
+    """For bounds that a pilot chose: K rollouts there; fewer, down to 1, where the budget per trajectory asks for it;
+    then fewer bounds.
 
     Below one rollout a trajectory there is nothing left to save, and the budget may be exceeded.
     """

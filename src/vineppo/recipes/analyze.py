@@ -16,7 +16,7 @@ from vineppo.analysis.records import Analysis, Search, Subject
 from vineppo.analysis.reliability import reliability
 from vineppo.analysis.stages import Stages
 from vineppo.analysis.study import Findings, Study
-from vineppo.analysis.summing_up import choice_records, source_record, state_records, true_steps, truth_cost
+from vineppo.analysis.summing_up import ceiling, choice_records, source_record, state_records, true_steps, truth_cost
 from vineppo.analysis.truth import TruthMeter
 from vineppo.analysis.truth_store import TruthStore
 from vineppo.config.load import dump_config
@@ -85,6 +85,7 @@ def analyze(target: Target, task: Task, store: TruthStore) -> Analysis:
         gradient=setting,
         reliability=reliability(true_steps(findings), configured=config.credit.rollouts_per_state),
         truth=truth_cost(findings, settings.truth_rollouts),
+        returns_explained=ceiling(findings),
         config=dump_config(config),
         provenance=provenance(),
     )

@@ -1,5 +1,7 @@
 """What every section of the configuration is."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -16,3 +18,14 @@ class Variant(Strict):
     def called(self) -> str:
         """Its name, as it is written in a configuration."""
         return str(dict(self).get("name", type(self).__name__))
+
+
+def leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys of a tree to its values."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= leaves(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

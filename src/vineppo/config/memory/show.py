@@ -1,8 +1,8 @@
 """The forecast for people."""
 
-from vineppo.config.launch import Launch
 from vineppo.config.memory.forecast import forecast_memory
 from vineppo.config.schema import Config
+from vineppo.launch import Launch
 from vineppo.settings.memory import ALWAYS, MemoryForecast, Phase, Place, in_words
 from vineppo.settings.model_shape import ModelShape
 
