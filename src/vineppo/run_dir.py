@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from vineppo.checkpoint import checkpoints, flush_folder, room_on_disk, write_atomically
 from vineppo.config.changes import changes
 from vineppo.config.load import dump_config, load_config
+from vineppo.config.own import own_choices
 from vineppo.config.schema import Config
 from vineppo.errors import UserError
 from vineppo.lock import DirectoryLock, Lock, NoLock
@@ -91,7 +92,7 @@ class RunDir:
         """Make the directory ready. What a run being resumed was started with stays as it is."""
         if not self.config_file.exists():
             self.root.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.root / PROVENANCE, json.dumps(provenance(), indent=1))
+            write_atomically(self.root / PROVENANCE, json.dumps(provenance() | own_choices(config), indent=1))
             write_atomically(self.config_file, dump_config(config))
 
     def go_on(self, config: Config, inputs: dict[str, str], iteration: int) -> list[str]:

@@ -14,9 +14,9 @@ from vineppo.credit.gae import PpoCredit
 from vineppo.credit.group import GrpoCredit, RlooCredit
 from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
-from vineppo.settings.strict import leaves
 from vineppo.settings.learner import LearnerConfig
 from vineppo.settings.sections import EvaluationConfig, PolicyConfig, RunConfig, SamplingConfig
+from vineppo.settings.strict import leaves
 from vineppo.steps.delimiter import DelimiterSteps
 from vineppo.steps.lines import LinesSteps
 from vineppo.steps.math import MathSteps

@@ -1,6 +1,7 @@
 """From the settings of an engine to the engine, or to several of them side by side."""
 
 from vineppo.engines.settings import EngineSettings
+from vineppo.errors import UserError
 from vineppo.policy import Policy
 from vineppo.seams import Engine
 
@@ -12,6 +13,10 @@ def build_engine(engine: EngineSettings, policy: Policy) -> Engine:
 
 def build_pool(engine: EngineSettings, policy: Policy) -> Engine:
     """`engine.pool.replicas` of what the settings build."""
+    if ":" in engine.called:
+        raise UserError(
+            f"engine is {engine.called}, whose class a pool's processes would not find; set engine.pool.replicas to 0"
+        )
     from vineppo.engines.ray_pool.maker import ReplicaMaker
     from vineppo.engines.ray_pool.pool import RayPool
 

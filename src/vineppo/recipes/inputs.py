@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
-from vineppo.tasks.settings import TaskSettings
+from vineppo.config.own import own_choices
+from vineppo.config.schema import Config
 from vineppo.types import Question
 
 NUMBERS = 1024
@@ -17,14 +18,15 @@ NUMBERS = 1024
 
 
 def digest_inputs(
-    model: PreTrainedModel, train: Sequence[Question], test: Sequence[Question], task: TaskSettings
+    model: PreTrainedModel, train: Sequence[Question], test: Sequence[Question], config: Config
 ) -> dict[str, str]:
     """By what it is of, in words for people."""
     return {
         "weights": weights_digest(model.state_dict()),
         "training questions": questions_digest(train),
         "test questions": questions_digest(test),
-        **({"reward functions": files_digest(task.code_files)} if task.code_files else {}),
+        **({"reward functions": files_digest(files)} if (files := config.task.code_files) else {}),
+        **{f"code of {choice}": digest for choice, digest in own_choices(config).items()},
     }
 
 

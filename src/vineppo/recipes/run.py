@@ -62,7 +62,7 @@ class Run:
         try_saving(policy)
         fit, dropped = fitting(task, policy, config, quiet=not processes.is_main)
         questions = build_questions(config, fit) if dropped else questions
-        self._inputs = digest_inputs(policy.model, task.questions("train"), task.questions("test"), config.task)
+        self._inputs = digest_inputs(policy.model, task.questions("train"), task.questions("test"), config)
         self.directory.check_inputs(self._inputs)
         try_rewards(task, fit.questions("train")[:2])
         sampled = build_workshop(config, processes).sampled(policy)

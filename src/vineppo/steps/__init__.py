@@ -1,4 +1,6 @@
-"""Response to steps. Steps are contiguous token spans that tile the response exactly.
+"""Response to steps: one file a way of cutting, with its settings; `settings.py` has what is asked of each.
+
+Steps are contiguous token spans that tile the response exactly.
 
 Segmenters that look for boundaries in the text, because that is where a line or a sentence is, find character offsets;
 `token_bounds` moves them to tokens: a token belongs to the step in which its first character lies. Nothing is
