@@ -20,20 +20,20 @@ FLOORS = (
     ("errors", "types", "rng", "metrics"),
     ("seams", "settings", "launch", "named"),
     ("checkpoint", "chat", "lock", "progress", "tracking", "processes"),
-    ("environment", "policy"),
+    ("environment", "output_folder", "policy"),
     ("steps", "tasks", "credit", "engines", "learner"),
     ("curriculum", "analysis"),
     ("recipes.settings",),
     ("config",),
     ("run_dir",),
     ("recipes", "report"),
-    ("trainer", "preview", "compare", "explain", "analyze", "doctor", "judging"),
-    ("sweep",),
+    ("trainer", "preview", "compare", "explain", "analyze", "doctor", "judging", "import_gguf"),
+    ("sweep", "arguments"),
     ("cli",),
     ("__main__", "__init__"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-TORCH_FREE = ("errors", "types", "rng", "metrics", "config", "seams", "settings", "steps", "cli")
+TORCH_FREE = ("errors", "types", "rng", "metrics", "config", "seams", "settings", "steps", "arguments", "cli")
 
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 

@@ -10,7 +10,8 @@ from vineppo.errors import UserError
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.learner.optimizer import Optimizer
-from vineppo.lock import LOCK, DirectoryLock
+from vineppo.lock import DirectoryLock
+from vineppo.output_folder import check_empty
 from vineppo.policy import DTYPES, Policy, load_policy, new_policy, try_saving
 from vineppo.progress import Display
 from vineppo.tasks.demonstrations import endless_demonstrations
@@ -26,7 +27,7 @@ CHUNK = 8192
 def finetune(config: SftConfig) -> int:
     """Train and write the Hugging Face folder `config.output`. Returns the exit code."""
     output = Path(config.output)
-    check_output(output)
+    check_empty(output, "output")
     lock = DirectoryLock(output, setting="output")
     try:
         return _finetune(config, output)
@@ -61,17 +62,6 @@ def _finetune(config: SftConfig, output: Path) -> int:
     policy.save(output)
     print(f"policy written to {output}")
     return 0
-
-
-def check_output(output: Path) -> None:
-    """A folder that is not there yet, or an empty one."""
-    try:
-        if any(entry.name != LOCK for entry in output.iterdir()):
-            raise UserError(f"output {output} is not empty; give another output, or delete it")
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise UserError(f"output {output} cannot be written ({error.strerror}); give another output") from error
 
 
 def tokenize(policy: Policy, demonstration: Demonstration) -> PromptAndResponse:

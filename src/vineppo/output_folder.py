@@ -1,0 +1,17 @@
+"""Folders that a command writes into: new, or empty."""
+
+from pathlib import Path
+
+from vineppo.errors import UserError
+from vineppo.lock import LOCK
+
+
+def check_empty(folder: Path, setting: str) -> None:
+    """Raise UserError where something is there already, or nothing can be. `setting` names the folder."""
+    try:
+        if any(entry.name != LOCK for entry in folder.iterdir()):
+            raise UserError(f"{setting} {folder} is not empty; give another {setting}, or delete it")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UserError(f"{setting} {folder} cannot be written ({error.strerror}); give another {setting}") from error
