@@ -235,7 +235,9 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], prefix: str) -> str:
         return f"{key} is missing; it must be {expected_at(section, name)}"
     names = list(variants_of(field))
     if names and isinstance(got, dict):
-        return _bad_value(f"{key}.name", got["name"], one_of(names), names) + f"; or {FORM}"
+        given = got["name"]
+        own = f"; or {FORM}" if isinstance(given, str) and not _nearest(given, names) else ""
+        return _bad_value(f"{key}.name", given, one_of(names), names) + own
     quote = "; quote it to make it text" if detail["type"] == "string_type" else ""
     return _bad_value(key, got, expected_at(section, name), get_args(field.annotation)) + quote
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from vineppo.chat import encode_prompt, response_decoder
 from vineppo.config.schema import Config
+from vineppo.curriculum.choice import Curriculum
 from vineppo.curriculum.settings import CurriculumParts
 from vineppo.engines.build import build_engine
 from vineppo.engines.settings import EngineSettings
@@ -91,16 +92,23 @@ def build_workshop(config: Config, processes: Processes = ALONE) -> Workshop:
 
 def build_sampler(config: Config, policy: Policy, environment: Environment, questions: Sequence[Question]) -> Sampler:
     """What all methods share."""
-    training, law = config.training, config.sampling.law
-    parts = CurriculumParts(questions=questions, training=training, environment=environment, sampling=law)
     return Sampler(
         environment=environment,
-        curriculum=config.curriculum.build(parts),
+        curriculum=build_curriculum(config, environment, questions),
         segment=config.steps.build(),
         token_texts=Pieces(response_decoder(policy.tokenizer, policy.end_ids)),
-        count=training.trajectories,
-        sampling=law,
-        seed=training.seed,
+        count=config.training.trajectories,
+        sampling=config.sampling.law,
+        seed=config.training.seed,
+    )
+
+
+def build_curriculum(config: Config, environment: Environment, questions: Sequence[Question]) -> Curriculum:
+    """Which questions come next."""
+    return config.curriculum.build(
+        CurriculumParts(
+            questions=questions, training=config.training, environment=environment, sampling=config.sampling.law
+        )
     )
 
 
