@@ -19,6 +19,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 FLOORS = (
     ("errors", "types", "rng", "metrics"),
     ("seams", "settings", "launch", "named"),
+    ("disk",),
     ("checkpoint", "chat", "lock", "progress", "tracking", "processes"),
     ("environment", "output_folder", "policy"),
     ("steps", "tasks", "credit", "engines", "learner"),

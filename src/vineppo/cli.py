@@ -13,6 +13,7 @@ from vineppo.config.keys import describe_keys
 from vineppo.config.load import dump_config, load_config
 from vineppo.config.memory.show import render_forecast
 from vineppo.config.schema import Config, SftConfig
+from vineppo.disk import is_full
 from vineppo.errors import ProcessLostError, UserError
 from vineppo.launch import find_launch
 from vineppo.settings.model_shape import find_shape
@@ -36,6 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # who read our output is gone, as in `| head`; the last flush must not fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:  # what no single place has told better
+        if not is_full(error):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"vineppo: error: no space left on the disk{where}; free some, then run it again", file=sys.stderr)
+        return USER_ERROR
     except KeyboardInterrupt:
         print("vineppo: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -48,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         case "train":
             return train(path, overrides, dry_run=arguments.dry_run, resume=arguments.resume)
         case "sft":
-            return sft(path, overrides, dry_run=arguments.dry_run)
+            return sft(path, overrides, dry_run=arguments.dry_run, resume=arguments.resume)
         case "eval":
             return evaluate(path, overrides, policy=arguments.policy)
         case "steps":
@@ -108,7 +115,7 @@ def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume:
     return 0 if finished else INTERRUPTED
 
 
-def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:
+def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: bool) -> int:
     """Finetune on demonstrations, or say what would happen."""
     config = load_config(path, overrides, SftConfig)
     if dry_run:
@@ -117,7 +124,7 @@ def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:
         return 0
     from vineppo.recipes.sft import finetune
 
-    return finetune(config)
+    return finetune(config, resume=resume)
 
 
 def evaluate(path: Path | None, overrides: Sequence[str], *, policy: str | None) -> int:

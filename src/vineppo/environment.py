@@ -62,6 +62,8 @@ class Environment:
     encode: Callable[[Prompt], tuple[int, ...]]
     decode: Callable[[Sequence[int]], str]
     """Without what ends or pads."""
+    opened: Callable[[Prompt], str] = lambda _: ""
+    """What the prompt itself begins the response with, often `<think>`: judges see it before what was sampled."""
     truncation: Truncation = Truncation()
 
     def sample(
@@ -139,12 +141,19 @@ class Environment:
     def judge(
         self, questions: Sequence[Question], responses: Sequence[str], finishes: Sequence[Finish]
     ) -> list[Judgement]:
-        """The task judges what ended by itself, and what the length limit cut off where `truncation` has no reward."""
+        """The task judges what ended by itself, and what the length limit cut off where `truncation` has no reward.
+
+        It sees responses from where the policy was to begin one, though the prompt may have begun it.
+        """
         stated, ended = self.truncation.reward, [finish is Finish.TERMINATED for finish in finishes]
         asked = [over or stated is None for over in ended]
         judged = self.task.judge(
             [q for q, wanted in zip(questions, asked, strict=True) if wanted],
-            [r for r, wanted in zip(responses, asked, strict=True) if wanted],
+            [
+                self._from_its_beginning(q, r)
+                for q, r, wanted in zip(questions, responses, asked, strict=True)
+                if wanted
+            ],
         )
         if len(judged) != sum(asked):
             raise UserError(f"the task's judge gave {len(judged)} judgements for {sum(asked)} responses; give one each")
@@ -157,6 +166,10 @@ class Environment:
         if not self.truncation.left_out:
             return found
         return [own if over else replace(own, left_out=True) for own, over in zip(found, ended, strict=True)]
+
+    def _from_its_beginning(self, question: Question, response: str) -> str:
+        begun = self.opened(question.prompt)
+        return Response(begun + response, response.token_ids) if isinstance(response, Response) else begun + response
 
     def _trajectory(self, question: Question, prompt: tuple[int, ...], completion: Completion) -> Trajectory:
         return Trajectory(

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from vineppo.checkpoint import room_on_disk
 from vineppo.errors import UserError
-from vineppo.output_folder import check_empty
+from vineppo.output_folder import check_empty, fill_folder
 from vineppo.policy import Policy, try_saving
 from vineppo.tasks.words import one_line
 
@@ -51,9 +50,7 @@ def import_gguf(file: Path, out: Path) -> None:
     tokenizer, expanded = read(file)
     policy = Policy(model=renewed(expanded), tokenizer=tokenizer)
     try_saving(policy)
-    with room_on_disk(f"--out {out}"):
-        policy.save(out)
-        (out / "README.md").write_text(card(origin), encoding="utf-8")
+    fill_folder(out, lambda folder: write_model(folder, policy, card(origin)))
     print(card(origin))
     print(f"policy written to {out}; it is float32, {policy.model.num_parameters():,} weights. Look at it with")
     print(f"  vineppo doctor policy.path={out}")
@@ -120,6 +117,12 @@ def renewed(expanded: PreTrainedModel) -> PreTrainedModel:
     fresh.load_state_dict(expanded.state_dict())
     fresh.generation_config = expanded.generation_config
     return fresh.eval()
+
+
+def write_model(folder: Path, policy: Policy, readme: str) -> None:
+    """With its card."""
+    policy.save(folder)
+    (folder / "README.md").write_text(readme, encoding="utf-8")
 
 
 def card(origin: Origin) -> str:

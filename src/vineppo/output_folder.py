@@ -1,7 +1,9 @@
 """Folders that a command writes into: new, or empty."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from vineppo.disk import write_folder
 from vineppo.errors import UserError
 from vineppo.lock import LOCK
 
@@ -15,3 +17,12 @@ def check_empty(folder: Path, setting: str) -> None:
         return
     except OSError as error:
         raise UserError(f"{setting} {folder} cannot be written ({error.strerror}); give another {setting}") from error
+
+
+def fill_folder(folder: Path, fill: Callable[[Path], object]) -> None:
+    """What `fill` writes, or nothing where it fails. The folder itself is there already, with the lock in it."""
+    whole = folder / "whole"
+    write_folder(whole, fill)
+    for path in whole.iterdir():
+        path.replace(folder / path.name)
+    whole.rmdir()

@@ -10,8 +10,8 @@ from vineppo.seams import Split
 from vineppo.settings.strict import Strict
 from vineppo.tasks.prompts import read_prompts
 from vineppo.tasks.reasoning_gym import JudgeConfig
-from vineppo.tasks.rows import read_splits, require_columns
-from vineppo.tasks.settings import TaskSettings, Verdicts
+from vineppo.tasks.rows import Row, read_splits, require_columns
+from vineppo.tasks.settings import TaskSettings, Verdicts, Worked
 from vineppo.tasks.templates import fill
 from vineppo.tasks.words import boxed
 from vineppo.types import Judgement, Question
@@ -48,6 +48,9 @@ class DatasetTask(TaskSettings):
     """Text, or chat messages, which the policy's chat template turns into text."""
     answer_column: str | None = None
     """Gold answers; none: the first there is of answer, solution, ground_truth."""
+    response_column: str | None = None
+    """For `vineppo sft` only: worked responses; none: the first there is of response, completion, or else the
+    assistant's message that ends each prompt of messages."""
     answer_marker: str | None = None
     """What stands before the answer in a response; none: it stands in the last `\\boxed{}`."""
     template: str = "plain"
@@ -63,14 +66,14 @@ class DatasetTask(TaskSettings):
 
     reads_mathematics: ClassVar[bool] = True
 
-    def build(self) -> "Dataset":
-        """Rows, and what judges them."""
+    def read(self) -> tuple[list[Row], list[Row]]:
+        """Its train rows and its test rows."""
         if self.held_out is not None and (self.test_file or self.test_split != "test"):
             raise UserError(
                 f"task.held_out is {self.held_out}, but task.test_split or task.test_file names test questions; leave "
                 "one of them out"
             )
-        train, test = read_splits(
+        return read_splits(
             self.path,
             subset=self.subset,
             files=(self.train_file, self.test_file),
@@ -78,6 +81,10 @@ class DatasetTask(TaskSettings):
             held_out=self.held_out,
             seed=self.seed,
         )
+
+    def build(self) -> "Dataset":
+        """Rows, and what judges them."""
+        train, test = self.read()
         return Dataset(
             train=train,
             test=test,
@@ -87,6 +94,16 @@ class DatasetTask(TaskSettings):
             template=self.template,
             rewarded=self.rewarded,
             verdicts=self.verdicts(),
+        )
+
+    def worked(self) -> tuple[list[Worked], list[Worked]]:
+        """Its rows: prompts are the task's own, held-out ones those of the test split."""
+        from vineppo.tasks.worked_rows import worked_rows
+
+        columns, (train, test) = (self.prompt_column, self.response_column), self.read()
+        return (
+            worked_rows(train, *columns, template=self.template, where="task.path, split 'train'"),
+            worked_rows(test, *columns, template=self.template, where="task.path, split 'test'"),
         )
 
     @property

@@ -21,6 +21,7 @@ Verdicts = Callable[[Sequence[Question], Sequence[str]], list[Judgement]]
 TruncatedSetting = Annotated[float, Field(allow_inf_nan=False)] | Literal["judged", "left_out"] | None
 
 Demonstration = tuple[str, str]
+Worked = tuple[Prompt, str]
 """Prompt and response."""
 
 STEPS, TEST_QUESTIONS, PROMPT_TOKENS = 8, 1000, 1024
@@ -80,6 +81,10 @@ class TaskSettings(Variant):
         return PROMPT_TOKENS
 
     # --- for `vineppo sft` ---
+
+    def worked(self) -> tuple[list[Worked], list[Worked]] | None:
+        """All there are to learn from, and held-out ones: a data set's. None: see `demonstrations`."""
+        return None
 
     def demonstrations(self, rng: random.Random) -> Iterator[Demonstration]:
         """Worked solutions of training questions, without end."""
