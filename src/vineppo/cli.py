@@ -12,6 +12,7 @@ from vineppo.config.estimate import estimate, render, render_sft
 from vineppo.config.keys import describe_keys
 from vineppo.config.load import dump_config, load_config
 from vineppo.config.memory.show import render_forecast
+from vineppo.config.packing import render_passes
 from vineppo.config.schema import Config, SftConfig
 from vineppo.disk import is_full
 from vineppo.errors import ProcessLostError, UserError
@@ -77,7 +78,7 @@ def look(arguments: argparse.Namespace, path: Path | None, overrides: Sequence[s
         case "sweep":
             return sweep(path, overrides, dry_run=arguments.dry_run)
         case "doctor":
-            return doctor(path, overrides)
+            return doctor(path, overrides, seconds=arguments.seconds)
         case _:
             return read_files(arguments)
 
@@ -105,7 +106,8 @@ def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume:
         if (launch := find_launch()).rank == 0:
             print(dump_config(config))
             print(render(estimate(config)))
-            print(f"\n{render_forecast(config, find_shape(config.policy.path), launch)}")
+            shape = find_shape(config.policy.path)
+            print(f"\n{render_passes(config, shape)}\n\n{render_forecast(config, shape, launch)}")
         return 0
     from vineppo.processes import end_processes
     from vineppo.trainer import Trainer
@@ -201,12 +203,12 @@ def sweep(file: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:
     return 0 if run_sweep(file, overrides) else INTERRUPTED
 
 
-def doctor(path: Path | None, overrides: Sequence[str]) -> int:
+def doctor(path: Path | None, overrides: Sequence[str], *, seconds: float) -> int:
     """Check whether everything is as a run needs it."""
     config = load_config(path, overrides)
     from vineppo.doctor import diagnose
 
-    return 0 if diagnose(config) else FAILED
+    return 0 if diagnose(config, seconds=seconds) else FAILED
 
 
 def judge(arguments: argparse.Namespace) -> int:

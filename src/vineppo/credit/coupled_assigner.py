@@ -61,6 +61,11 @@ class CoupledCredit(CreditSettings):
             sampling=parts.sampling,
         )
 
+    @property
+    def needs_logprobs(self) -> bool:
+        """How probably a trajectory is left."""
+        return True
+
     def rollouts_of(self, shape: Shape) -> Rollouts:
         """K times the probability of leaving, from each state."""
         return leaving(self.rollouts, shape, self.token_budget)

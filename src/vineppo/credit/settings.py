@@ -69,6 +69,11 @@ class CreditSettings(Variant):
         """The value network it needs."""
         return None
 
+    @property
+    def needs_logprobs(self) -> bool:
+        """Whether it looks at the probability of each token under the sampling law."""
+        return False
+
     # --- what it decodes ---
 
     def rollouts_of(self, shape: Shape) -> Rollouts:

@@ -69,6 +69,11 @@ class TreeCredit(CreditSettings):
             sampling=parts.sampling,
         )
 
+    @property
+    def needs_logprobs(self) -> bool:
+        """How probably a trajectory is left."""
+        return True
+
     def rollouts_of(self, shape: Shape) -> Rollouts:
         """Restarts times the probability of leaving, from each state."""
         return leaving(self.restarts, shape, self.token_budget)

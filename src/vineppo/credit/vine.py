@@ -59,6 +59,11 @@ class VineCredit(CreditSettings):
             sampling=parts.sampling,
         )
 
+    @property
+    def needs_logprobs(self) -> bool:
+        """For the mask."""
+        return self.mask_above is not None
+
     def rollouts_of(self, shape: Shape) -> Rollouts:
         """K from each measured state."""
         measured = Shape(length=shape.length, states=shape.states[: self.max_states])

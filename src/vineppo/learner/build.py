@@ -13,7 +13,9 @@ from transformers import PreTrainedModel
 from vineppo.learner.critic import Critic, ValueNetwork
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.lora import add_adapters
+from vineppo.learner.packable import costs_of
 from vineppo.learner.parallel import parallel
+from vineppo.learner.passes import Passes
 from vineppo.learner.recompute import enable_recompute
 from vineppo.learner.reference import Reference, frozen_copy, without_adapters
 from vineppo.learner.trained import TrainedPolicy
@@ -34,6 +36,8 @@ class Workshop:
     """Of the sampling law; log-probs are taken under it."""
     seed: int
     """Of the run."""
+    context: int | None = None
+    """`engine.context`."""
     processes: Processes = ALONE
 
     def sampled(self, policy: Policy) -> Policy:
@@ -42,8 +46,15 @@ class Workshop:
         own = self.processes.sharded or self.settings.lora is not None or self.dtype != torch.float32
         return policy.copy(self.dtype, self.processes.device) if own else policy
 
-    def trained(self, policy: Policy) -> TrainedPolicy:
+    def passes(self, policy: Policy) -> Passes:
+        """Packs where the policy computes them exactly."""
+        asked, context = self.settings.pack_tokens, min(policy.context, self.context or policy.context)
+        costs = None if asked == 0 else costs_of(policy.model, context=context)
+        return Passes(rows=self.settings.micro_batch, pack_tokens=asked, costs=costs)
+
+    def trained(self, policy: Policy, passes: Passes | None = None) -> TrainedPolicy:
         """The policy made ready to be trained, in place."""
+        passes = self.passes(policy) if passes is None else passes
         lora, added = self.settings.lora, None
         if lora is not None:
             # Frozen weights need no master copy, so they are kept in the precision that is computed in.
@@ -54,20 +65,20 @@ class Workshop:
             policy=policy,
             scorer=parallel(scorer, policy.model, self.processes, dtype=self.dtype),
             adapters=added,
+            passes=passes,
             processes=self.processes,
         )
 
     def reference(self, frozen: PreTrainedModel | None, trained: TrainedPolicy) -> Reference | None:
         """What the KL is measured to; None where there is none. frozen: what `frozen` made."""
-        micro_batch = self.settings.micro_batch
         if frozen is not None:
             scorer = parallel(self.scorer(frozen), frozen, self.processes, dtype=self.dtype)
             device = trained.policy.device if self.settings.reference_offload else None
             if device is not None:
                 scorer.to("cpu")
-            return frozen_copy(scorer, micro_batch=micro_batch, processes=self.processes, device=device)
+            return frozen_copy(scorer, passes=trained.passes, processes=self.processes, device=device)
         if self.settings.kl_coefficient:
-            return without_adapters(trained.scorer, micro_batch=micro_batch, processes=self.processes)
+            return without_adapters(trained.scorer, passes=trained.passes, processes=self.processes)
         return None
 
     def frozen(self, policy: Policy) -> PreTrainedModel | None:
@@ -90,11 +101,14 @@ class Workshop:
             recompute=self.settings.gradient_checkpointing,
         )
 
-    def critic(self, settings: CriticConfig | None, policy: Policy, *, updates: int) -> Critic | None:
+    def critic(
+        self, settings: CriticConfig | None, policy: Policy, *, updates: int, passes: Passes | None = None
+    ) -> Critic | None:
         """A value network, initialised from the policy; None where none is asked for."""
         if settings is None:
             return None
         recompute = self.settings.gradient_checkpointing
         network: nn.Module = ValueNetwork(policy.model, dtype=self.dtype, recompute=recompute)
         network = parallel(network, policy.model, self.processes, dtype=self.dtype)
-        return Critic(network, self.settings, settings, updates=updates, processes=self.processes)
+        passes = self.passes(policy) if passes is None else passes
+        return Critic(network, self.settings, settings, updates=updates, passes=passes, processes=self.processes)

@@ -115,7 +115,7 @@ def build_gradients(config: Config, policy: Policy) -> PolicyGradients:
     except UserError as error:
         raise UserError(f"{error}; or leave gradients out with analysis.gradient_questions=0") from error
     scorer = TokenLogprobs(policy.model, temperature=config.sampling.temperature, chunk=config.learner.logprob_chunk)
-    return PolicyGradients(scorer, micro_batch=config.learner.micro_batch)
+    return PolicyGradients(scorer, passes=build_workshop(config).passes(policy))
 
 
 def build_truth(config: Config, policy: Policy, environment: Environment, store: TruthStore) -> TruthMeter:

@@ -85,6 +85,7 @@ def build_workshop(config: Config, processes: Processes = ALONE) -> Workshop:
         settings=config.learner,
         dtype=DTYPES[config.policy.dtype],
         temperature=config.sampling.temperature,
+        context=config.engine.context,
         seed=config.training.seed,
         processes=processes,
     )

@@ -113,9 +113,9 @@ def build_policy_iteration(parts: RecipeParts) -> PolicyIteration:
     settings, credit, training, shop = parts.workshop.settings, parts.credit, parts.training, parts.workshop
     each = settings.updates_of(training.batch)
     warmup = 0 if credit.critic is None else credit.critic.warmup_iterations
-    frozen = shop.frozen(parts.policy)
-    critic = shop.critic(credit.critic, parts.policy, updates=training.iterations * each)
-    trained = shop.trained(parts.policy)
+    frozen, passes = shop.frozen(parts.policy), shop.passes(parts.policy)
+    critic = shop.critic(credit.critic, parts.policy, updates=training.iterations * each, passes=passes)
+    trained = shop.trained(parts.policy, passes)
     environment, sampling = parts.sampler.environment, parts.sampler.sampling
     predict = None if critic is None else predictor(critic)
     return PolicyIteration(
@@ -130,6 +130,7 @@ def build_policy_iteration(parts: RecipeParts) -> PolicyIteration:
             updates=max(0, training.iterations - warmup) * each,
             average=credit.average,
             limit=sampling.max_new_tokens,
+            passes=passes,
             processes=shop.processes,
         ),
         critic=critic,
