@@ -175,7 +175,7 @@ def test_the_value_network_learns_the_same():
         network = ValueNetwork(tiny_model("llama"))
         nn.init.normal_(network.output.weight)
         settings = LearnerConfig(minibatch=8, epochs=1)
-        critic = Critic(network, settings, PpoCredit(), updates=1, passes=passes)
+        critic = Critic(network, settings, PpoCredit().critic, updates=1, passes=passes)
         gradients = caught(network, critic._optimizer)
         return gradients, critic.update(groups(0, 1)[0], seed=0)
 

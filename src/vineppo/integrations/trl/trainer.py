@@ -71,7 +71,7 @@ class Judged:
 class CreditGRPOTrainer(GRPOTrainer):
     """GRPOTrainer with a few more arguments; all others are its own, and do what they do there.
 
-    credit: the settings of a method, e.g. VineCredit(rollouts=9, token_budget=150). steps: how completions are cut,
+    credit: the settings of a method, e.g. VineCredit(rollouts=9). steps: how completions are cut,
     e.g. LinesSteps(); None: not at all. together: rollouts that `generate` samples side by side on a device; None: as
     many as TRL does completions. `args.output_dir` becomes a run directory too, for `vineppo report` and
     `vineppo compare`. Raises UserError for settings that cannot work, before a model is loaded.
