@@ -19,7 +19,7 @@ from vineppo.progress import Display
 from vineppo.recipes.sampler import Sampler
 
 ROOT = Path(__file__).resolve().parents[2]
-METHODS = ("vine", "coupled", "ppo", "grpo", "rloo")
+METHODS = ("vine", "coupled", "ppo", "grpo", "rloo", "grpo_lambda")
 
 
 def train(run: Path, *overrides: str) -> list[dict[str, float]]:

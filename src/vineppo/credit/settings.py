@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 from vineppo.environment import Environment
 from vineppo.errors import UserError
 from vineppo.seams import CreditAssigner
-from vineppo.settings.learner import Average, CriticConfig
+from vineppo.settings.learner import Average, CriticConfig, Ratio
 from vineppo.settings.shapes import Rollouts, Shape
 from vineppo.settings.strict import Variant
 from vineppo.types import Sampling, Scored
@@ -63,6 +63,11 @@ class CreditSettings(Variant):
     def average(self) -> Average:
         """Of the policy loss, where `learner.average` names none: see `vineppo.learner.averages`."""
         return "tokens"
+
+    @property
+    def ratio(self) -> Ratio:
+        """What is clipped, where `learner.ratio` names none: see `vineppo.learner.pooling`."""
+        return "token"
 
     @property
     def critic(self) -> CriticConfig | None:

@@ -1,6 +1,7 @@
 """The policy update. It knows tokens, advantages and log-probs, and nothing of how credit was assigned.
 
     loss = average over the minibatch of the tokens' PPO-clip loss (`learner/averages.py`); a mask leaves tokens out
+           the ratio that is clipped is a token's own, or pooled with others' (`learner/pooling.py`)
          + kl_coefficient * mean over its trajectories of the k3 KL to the starting policy, summed over tokens
 
 Branches are samples that the KL does not know: they begin anywhere, and tell nothing of the policy as a whole.
@@ -23,13 +24,14 @@ from vineppo.learner.minibatches import Counts, Part, Round
 from vineppo.learner.optimizer import policy_optimizer
 from vineppo.learner.parallel import accumulating, backward
 from vineppo.learner.passes import Passes
+from vineppo.learner.pooling import pooled
 from vineppo.learner.reference import Reference
 from vineppo.learner.scores import score
 from vineppo.learner.shares import shares
 from vineppo.metrics import Metrics, mean_metrics
 from vineppo.processes import ALONE, Processes
 from vineppo.seams import Progress
-from vineppo.settings.learner import Average, LearnerConfig
+from vineppo.settings.learner import Average, LearnerConfig, Ratio
 from vineppo.types import Sample
 
 SUMS = ("loss/policy", "entropy", "ratio/mean", "ratio/clipped", "sampler_kl", "kl")
@@ -39,8 +41,9 @@ SUMS = ("loss/policy", "entropy", "ratio/mean", "ratio/clipped", "sampler_kl", "
 class Learner:
     """Holds the policy (a TokenLogprobs, perhaps parallel), the reference (None: no KL term) and the optimizer.
 
-    `updates` is the number planned for the whole run: the schedule needs it. average: of the policy loss, where the
-    settings name none. limit: tokens of a response at most. passes: how samples go through the model.
+    `updates` is the number planned for the whole run: the schedule needs it. average: of the policy loss, and
+    ratio: that is clipped, where the settings name none. limit: tokens of a response at most. passes: how samples go
+    through the model.
     """
 
     def __init__(
@@ -51,11 +54,13 @@ class Learner:
         *,
         updates: int,
         average: Average = "tokens",
+        ratio: Ratio = "token",
         limit: int = 1,
         passes: Passes | None = None,
         processes: Processes = ALONE,
     ):
         self._average: Average = settings.average or average
+        self._ratio: Ratio = settings.ratio or ratio
         self._limit = limit
         self._passes = passes or Passes(rows=settings.micro_batch)
         self._policy = policy
@@ -78,7 +83,7 @@ class Learner:
         """
         together = [*samples, *branches]
         learning = [sum(sample.learning) for sample in together]
-        if self._settings.skip_idle:
+        if self._settings.skip_idle and self._ratio != "sequence":
             together = [without_idle_tail(sample) for sample in together]
         total = self._settings.epochs * -(-len(samples) // self._settings.minibatch)
         these = Round(
@@ -161,12 +166,13 @@ class Learner:
         """What a pass adds to the minibatch's loss, and to `SUMS`."""
         clip = self._settings.clip
         old = logprobs.detach() if part.old is None else part.old
-        policy_loss = (ppo_clip_loss(logprobs, old, part.advantages, clip=clip) * part.weights).sum()
+        log_ratios = pooled(logprobs - old, part.learning, part.lengths, self._ratio)
+        policy_loss = (ppo_clip_loss(log_ratios, part.advantages, clip=clip) * part.weights).sum()
         kl = torch.zeros_like(policy_loss)
         if part.reference is not None:
             kl = k3(logprobs[part.own], part.reference).sum() / counts.trajectories
         with torch.no_grad():
-            ratio = (logprobs - old).exp()
+            ratio = log_ratios.exp()
             measured = {
                 "loss/policy": policy_loss,
                 "entropy": entropies[part.own].sum() / counts.tokens,

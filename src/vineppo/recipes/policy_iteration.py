@@ -129,6 +129,7 @@ def build_policy_iteration(parts: RecipeParts) -> PolicyIteration:
             # The policy's schedule begins with its own first update, after the critic's warm-up.
             updates=max(0, training.iterations - warmup) * each,
             average=credit.average,
+            ratio=credit.ratio,
             limit=sampling.max_new_tokens,
             passes=passes,
             processes=shop.processes,
