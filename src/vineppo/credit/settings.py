@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar, Literal, Self
 
+from vineppo.credit.shuffle import Dealt
 from vineppo.environment import Environment
 from vineppo.errors import UserError
 from vineppo.seams import CreditAssigner
@@ -34,6 +35,17 @@ class CreditParts:
     """None where there is no value network: see `CreditSettings.critic`."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replay:
+    """Of a method that learns from stretches of one advantage, each once (`vineppo.recipes.replay`)."""
+
+    per_question: int
+    """In one iteration, at most."""
+    per_iteration: int
+    age: int
+    """Iterations in which one may be learned from, that of its sampling included."""
+
+
 class CreditSettings(Variant):
     """What every method has, and is asked. A method of yours says its `name` and `build`, and of the rest what differs.
 
@@ -58,6 +70,19 @@ class CreditSettings(Variant):
     def build(self, parts: CreditParts) -> CreditAssigner:
         """The method at work."""
         raise NotImplementedError(f"{type(self).__name__}.build")
+
+    def shuffled(self, assign: CreditAssigner) -> CreditAssigner:
+        """The method at work as the control arm, with what each response earned dealt at random."""
+        return Dealt(assign)
+
+    @property
+    def replay(self) -> Replay | None:
+        """None: an iteration learns from its trajectories and their branches, all of them."""
+        return None
+
+    def samples_of(self, trajectories: int) -> int:
+        """What an iteration's updates are cut from: that many, or fewer."""
+        return trajectories if self.replay is None else self.replay.per_iteration
 
     @property
     def average(self) -> Average:

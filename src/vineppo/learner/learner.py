@@ -4,7 +4,8 @@
            the ratio that is clipped is a token's own, or pooled with others' (`learner/pooling.py`)
          + kl_coefficient * mean over its trajectories of the k3 KL to the starting policy, summed over tokens
 
-Branches are samples that the KL does not know: they begin anywhere, and tell nothing of the policy as a whole.
+A mask leaves tokens out of both, and out of the ratios that are told. Old log-probs are those before the first update;
+of samples that an earlier policy made, those that they were sampled with. Branches are samples that the KL does not know: they begin anywhere, and tell nothing of the policy as a whole.
 
 Both averages are over the whole minibatch, whatever the micro-batch and the number of processes: accumulated gradients
 equal those of one big batch. Every process knows all samples, so only gradients and sums have to be gathered.
@@ -91,7 +92,7 @@ class Learner:
             learning=learning,
             trajectories=len(samples),
             again=self._settings.epochs > 1,
-            old=[None] * len(together),
+            old=[torch.tensor(own.logprobs, device=self._device) if own.replayed else None for own in together],
             reference=self._reference(samples) if self._reference else None,
         )
         self._score_later_ones(these, seed=seed)
@@ -113,9 +114,11 @@ class Learner:
         }
 
     def _score_later_ones(self, these: Round, *, seed: int) -> None:
-        """Old log-probs of all samples but those of the first update: its own pass tells theirs."""
+        """Old log-probs of all samples but those of the first update: its own pass tells theirs, if it tells all."""
         first = set(next(these.minibatches(self._settings.minibatch, seed=seed, epoch=0)))
-        later = [i for i in range(len(these.samples)) if i not in first]
+        if any(these.old[i] is not None for i in first):
+            first.clear()
+        later = [i for i, old in enumerate(these.old) if old is None and i not in first]
         scores = score(self._policy, [these.samples[i] for i in later], passes=self._passes, processes=self._processes)
         for i, own in zip(later, scores, strict=True):
             these.old[i] = own
@@ -137,7 +140,7 @@ class Learner:
         counts = Counts(
             trajectories=len(these.own(chosen)),
             tokens=sum(len(these.samples[i].advantages) for i in these.own(chosen)),
-            trained=sum(len(these.samples[i].advantages) for i in chosen),
+            learning=max(1, sum(sum(these.samples[i].learning) for i in chosen)),
         )
         weights = dict(zip(chosen, self._weights(these, chosen), strict=True))
         sums, seen = torch.zeros(len(SUMS), device=self._device), list[tuple[int, Tensor]]()
@@ -170,14 +173,14 @@ class Learner:
         policy_loss = (ppo_clip_loss(log_ratios, part.advantages, clip=clip) * part.weights).sum()
         kl = torch.zeros_like(policy_loss)
         if part.reference is not None:
-            kl = k3(logprobs[part.own], part.reference).sum() / counts.trajectories
+            kl = (k3(logprobs[part.own], part.reference) * part.learning[part.own]).sum() / counts.trajectories
         with torch.no_grad():
             ratio = log_ratios.exp()
             measured = {
                 "loss/policy": policy_loss,
                 "entropy": entropies[part.own].sum() / counts.tokens,
-                "ratio/mean": ratio.sum() / counts.trained,
-                "ratio/clipped": ((ratio - 1).abs() > clip).sum() / counts.trained,
+                "ratio/mean": (ratio * part.learning).sum() / counts.learning,
+                "ratio/clipped": (((ratio - 1).abs() > clip) & part.learning).sum() / counts.learning,
                 "sampler_kl": (part.sampled - old[part.own]).sum() / counts.tokens,
                 "kl": kl,
             }

@@ -27,8 +27,8 @@ class Counts:
     trajectories: int
     tokens: int
     """Of the trajectories."""
-    trained: int
-    """Tokens of branches too."""
+    learning: int
+    """Tokens that learn, those of branches too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
