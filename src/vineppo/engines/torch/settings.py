@@ -22,10 +22,14 @@ class TorchEngineConfig(EngineSettings):
     memory_gib: float | None = Field(default=None, gt=0)
     """For all that sampling holds: keys and values, their copies, logits. Null takes a share of what the learner leaves
     free on the policy's device. Trajectories that do not fit into half of it are prefilled again for their rollouts."""
+    compile: bool | None = None
+    """Record decoding steps as CUDA graphs and replay them, which spares launching every kernel from Python. Null: on a
+    GPU. A model whose steps cannot be recorded is decoded without, and a message says so."""
 
     def build(self, policy: "Policy") -> "TorchEngine":
         """Around the policy's own weights."""
         from vineppo.engines.torch.engine import TorchEngine
+        from vineppo.engines.torch.recordings import choose_capture
 
         return TorchEngine(
             policy.model,
@@ -33,6 +37,7 @@ class TorchEngineConfig(EngineSettings):
             context=self.context_for(policy),
             rows=self.rows,
             memory_bytes=self.memory_bytes,
+            capture=choose_capture(policy.device, self.compile),
         )
 
     def memory_parts(self, held: Held, shape: ModelShape, place: Place, *, longest: int) -> list[Part]:
