@@ -26,7 +26,7 @@ model's chance to finish is not there.
 """
 
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
@@ -340,7 +340,9 @@ class SpoTreeAssigner:
         self, nodes: Sequence[Node], count: int, seed: int, progress: Progress | None
     ) -> list[tuple[Rollout, ...]]:
         """`count` from each node; those from equal states are one request."""
-        wanted = Counter(node.state for node in nodes) if count else Counter[State]()
+        if not count or not nodes:
+            return [()] * len(nodes)
+        wanted = Counter(node.state for node in nodes)
         sampled = self._environment.rollouts(
             list(wanted),
             count=[times * count for times in wanted.values()],
@@ -348,7 +350,7 @@ class SpoTreeAssigner:
             seed=seed,
             progress=progress,
         )
-        dealt = defaultdict(lambda: iter(()), {state: iter(own) for state, own in zip(wanted, sampled, strict=True)})
+        dealt = {state: iter(own) for state, own in zip(wanted, sampled, strict=True)}
         return [tuple(islice(dealt[node.state], count)) for node in nodes]
 
     def _node(self, path: Path, depth: int) -> Node:

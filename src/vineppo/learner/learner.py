@@ -1,11 +1,12 @@
 """The policy update. It knows tokens, advantages and log-probs, and nothing of how credit was assigned.
 
-    loss = average over the minibatch of the tokens' PPO-clip loss (`learner/averages.py`); a mask leaves tokens out
-           the ratio that is clipped is a token's own, or pooled with others' (`learner/pooling.py`)
+    loss = average over the minibatch of the tokens' PPO-clip loss (`learner/averages.py`), of the ratio of a token or
+           of several pooled (`learner/pooling.py`)
          + kl_coefficient * mean over its trajectories of the k3 KL to the starting policy, summed over tokens
 
 A mask leaves tokens out of both, and out of the ratios that are told. Old log-probs are those before the first update;
-of samples that an earlier policy made, those that they were sampled with. Branches are samples that the KL does not know: they begin anywhere, and tell nothing of the policy as a whole.
+of samples that an earlier policy made, those that they were sampled with. Branches are samples that the KL does not
+know: they begin anywhere, and tell nothing of the policy as a whole.
 
 Both averages are over the whole minibatch, whatever the micro-batch and the number of processes: accumulated gradients
 equal those of one big batch. Every process knows all samples, so only gradients and sums have to be gathered.
