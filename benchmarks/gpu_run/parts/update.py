@@ -39,7 +39,7 @@ def measure(assignment: Assignment, sheet: Sheet) -> None:
     """Small models first; ragged samples are what training has."""
     speed = measure_roofs(assignment.place).speed
     sheet.note(TITLE, f"The roof: {speed / 1e12:.3g} Tflop/s in a large matrix product, in {assignment.place.dtype}.")
-    sheet.note(TITLE, "Prefixes that samples share are computed once a sample: there is no tree packing yet.")
+    sheet.note(TITLE, "These samples share nothing: benchmarks/update.py has what packs save.")
     for size in assignment.sizes:
         for ragged in (True, False):
             for recompute in (False, True):
