@@ -14,26 +14,18 @@ from gpu_run.staged import staged_model
 from rollout_speed import memory
 from vineppo.config.load import load_config
 from vineppo.config.memory.forecast import forecast_memory
-from vineppo.config.memory.parts import MemoryForecast, Phase, Place
-from vineppo.config.model_shape import find_shape
 from vineppo.config.schema import Config
 from vineppo.learner.learner import Learner
 from vineppo.policy import load_policy
-from vineppo.processes import ALONE
-from vineppo.recipes.build import build_engine
-from vineppo.recipes.build_learner import (
-    build_passes,
-    build_reference,
-    build_trained,
-    copy_reference,
-    sampling_policy,
-)
+from vineppo.recipes.build import build_workshop
+from vineppo.settings.memory import MemoryForecast, Phase, Place
+from vineppo.settings.model_shape import find_shape
 from vineppo.types import Request, Sample, Sampling
 
 TITLE = "Peak memory, forecast and measured"
-PROMPT, RESPONSE = {"cuda": 100, "cpu": 10}, {"cuda": 412, "cpu": 118}
+PROMPT, RESPONSE = {"cuda": 100, "cpu": 10}, {"cuda": 412, "cpu": 54}
 KINDS = {"whole": (), "LoRA": ("learner.lora.rank=16",)}
-COUNT, ROWS = 16, 8
+COUNT, ROWS = {"cuda": 16, "cpu": 4}, {"cuda": 8, "cpu": 2}
 GIB = 2**30
 ENGINE_GIB = {"cuda": 0.25, "cpu": 0.05}
 """Set, not a share of what is free, so that it can be forecast."""
@@ -67,8 +59,8 @@ def settings(assignment: Assignment, folder: Path, words: tuple[str, ...]) -> Co
             f"sampling.max_new_tokens={RESPONSE[device]}",
             f"engine.memory_gib={ENGINE_GIB[device]}",
             "engine.rows=64",
-            f"learner.minibatch={COUNT}",
-            f"learner.micro_batch={ROWS}",
+            f"learner.minibatch={COUNT[device]}",
+            f"learner.micro_batch={ROWS[device]}",
             "learner.epochs=1",
             "learner.kl_coefficient=1e-4",
             *words,
@@ -86,10 +78,10 @@ def one_case(assignment: Assignment, sheet: Sheet, name: tuple[str, str], config
     memory.reset_peak(device)
     before = memory.held(device)
     policy = load_policy(config.policy.path, device=device)
-    engine = build_engine(sampling_policy(config, policy, ALONE), config.engine)
-    frozen = copy_reference(config, policy)
-    trained = build_trained(config, policy, build_passes(config, policy), ALONE)
-    reference = build_reference(config, frozen, trained, ALONE)
+    shop = build_workshop(config)
+    engine = config.engine.build(shop.sampled(policy))
+    frozen, trained = shop.frozen(policy), shop.trained(policy)
+    reference = shop.reference(frozen, trained)
     learner = Learner(trained.scorer, reference, config.learner, updates=2)
 
     def peak_of(work: Callable[[], object]) -> int:
@@ -97,7 +89,7 @@ def one_case(assignment: Assignment, sheet: Sheet, name: tuple[str, str], config
         work()
         return memory.peak(device) - before
 
-    prompts = random_prompts(shape.vocabulary, PROMPT[device])
+    prompts = random_prompts(shape.vocabulary, PROMPT[device], count=COUNT[device])
     samples = random_samples(prompts, shape.vocabulary, RESPONSE[device])
     learner.update(samples, seed=0)
     requests = [Request(prefix=prompt, count=1, seed=0) for prompt in prompts]
@@ -123,10 +115,10 @@ def put(sheet: Sheet, name: tuple[str, str], forecast: MemoryForecast, phases: t
     sheet.put(TITLE, row, keys=3)
 
 
-def random_prompts(vocabulary: int, length: int) -> list[tuple[int, ...]]:
+def random_prompts(vocabulary: int, length: int, *, count: int) -> list[tuple[int, ...]]:
     """Of random tokens."""
     rng = random.Random(0)
-    return [tuple(rng.randrange(vocabulary) for _ in range(length)) for _ in range(COUNT)]
+    return [tuple(rng.randrange(vocabulary) for _ in range(length)) for _ in range(count)]
 
 
 def random_samples(prompts: list[tuple[int, ...]], vocabulary: int, length: int) -> list[Sample]:
