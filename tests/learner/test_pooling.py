@@ -100,7 +100,8 @@ def test_a_trace_without_reach_is_an_ordinary_update():
 
 
 def test_each_way_to_pool_is_another_update_and_micro_batches_change_nothing():
-    found = {ratio: updated(ratio)[1] for ratio in ("token", "sequence", RECENT, BOTH)}
+    ratios: list[Ratio] = ["token", "sequence", RECENT, BOTH]
+    found = {ratio: updated(ratio)[1] for ratio in ratios}
     for ratio, weights in found.items():
         torch.testing.assert_close(updated(ratio, micro_batch=5)[1], weights, atol=1e-4, rtol=1e-3)
         assert all(other is weights or not torch.allclose(other, weights, atol=1e-3) for other in found.values())

@@ -94,4 +94,11 @@ def stretches(sample: Sample) -> Iterator[Sample]:
 
 
 def _sample(state: dict[str, Any]) -> Sample:
-    return Sample(**{name: tuple(found) if isinstance(found, list) else found for name, found in state.items()})
+    mask = state["mask"]
+    return Sample(
+        token_ids=tuple(state["token_ids"]),
+        prompt_length=state["prompt_length"],
+        logprobs=tuple(state["logprobs"]),
+        advantages=tuple(state["advantages"]),
+        mask=None if mask is None else tuple(mask),
+    )
