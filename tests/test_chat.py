@@ -17,7 +17,7 @@ from vineppo.recipes.warnings import cut_off
 from vineppo.steps import Pieces
 from vineppo.tasks.prompts import read_prompts
 from vineppo.tasks.reward import RewardTask
-from vineppo.types import Conversation, Message, Prompt
+from vineppo.types import Conversation, Message, Prompt, Sampling
 
 HELLO = (Message(role="user", content="Hello"),)
 BEGUN = (*HELLO, Message(role="assistant", content="It is"))
@@ -88,8 +88,9 @@ def test_where_all_are_cut_off_a_person_is_told_what_ends_a_response():
     assert warning is not None
     assert "max_new_tokens 5" in warning
     assert "'<eos>', '<end_turn>'" in warning
-    assert judge_endings(0.5, 8, policy=policy, limit=5).verdict is Verdict.OK
-    assert judge_endings(1.0, 8, policy=policy, limit=5).verdict is Verdict.WARN
+    sampling = Sampling(max_new_tokens=5)
+    assert judge_endings(0.5, 8, policy=policy, sampling=sampling).verdict is Verdict.OK
+    assert judge_endings(1.0, 8, policy=policy, sampling=sampling).verdict is Verdict.WARN
 
 
 # --- special tokens that are tags --------------------------------------------------------------------------------

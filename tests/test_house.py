@@ -11,7 +11,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # A room may import from rooms on lower floors, and from itself.
 FLOORS = (
-    ("errors", "types", "rng", "metrics"),
+    ("errors", "types", "rng", "metrics", "stops"),
     ("seams", "config"),
     ("checkpoint", "chat", "lock", "progress", "tracking", "processes"),
     ("environment", "run_dir", "policy"),
@@ -24,7 +24,7 @@ FLOORS = (
     ("__main__", "__init__"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-TORCH_FREE = ("errors", "types", "rng", "metrics", "config", "seams", "steps", "cli")
+TORCH_FREE = ("errors", "types", "rng", "metrics", "stops", "config", "seams", "steps", "cli")
 
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 

@@ -8,7 +8,7 @@ rounding.
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from vineppo.config.analysis_schema import AnalysisConfig as AnalysisConfig
 from vineppo.config.credit_schema import CoupledCredit as CoupledCredit
@@ -52,6 +52,10 @@ from vineppo.config.task_schema import ReasoningGymTask as ReasoningGymTask
 from vineppo.config.task_schema import RegistersTask as RegistersTask
 from vineppo.config.task_schema import TaskConfig as TaskConfig
 from vineppo.config.task_schema import WordProblemsTask as WordProblemsTask
+from vineppo.stops import INCOMPLETE
+
+LONGEST_STOP = 200
+"""Characters of a stop string."""
 
 # --- policy, engine, sampling, steps -----------------------------------------------------------------------------
 
@@ -83,6 +87,22 @@ class SamplingConfig(Strict):
     """A longer response is cut off; task.truncated says what becomes of it."""
     min_new_tokens: int = Field(default=1, ge=1)
     """Room that a prompt must leave for its response; see training.unfit_questions."""
+    stop: list[str] = Field(default=[])
+    """A response ends with the token after which its text first contains one of these. Judges and steps see the text
+    before it; all tokens are learned from. Evaluation has the same."""
+
+    @field_validator("stop")
+    @classmethod
+    def _can_be_found(cls, stop: list[str]) -> list[str]:
+        for text in stop:
+            if not 0 < len(text) <= LONGEST_STOP or INCOMPLETE in text:
+                raise ValueError(
+                    f"sampling.stop holds {text[:40]!r} of {len(text)} characters, but a stop string has 1 to "
+                    f"{LONGEST_STOP} and no U+FFFD, which stands for bytes that are no text; correct it or leave it out"
+                )
+        if len(set(stop)) < len(stop):
+            raise ValueError(f"sampling.stop is {stop}, where a stop string stands twice; name each once")
+        return stop
 
 
 # --- learner, training -------------------------------------------------------------------------------------------

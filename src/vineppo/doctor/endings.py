@@ -7,7 +7,7 @@ from vineppo.doctor.probe import Probe
 from vineppo.policy import Policy
 from vineppo.recipes.warnings import remedy
 from vineppo.rng import derive_seed
-from vineppo.types import Finish
+from vineppo.types import Finish, Sampling
 
 QUESTIONS = 8
 
@@ -17,12 +17,14 @@ def check_endings(probe: Probe, policy: Policy) -> Finding:
     asked = probe.questions[:QUESTIONS]
     sampled = probe.environment.sample(asked, count=1, sampling=probe.sampling, seed=derive_seed(0, "doctor endings"))
     share = fmean(trajectory.finish is Finish.TRUNCATED for trajectory in sampled)
-    return judge_endings(share, len(sampled), policy=policy, limit=probe.sampling.max_new_tokens)
+    return judge_endings(share, len(sampled), policy=policy, sampling=probe.sampling)
 
 
-def judge_endings(share: float, count: int, *, policy: Policy, limit: int) -> Finding:
+def judge_endings(share: float, count: int, *, policy: Policy, sampling: Sampling) -> Finding:
     """share: of `count` responses, cut off."""
-    found = f"{policy.end_names} end a response; {round(share * count)} of {count} were cut off at {limit} tokens"
+    strings = f" and the text {' or '.join(map(repr, sampling.stop))}" if sampling.stop else ""
+    cut_off = f"{round(share * count)} of {count} were cut off at {sampling.max_new_tokens} tokens"
+    found = f"{policy.end_names}{strings} end a response; {cut_off}"
     if share < 1:
         return Finding(check="endings", verdict=Verdict.OK, found=found)
     return Finding(

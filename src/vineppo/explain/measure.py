@@ -97,7 +97,7 @@ def build_explainer(
     return Explainer(
         environment=environment,
         segment=build_segmenter(config.steps),
-        token_texts=Pieces(policy.decode),
+        token_texts=Pieces(policy.decode, stop=sampling.stop),
         assign=build_assigner(config, environment, None),
         take=lambda question, text: given_trajectory(policy, question, text, sampling),
         sampling=sampling,

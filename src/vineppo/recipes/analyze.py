@@ -55,7 +55,7 @@ def analyze(target: Target, task: Task, store: TruthStore) -> Analysis:
     gradients = build_gradients(config, policy) if settings.gradient_questions else None
     environment = build_environment(policy, task, config.engine)
     check_prompts(policy, [*analysed, *others], context=engine_context(config, policy))
-    token_texts = Pieces(policy.decode)
+    token_texts = Pieces(policy.decode, stop=config.sampling.stop)
     study = Study(
         environment=environment,
         score=partial(judge_and_cut, environment, build_segmenter(config.steps), token_texts),

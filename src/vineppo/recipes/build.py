@@ -172,7 +172,7 @@ def build_sampler(config: Config, policy: Policy, environment: Environment, ques
         environment=environment,
         curriculum=build_curriculum(config, environment, questions),
         segment=build_segmenter(config.steps),
-        token_texts=Pieces(response_decoder(policy.tokenizer, policy.end_ids)),
+        token_texts=Pieces(response_decoder(policy.tokenizer, policy.end_ids), stop=config.sampling.stop),
         count=config.training.trajectories,
         sampling=build_sampling(config.sampling),
         seed=config.training.seed,
@@ -273,6 +273,7 @@ def build_pool(policy: Policy, engine: EngineConfig) -> Engine:
 def build_engine(policy: Policy, engine: EngineConfig) -> Engine:
     """What samples: from the policy's own weights, or from a copy that follows them."""
     memory_bytes = None if engine.memory_gib is None else int(engine.memory_gib * 2**30)
+    decode = response_decoder(policy.tokenizer, policy.end_ids)
     match engine:
         case TorchEngineConfig():
             return TorchEngine(
@@ -281,6 +282,7 @@ def build_engine(policy: Policy, engine: EngineConfig) -> Engine:
                 context=min(policy.context, engine.context or policy.context),
                 rows=engine.rows,
                 memory_bytes=memory_bytes,
+                decode=decode,
             )
         case VllmEngineConfig():
             settings = Settings(
@@ -293,7 +295,7 @@ def build_engine(policy: Policy, engine: EngineConfig) -> Engine:
                 tensor_parallel=engine.tensor_parallel,
                 sleep=engine.sleep,
             )
-            return start_vllm(policy.model, end_ids=policy.end_ids, settings=settings)
+            return start_vllm(policy.model, end_ids=policy.end_ids, settings=settings, decode=decode)
 
 
 def build_assigner(config: Config, environment: Environment, critic: Critic | None) -> CreditAssigner:
@@ -348,6 +350,7 @@ def build_sampling(sampling: SamplingConfig) -> Sampling:
         top_k=sampling.top_k,
         top_p=sampling.top_p,
         max_new_tokens=sampling.max_new_tokens,
+        stop=tuple(sampling.stop),
     )
 
 
