@@ -359,8 +359,8 @@ SECTIONS = (
         ("sampling.stop=END", 'sampling.stop is "END", but must be a list'),
         (
             "sampling.stop=[A, '']",
-            "sampling.stop holds '' of 0 characters, but a stop string has 1 to 200 and no U+FFFD, which stands for bytes "
-            "that are no text; correct it or leave it out",
+            "sampling.stop holds '' of 0 characters, but a stop string has 1 to 200 and no U+FFFD, which stands "
+            "for bytes that are no text; correct it or leave it out",
         ),
         (
             "sampling.stop=[A, B, A]",

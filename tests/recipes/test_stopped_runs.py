@@ -18,12 +18,12 @@ ROWS = [{"prompt": question.prompt} for question in Arithmetic().questions("trai
 def test_a_run_learns_from_responses_that_a_stop_string_ended(tmp_path: Path, credit: str):
     judged: list[str] = []
 
-    def odd(completions: list[str], **_: object) -> list[float]:
+    def last_digit(completions: list[str], **_: object) -> list[float]:
         judged.extend(completions)
-        return [float(text[-1:] in "13579") for text in completions]
+        return [int(text[-1]) / 9 for text in completions]
 
     settings = ["training.iterations=1", f"credit={credit}", 'sampling.stop=["\\n"]', f"run.dir={tmp_path / 'run'}"]
-    task = RewardTask(train=ROWS, test=ROWS[:4], reward=odd)
+    task = RewardTask(train=ROWS, test=ROWS[:4], reward=last_digit)
     Trainer(load_config(None, [*SETTINGS, *settings]), task=task).train()
     assert not any(STOP in text for text in judged)
     start, after = metrics_of(tmp_path / "run")
