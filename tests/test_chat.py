@@ -1,5 +1,6 @@
 """Prompts and responses through tokenizers and chat templates of all kinds: nothing is added, closed or lost unseen."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from small_chats import NO_TOOLS, TEMPLATE, chat_tokenizer, ids
 from vineppo import load_config
-from vineppo.chat import decode_tokens, encode_prompt, encode_prompts, end_tokens, render, turn_end
+from vineppo.chat import decode_tokens, encode_prompt, encode_prompts, end_tokens, opened, render, turn_end
 from vineppo.doctor.endings import judge_endings
 from vineppo.doctor.finding import Verdict
+from vineppo.environment import State
 from vineppo.errors import UserError
 from vineppo.policy import Policy, load_policy
 from vineppo.recipes.build import build_environment
@@ -22,6 +24,8 @@ from vineppo.types import Conversation, Message, Prompt, Sampling
 HELLO = (Message(role="user", content="Hello"),)
 BEGUN = (*HELLO, Message(role="assistant", content="It is"))
 TOOLS = ({"name": "add"},)
+IN_PARTS = TEMPLATE.replace("message.content", "message.content | map(attribute='text') | join")
+"""As of models that see: strings would vanish."""
 
 
 def policy_of(tokenizer, *, eos: int | list[int] | None = 1) -> Policy:
@@ -58,7 +62,12 @@ def test_all_that_may_end_a_response_does(configured):
         (TEMPLATE, "<end_turn>"),
         (TEMPLATE.replace("<end_turn>\n", "\n<end_turn>"), "<end_turn>"),
         (TEMPLATE.replace("<end_turn>", "{{ eos_token }}"), "<eos>"),
-        (TEMPLATE.replace("<end_turn>", ""), None),
+        (TEMPLATE.replace("<end_turn>\n", "{% if not loop.last %}<end_turn>{% endif %}"), "<end_turn>"),
+        (TEMPLATE.replace("<end_turn>", ""), "<turn>"),  # what begins the next turn ends this one
+        (TEMPLATE.replace("<end_turn>", "").replace("<turn>", ""), None),
+        ("{% if messages[0].role != 'system' %}{{ raise_exception('whose?') }}{% endif %}" + TEMPLATE, "<end_turn>"),
+        (IN_PARTS, "<end_turn>"),
+        (TEMPLATE.replace("message.content", "message.content | upper"), None),
         ("{{ raise_exception('no chats') }}", None),
         (None, None),
     ],
@@ -134,6 +143,64 @@ def test_the_configured_arguments_reach_the_environment(tmp_path: Path):
     environment = build_environment(policy, task, config.engine)
     assert environment.encode(HELLO) == policy.encode(HELLO)
     assert policy.encode(HELLO)[-1] not in ids(policy.tokenizer, "<think>")
+
+
+def test_a_template_of_parts_gets_parts():
+    assert render(chat_tokenizer(IN_PARTS), BEGUN) == render(chat_tokenizer(), BEGUN)
+    assert "Hello" in render(chat_tokenizer(IN_PARTS), HELLO)
+
+
+HEADED = (
+    "{% for m in messages %}<turn>{{ m.role }} {% if m.role == 'assistant' %}BEFORE{% endif %}{{ m.content }}"
+    "<end_turn>{% endfor %}{% if add_generation_prompt %}<turn>assistant BEGUN{% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "begun", "found"),
+    [
+        ("", "<think>\n", "<think>\n"),
+        ("<think></think>", "<think>", "<think>"),
+        ("<think>", "<think>", "<think>"),
+        ("", "[THINK]", "[THINK]"),
+        ("", "<answer>", "<answer>"),
+        ("", "<think>\n\n</think>\n\n", ""),
+        ("", "", ""),
+        ("<assistant>", "<assistant>\n", ""),
+        ("<|end_header_id|>\n", "<|end_header_id|>\n", ""),
+    ],
+)
+def test_what_the_template_opens_is_told_from_who_speaks(before: str, begun: str, found: str):
+    tokenizer = chat_tokenizer(HEADED.replace("BEFORE", before).replace("BEGUN", begun))
+    assert opened(tokenizer, HELLO) == found
+    assert opened(tokenizer, BEGUN) == opened(tokenizer, "Go: <think>") == ""
+
+
+def test_judges_see_what_the_template_opened_and_steps_and_tokens_what_was_sampled():
+    seen: list[str] = []
+
+    def reward(completions: list[list[dict[str, str]]], completion_ids: list[list[int]], **_: object) -> list[float]:
+        seen.extend(completion[0]["content"] for completion in completions)
+        return [float(len(own)) for own in completion_ids]
+
+    rows = [{"prompt": [{"role": "user", "content": "Hello"}]}]
+    task = RewardTask(train=rows, test=rows, reward=reward)
+    policy = policy_of(chat_tokenizer())
+    environment = build_environment(policy, task, load_config(None, []).engine)
+    sampling = Sampling(max_new_tokens=4)
+    (trajectory,) = environment.sample(task.questions("train"), count=1, sampling=sampling, seed=0)
+    (judged,) = environment.judge_trajectories([trajectory])
+    assert seen == [f"<think>{trajectory.text}"]
+    assert trajectory.text == policy.decode(trajectory.response_ids)
+    assert judged.reward == len(trajectory.response_ids)
+    state = State(question=trajectory.question, prompt_ids=trajectory.prompt_ids, response_ids=(40,))
+    ((rollout,),) = environment.rollouts([state], count=1, sampling=sampling, seed=0)
+    assert seen[1:] == [f"<think>{rollout.text}"]
+    quiet = build_environment(
+        replace(policy, template_kwargs={"enable_thinking": False}), task, load_config(None, []).engine
+    )
+    quiet.judge_trajectories([trajectory])
+    assert seen[2:] == [trajectory.text]
 
 
 def test_tools_reach_the_template_or_are_refused():

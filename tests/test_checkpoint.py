@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from vineppo.checkpoint import checkpoints, prune_checkpoints, verify_checkpoint, write_atomically, write_checkpoint
+from vineppo.checkpoint import checkpoints, prune_checkpoints, verify_checkpoint, write_checkpoint
+from vineppo.disk import write_atomically
 from vineppo.errors import UserError
 
 
@@ -44,7 +45,7 @@ def test_a_checkpoint_holds_what_was_filled_in_and_a_digest_of_every_file(tmp_pa
 def test_a_fill_that_dies_leaves_no_checkpoint(tmp_path: Path):
     with pytest.raises(RuntimeError, match="killed"):
         write_checkpoint(tmp_path, 1, dies_half_way)
-    assert names(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_fill_that_dies_leaves_the_older_ones_intact_even_of_the_same_iteration(tmp_path: Path):
@@ -146,9 +147,7 @@ def test_pruning_keeps_the_newest_and_the_multiples(tmp_path: Path, keep: int, k
 
 def test_pruning_clears_away_what_killed_attempts_left(tmp_path: Path):
     write_checkpoint(tmp_path, 1, filled_with("a"))
-    with pytest.raises(RuntimeError, match="killed"):
-        write_checkpoint(tmp_path, 2, dies_half_way)
-    assert len(list(tmp_path.iterdir())) == 2
+    (tmp_path / "000002.partial").mkdir()
     prune_checkpoints(tmp_path, keep=1, keep_every=0)
     assert [path.name for path in tmp_path.iterdir()] == ["000001"]
 
@@ -198,7 +197,7 @@ def test_every_folder_is_flushed_and_nothing_is_where_that_is_not_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     flushed: list[str] = []
-    monkeypatch.setattr("vineppo.checkpoint._flush", lambda path: flushed.append(path.name))
+    monkeypatch.setattr("vineppo.disk.flush", lambda path: flushed.append(path.name))
     write_checkpoint(tmp_path, 1, filled_with("one"))
     assert {"weights", "config.json", "policy", "manifest.json", "000001.partial", tmp_path.name} == set(flushed)
     assert flushed.index("config.json") < flushed.index("policy") < flushed.index("000001.partial")

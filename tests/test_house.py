@@ -13,18 +13,19 @@ FILES = sorted(SOURCE.rglob("*.py"))
 FLOORS = (
     ("errors", "types", "rng", "metrics", "stops"),
     ("seams", "config"),
+    ("disk",),
     ("checkpoint", "chat", "lock", "progress", "tracking", "processes"),
-    ("environment", "run_dir", "policy"),
+    ("environment", "output_folder", "run_dir", "policy"),
     ("steps", "tasks", "credit", "engines", "learner"),
     ("curriculum", "analysis"),
     ("recipes", "report"),
-    ("trainer", "preview", "compare", "explain", "analyze", "doctor", "judging"),
-    ("sweep",),
+    ("trainer", "preview", "compare", "explain", "analyze", "doctor", "judging", "import_gguf"),
+    ("sweep", "arguments"),
     ("cli",),
     ("__main__", "__init__"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-TORCH_FREE = ("errors", "types", "rng", "metrics", "stops", "config", "seams", "steps", "cli")
+TORCH_FREE = ("errors", "types", "rng", "metrics", "stops", "config", "seams", "steps", "arguments", "cli")
 
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 

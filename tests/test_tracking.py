@@ -1,6 +1,11 @@
 """Experiment trackers: what they are told arrives, and a missing package is found before anything is written."""
 
+import json
+import os
+import sqlite3
+import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
@@ -8,7 +13,7 @@ import pytest
 
 from vineppo import cli
 from vineppo.errors import UserError
-from vineppo.tracking import TrackerName, build_tracker
+from vineppo.tracking import IDENTITY, TrackerName, build_tracker
 
 QUICK = ["task={name: arithmetic, train_questions: 100, test_questions: 20}", "sampling.max_new_tokens=8"]
 
@@ -68,6 +73,7 @@ class Wandb(ModuleType):
     def __init__(self, fault: Exception | None = None):
         super().__init__("wandb")
         self.asked: list[dict[str, object]] = []
+        self.logged: list[tuple[int, float]] = []
         self.fault = fault
 
     def init(self, **asked: object) -> None:
@@ -75,18 +81,83 @@ class Wandb(ModuleType):
             raise self.fault
         self.asked.append(asked)
 
+    def log(self, metrics: dict[str, float], step: int) -> None:
+        self.logged.append((step, metrics["reward"]))
+
+    def finish(self) -> None:
+        pass
+
+
+def told_twice(name: TrackerName, run: Path) -> None:
+    """Four iterations; the run went on after the first, and so made two again."""
+    for done, steps in ((None, (0, 1, 2, 3)), (1, (2, 3, 4))):
+        tracker = build_tracker(name, run, {"credit": {"name": "vine"}}, done=done)
+        assert tracker is not None
+        for step in steps:
+            tracker.log({"reward": step / 2}, step)
+        tracker.close()
+
+
+ONCE = [(step, step / 2) for step in range(5)]
+
 
 @pytest.mark.parametrize("name", ["wandb", "trackio"])
 def test_a_resumed_run_goes_on_in_the_trackers_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: TrackerName):
     module = Wandb()
     monkeypatch.setitem(sys.modules, name, module)
-    for done in (None, 3, 7):
-        build_tracker(name, tmp_path, {}, done=done)
-    keys = [(asked["name"], asked.get("id")) for asked in module.asked]
-    assert len(set(keys)) == 1
-    assert [asked["resume"] for asked in module.asked[1:]] == ["allow", "allow"]
-    build_tracker("wandb" if name == "wandb" else "none", tmp_path, {})  # a run that starts anew is another one
-    assert name == "trackio" or module.asked[-1]["id"] != module.asked[0]["id"]
+    told_twice(name, tmp_path)
+    assert module.logged == ONCE
+    key = "id" if name == "wandb" else "name"
+    assert module.asked[0][key] == module.asked[1][key]
+    assert module.asked[1]["resume"] == "allow"
+    build_tracker(name, tmp_path, {})  # a run that starts anew is another one
+    assert module.asked[2][key] != module.asked[0][key]
+
+
+def test_another_tracker_begins_a_run_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("wandb", "trackio"):
+        monkeypatch.setitem(sys.modules, name, Wandb())
+    build_tracker("wandb", tmp_path, {})
+    build_tracker("trackio", tmp_path, {}, done=3)
+    [asked] = sys.modules["trackio"].asked
+    assert asked["resume"] == "never"
+
+
+def test_the_real_trackio_has_every_step_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("trackio", reason="trackio is optional: pip install 'vineppo[trackers]'")
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    # trackio reads its place when it is imported, so it is asked in a process of its own.
+    in_a_process("trackio", tmp_path)
+    with closing(sqlite3.connect(tmp_path / "trackio" / "vineppo.db")) as database:
+        rows = database.execute("SELECT run_name, step, metrics FROM metrics ORDER BY step").fetchall()
+    assert [(step, json.loads(metrics)["reward"]) for _, step, metrics in rows] == ONCE
+    assert len({name for name, _, _ in rows}) == 1
+
+
+def test_the_real_wandb_goes_on_offline_and_wants_a_key_online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("wandb", reason="wandb is optional: pip install 'vineppo[trackers]'")
+    for name in ("HOME", "WANDB_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    in_a_process("wandb", tmp_path)
+    files = sorted((tmp_path / "wandb").glob("offline-run-*/run-*.wandb"))
+    assert len(files) == 2
+    assert {file.stem for file in files} == {f"run-{json.loads((tmp_path / 'run' / IDENTITY).read_text())['run']}"}
+    monkeypatch.setenv("WANDB_MODE", "online")
+    said = in_a_process("wandb", tmp_path / "online", fails=True)
+    assert "UserError: run.tracker is 'wandb', which does not start" in said
+    assert "wandb login" in said.splitlines()[-1]
+
+
+def in_a_process(name: str, folder: Path, *, fails: bool = False) -> str:
+    run = str(folder / "run")
+    code = f"from test_tracking import told_twice; from pathlib import Path; told_twice({name!r}, Path({run!r}))"
+    (folder / "run").mkdir(parents=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.returncode != 0) == fails, done.stderr
+    return done.stderr.strip()
 
 
 def test_a_tracker_that_does_not_start_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

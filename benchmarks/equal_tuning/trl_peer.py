@@ -41,11 +41,11 @@ from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 
 from equal_tuning.cost import Cost
 from equal_tuning.trl_settings import RECIPE, check_settings, recorded_settings, trainer_arguments
-from vineppo.checkpoint import write_atomically
 from vineppo.cli import USER_ERROR, split_words
 from vineppo.config.load import load_config
 from vineppo.config.schema import Config, LearnerConfig
 from vineppo.config.yaml_text import Dumper
+from vineppo.disk import write_atomically
 from vineppo.environment import Environment
 from vineppo.errors import UserError
 from vineppo.learner.optimizer import decay_groups, make_schedule

@@ -1,6 +1,8 @@
 """Prompts as token ids, responses as text, and which tokens end one: all that a tokenizer and its chat template say."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -8,7 +10,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from vineppo.errors import UserError
-from vineppo.types import Conversation, Prompt, messages_of
+from vineppo.types import Conversation, Message, Prompt, messages_of
 
 TemplateKwargs = Mapping[str, object]
 """Handed to the chat template, e.g. {"enable_thinking": False}."""
@@ -17,7 +19,12 @@ TOGETHER = 2048
 """Texts tokenised in one call: quick, and often enough to tell how far it is."""
 
 ANYTHING = "vineppo"
-"""A word of an assistant, to see what a template puts after it."""
+"""A word of somebody, to see what a template puts around it."""
+TALKS = (("user", "assistant"), ("system", "user", "assistant"), ("user", "model"))
+"""Who speaks in conversations that some template takes."""
+TAG = re.compile(r"(<\|?\w[\w:.-]*\|?>|\[[A-Z_]+\])\s*\Z")
+"""At the end of a prompt, such as `<think>`, with the whitespace after it."""
+THOUGHT = re.compile("think|thought|reason", re.IGNORECASE)
 
 
 def encode_prompt(
@@ -59,32 +66,43 @@ def special_prefix(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
 
 def render(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, template_kwargs: TemplateKwargs | None = None) -> str:
     """A conversation as the policy's chat template writes it; one that ends with an assistant's message goes on."""
-    messages = [{"role": message.role, "content": message.content, **message.more} for message in messages_of(prompt)]
-    continues = messages[-1]["role"] == "assistant"
-    own = prompt if isinstance(prompt, Conversation) else Conversation(messages=())
-    kwargs: dict[str, Any] = {**(template_kwargs or {}), **own.template_kwargs}
-    if own.tools:
-        kwargs["tools"] = [dict(tool) for tool in own.tools]
+    in_parts = takes_parts(tokenizer, str(tokenizer.chat_template))
+    messages = [
+        {"role": m.role, "content": _parts(m.content) if in_parts else m.content, **m.more} for m in messages_of(prompt)
+    ]
+    kwargs = _template_kwargs(prompt, template_kwargs)
     try:
-        text = tokenizer.apply_chat_template(
-            messages,
-            add_generation_prompt=not continues,
-            continue_final_message=continues,
-            tokenize=False,
-            **kwargs,
-        )
+        text = _rendered(tokenizer, messages, **kwargs)
     except (ValueError, TypeError, TemplateError) as error:
         raise UserError(
             f"policy.path: the chat template of {tokenizer.name_or_path} does not take this prompt of "
             f"messages ({' '.join(str(error).split())[:160]}); take a chat model, or give prompts as text"
         ) from error
-    assert isinstance(text, str), "one conversation gives one text"
-    if own.tools and not _tools_matter(tokenizer, messages, kwargs):
+    if "tools" in kwargs and text == _rendered(tokenizer, messages, **{**kwargs, "tools": None}):
         raise UserError(
             f"policy.path: the chat template of {tokenizer.name_or_path} leaves out the tools of this prompt; take a "
             "model whose template has them, or drop the column tools"
         )
     return text
+
+
+def opened(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, template_kwargs: TemplateKwargs | None = None) -> str:
+    """What the chat template begins the response with, as some do with `<think>`; empty where it begins nothing.
+
+    A prompt may also end with a tag that names who speaks. That one stands before answers in a conversation, too.
+    """
+    if isinstance(prompt, str) or messages_of(prompt)[-1].role == "assistant":
+        return ""
+    tag = TAG.search(render(tokenizer, prompt, template_kwargs))
+    if tag is None or THOUGHT.search(tag[1]):
+        return "" if tag is None else tag[0]
+    whole = prompt if isinstance(prompt, Conversation) else Conversation(messages=prompt)
+    answered = replace(whole, messages=(*whole.messages, Message(role="assistant", content=ANYTHING)))
+    try:
+        before, _, _ = render(tokenizer, answered, template_kwargs).rpartition(ANYTHING)
+    except UserError:  # it takes no such conversation, so nothing is known of the tag
+        return ""
+    return "" if before.rstrip().endswith(tag[1]) else tag[0]
 
 
 def decode_tokens(tokenizer: PreTrainedTokenizerBase, token_ids: Sequence[int], dropped: Collection[int] = ()) -> str:
@@ -116,31 +134,79 @@ def end_tokens(
 
 @lru_cache(maxsize=16)
 def turn_end(tokenizer: PreTrainedTokenizerBase, template: str) -> int | None:
-    """The token that the chat template puts after an assistant's message; None where there is none.
+    """The token that the chat template puts after an assistant's last message, or else before what follows one; None
+    where there is none.
 
     `template` is the tokenizer's own: a tokenizer whose template was changed is asked anew.
     """
     if not tokenizer.chat_template:
         return None
-    try:
-        text = tokenizer.apply_chat_template(
-            [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": ANYTHING}], tokenize=False
-        )
-    except (ValueError, TypeError, TemplateError):  # no template for such a conversation says nothing of its end
-        return None
-    _, _, tail = str(text).rpartition(ANYTHING)
-    ids = tokenizer(tail.strip(), add_special_tokens=False).input_ids
     never = (tokenizer.bos_token_id, tokenizer.unk_token_id, tokenizer.pad_token_id)
-    special = [token for token in ids if token in tokenizer.added_tokens_decoder or len(ids) == 1]
-    return next((token for token in special if token not in never or token == tokenizer.eos_token_id), None)
+    for tail in _tails(tokenizer, template):
+        ids = tokenizer(tail.strip(), add_special_tokens=False).input_ids
+        special = [token for token in ids if token in tokenizer.added_tokens_decoder or len(ids) == 1]
+        ends = [token for token in special if token not in never or token == tokenizer.eos_token_id]
+        if ends:
+            return ends[0]
+    return None
+
+
+def _tails(tokenizer: PreTrainedTokenizerBase, template: str) -> Iterator[str]:
+    """What the template writes after an assistant's message: the last one, then one that a user answers."""
+    wrap: Callable[[str], Any] = _parts if takes_parts(tokenizer, template) else str
+    for after in ([], [{"role": "user", "content": wrap("Hello")}]):
+        for roles in TALKS:
+            said = [{"role": role, "content": wrap("Hello")} for role in roles[:-1]]
+            talk = [*said, {"role": roles[-1], "content": wrap(ANYTHING)}, *after]
+            try:
+                text = tokenizer.apply_chat_template(talk, tokenize=False)
+            except (ValueError, TypeError, TemplateError):  # it takes no such conversation
+                continue
+            _, found, tail = str(text).rpartition(ANYTHING)
+            if found:
+                yield tail
+
+
+@lru_cache(maxsize=16)
+def takes_parts(tokenizer: PreTrainedTokenizerBase, template: str) -> bool:
+    """Whether the template, `template`, writes contents only where they are lists of parts, as of models that see."""
+    if not tokenizer.chat_template:
+        return False
+
+    def written(content: Any) -> bool:
+        try:
+            return ANYTHING in str(
+                tokenizer.apply_chat_template([{"role": "user", "content": content}], tokenize=False)
+            )
+        except (ValueError, TypeError, TemplateError):
+            return False
+
+    return not written(ANYTHING) and written(_parts(ANYTHING))
+
+
+def _parts(text: str) -> Any:
+    return [{"type": "text", "text": text}]
+
+
+def _template_kwargs(prompt: Prompt, template_kwargs: TemplateKwargs | None) -> dict[str, Any]:
+    """The policy's, the prompt's own, and its tools."""
+    own = prompt if isinstance(prompt, Conversation) else Conversation(messages=())
+    tools = {"tools": [dict(tool) for tool in own.tools]} if own.tools else {}
+    return {**(template_kwargs or {}), **own.template_kwargs, **tools}
+
+
+def _rendered(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, Any]], **kwargs: Any) -> str:
+    continues = messages[-1]["role"] == "assistant"
+    text = tokenizer.apply_chat_template(
+        messages,
+        add_generation_prompt=not continues,
+        continue_final_message=continues,
+        tokenize=False,
+        **kwargs,
+    )
+    assert isinstance(text, str), "one conversation gives one text"
+    return text
 
 
 def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[tuple[int, ...]]:
     return [tuple(ids) for ids in tokenizer(list(texts), add_special_tokens=False).input_ids]
-
-
-def _tools_matter(tokenizer: PreTrainedTokenizerBase, messages: list[Any], kwargs: dict[str, Any]) -> bool:
-    """Whether the template writes them, of which most say nothing where they cannot."""
-    without = {name: value for name, value in kwargs.items() if name != "tools"}
-    one, other = (tokenizer.apply_chat_template(messages, tokenize=False, **given) for given in (kwargs, without))
-    return one != other

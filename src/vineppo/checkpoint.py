@@ -5,22 +5,16 @@ digest in manifest.json, and one rename makes it appear. So a folder with a fina
 was killed; a folder that was damaged later is recognised by its digests.
 """
 
-import errno
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from safetensors import SafetensorError
-
+from vineppo.disk import PARTIAL, write_folder
 from vineppo.errors import UserError
 
 MANIFEST = "manifest.json"
-PARTIAL = ".partial"
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_checkpoint(root: Path, iteration: int, fill: Callable[[Path], None], *, flush: bool = True) -> Path:
@@ -28,40 +22,16 @@ def write_checkpoint(root: Path, iteration: int, fill: Callable[[Path], None], *
 
     Not flushed, it outlives the process, but perhaps not the machine. Raises UserError where the disk is full.
     """
-    partial, final = root / f"{iteration:06d}{PARTIAL}", root / f"{iteration:06d}"
-    with room_on_disk(f"checkpoint {final}", partial):
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+    final = root / f"{iteration:06d}"
+
+    def fill_and_list(partial: Path) -> None:
         fill(partial)
         files = sorted(path for path in partial.rglob("*") if path.is_file())
-        folders = sorted((path for path in partial.rglob("*") if path.is_dir()), reverse=True)
         manifest = {str(path.relative_to(partial)): _digest(path) for path in files}
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=1))
-        if flush:
-            for path in (*files, partial / MANIFEST, *folders, partial):
-                _flush(path)
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
-        if flush:
-            _flush(root)
+
+    write_folder(final, fill_and_list, durable=flush)
     return final
-
-
-@contextmanager
-def room_on_disk(what: str, leftover: Path | None = None) -> Iterator[None]:
-    """Say what could not be written on a full disk, and take away what was left half-way."""
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        if leftover is not None:
-            shutil.rmtree(leftover, ignore_errors=True)
-        full = (isinstance(error, OSError) and error.errno in FULL) or "No space left" in str(error)
-        if not full:
-            raise
-        raise UserError(
-            f"{what} does not fit on the disk (no space left); free some, or lower checkpoint.keep, then continue with "
-            "--resume"
-        ) from error
 
 
 def checkpoints(root: Path) -> list[Path]:
@@ -104,27 +74,6 @@ def prune_checkpoints(root: Path, *, keep: int, keep_every: int, every: int = 1)
         shutil.rmtree(leftover)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content in one step: readers see the old or the new, never half."""
-    partial = path.with_name(path.name + PARTIAL)
-    partial.write_text(text, encoding="utf-8")
-    _flush(partial)
-    os.replace(partial, path)
-
-
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def flush_folder(folder: Path) -> None:
-    """So that the files that were made in it are found after a power cut."""
-    _flush(folder)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

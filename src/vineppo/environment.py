@@ -63,6 +63,8 @@ class Environment:
     encode: Callable[[Prompt], tuple[int, ...]]
     decode: Callable[[Sequence[int]], str]
     """Without tokens that end or pad."""
+    opened: Callable[[Prompt], str] = lambda _: ""
+    """What the prompt itself begins the response with, often `<think>`: judges see it before what was sampled."""
     truncation: Truncation = Truncation()
 
     def sample(
@@ -141,12 +143,19 @@ class Environment:
     def judge(
         self, questions: Sequence[Question], responses: Sequence[str], finishes: Sequence[Finish]
     ) -> list[Judgement]:
-        """The task judges what ended by itself, and what the length limit cut off where `truncation` has no reward."""
+        """The task judges what ended by itself, and what the length limit cut off where `truncation` has no reward.
+
+        It sees responses from where the policy was to begin one, though the prompt may have begun it.
+        """
         stated, ended = self.truncation.reward, [finish is Finish.TERMINATED for finish in finishes]
         asked = [over or stated is None for over in ended]
         judged = self.task.judge(
             [q for q, wanted in zip(questions, asked, strict=True) if wanted],
-            [r for r, wanted in zip(responses, asked, strict=True) if wanted],
+            [
+                self._from_its_beginning(q, r)
+                for q, r, wanted in zip(questions, responses, asked, strict=True)
+                if wanted
+            ],
         )
         if len(judged) != sum(asked):
             raise UserError(f"the task's judge gave {len(judged)} judgements for {sum(asked)} responses; give one each")
@@ -163,6 +172,10 @@ class Environment:
     def _text(self, response_ids: Sequence[int], sampling: Sampling) -> str:
         """Up to what ends the response."""
         return before_stop(self.decode(response_ids), sampling.stop)
+
+    def _from_its_beginning(self, question: Question, response: str) -> str:
+        begun = self.opened(question.prompt)
+        return Response(begun + response, response.token_ids) if isinstance(response, Response) else begun + response
 
     def _trajectory(
         self, question: Question, prompt: tuple[int, ...], completion: Completion, sampling: Sampling

@@ -42,9 +42,12 @@ class DirectoryLock:
         self._path = directory / LOCK
         self._made = _make(directory, setting)
         self._file: IO[str] | None = self._acquire(setting)
-        self._file.truncate(0)
-        self._file.write(json.dumps(_who_we_are()))
-        self._file.flush()
+        try:
+            self._file.truncate(0)
+            self._file.write(json.dumps(_who_we_are()))
+            self._file.flush()
+        except OSError as error:
+            raise _unwritable(directory, setting, error) from error
 
     def release(self) -> None:
         """Let others in. A directory that was made for the lock alone is taken away again."""

@@ -24,11 +24,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vineppo.checkpoint import checkpoints, flush_folder, room_on_disk, write_atomically
+from vineppo.checkpoint import checkpoints
 from vineppo.config.changes import changes
 from vineppo.config.changes import leaves as leaves
 from vineppo.config.load import dump_config, load_config
 from vineppo.config.schema import Config
+from vineppo.disk import append_line, write_atomically
 from vineppo.errors import UserError
 from vineppo.lock import DirectoryLock, Lock, NoLock
 from vineppo.metrics import Metrics, check_names
@@ -140,18 +141,7 @@ class RunDir:
 
     def append_metrics(self, metrics: Metrics) -> None:
         """One line, on the disk when this returns."""
-        is_new = not self.metrics_file.exists()
-        with room_on_disk(str(self.metrics_file)), self.metrics_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(check_names(metrics)) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if is_new:
-            flush_folder(self.root)
-
-    def append_reward_metrics(self, iteration: int, metrics: Metrics) -> None:
-        """What reward functions logged, under names of their own."""
-        with (self.root / "reward_metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"iteration": iteration, **metrics}) + "\n")
+        append_line(self.metrics_file, json.dumps(check_names(metrics)))
 
     def metrics_mark(self) -> MetricsMark:
         """What there is now, to be known again."""
@@ -186,9 +176,9 @@ class RunDir:
         """One file an iteration, for people and the report."""
         folder = self.root / "trajectories"
         folder.mkdir(exist_ok=True)
-        write_atomically(
-            folder / f"{iteration:06d}.jsonl", "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records)
-        )
+        text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+        # What a reward function told may hold half characters, which JSON has escapes for.
+        write_atomically(folder / f"{iteration:06d}.jsonl", text.encode("utf-8", "backslashreplace").decode())
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """The run in a few numbers."""

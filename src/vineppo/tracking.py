@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from vineppo.disk import write_atomically
 from vineppo.errors import UserError
 from vineppo.metrics import Metrics
 
 TrackerName = Literal["none", "tensorboard", "wandb", "trackio"]
 IDENTITY = "tracker.json"
-"""Which run of the tracker's this one is, kept in the run directory: a resumed run goes on in it."""
+"""In the run directory: which run of the tracker's this one is, so that a resumed run goes on in it."""
 REMEDIES = {
     "wandb": "log in with `wandb login`, set WANDB_MODE=offline, or set run.tracker=none",
     "trackio": "set run.tracker=none, or see what it says",
@@ -74,33 +75,51 @@ class _TensorBoard:
 
 
 class _WandbLike:
-    """wandb and trackio share one interface."""
+    """wandb and trackio share one interface. What was told is not told twice: a run that goes on makes the iterations
+    after its checkpoint again, to the same numbers."""
 
-    def __init__(self, module: Any, run_dir: Path, config: dict[str, Any], **identity: str):
-        self._module = module
-        module.init(project="vineppo", name=run_dir.name, config=config, **identity)
+    def __init__(self, module: Any, told: "_Told", **identity: Any):
+        self._module, self._told = module, told
+        module.init(project="vineppo", **identity)
+        told.keep()
 
     def log(self, metrics: Metrics, iteration: int) -> None:
-        self._module.log(metrics, step=iteration)
+        if iteration > self._told.iteration:
+            self._module.log(metrics, step=iteration)
+            self._told.iteration = iteration
+            self._told.keep()
 
     def close(self) -> None:
         self._module.finish()
 
 
+class _Told:
+    """Which run of a tracker's this one is, and the last iteration it was told, in the run directory."""
+
+    def __init__(self, name: TrackerName, run_dir: Path, *, again: bool):
+        self._file, self._tracker = run_dir / IDENTITY, name
+        known = json.loads(self._file.read_text(encoding="utf-8")) if again and self._file.exists() else {}
+        self.goes_on = known.get("tracker") == name
+        self.run: str = known["run"] if self.goes_on else uuid.uuid4().hex[:12]
+        self.iteration: int = known["told"] if self.goes_on else -1
+
+    def keep(self) -> None:
+        """Write it down."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._file, json.dumps({"tracker": self._tracker, "run": self.run, "told": self.iteration}))
+
+
 def _wandb(run_dir: Path, config: dict[str, Any], done: int | None) -> Tracker:
     import wandb  # pyright: ignore[reportMissingImports]
 
-    file = run_dir / IDENTITY
-    known = json.loads(file.read_text(encoding="utf-8")) if done is not None and file.exists() else {}
-    identity = known.get("wandb", uuid.uuid4().hex[:12])
-    tracker = _WandbLike(wandb, run_dir, config, id=identity, resume="allow")
-    run_dir.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"wandb": identity}), encoding="utf-8")
-    return tracker
+    told = _Told("wandb", run_dir, again=done is not None)
+    return _WandbLike(wandb, told, id=told.run, name=run_dir.name, config=config, resume="allow")
 
 
 def _trackio(run_dir: Path, config: dict[str, Any], done: int | None) -> Tracker:
     import trackio  # pyright: ignore[reportMissingImports]
 
-    # trackio knows a run by its name.
-    return _WandbLike(trackio, run_dir, config, resume="never" if done is None else "allow")
+    told = _Told("trackio", run_dir, again=done is not None)
+    # trackio knows a run by its name, and another run's directory may be called the same.
+    name = f"{run_dir.name}-{told.run}"
+    return _WandbLike(trackio, told, name=name, config=config, resume="allow" if told.goes_on else "never")

@@ -183,6 +183,8 @@ class Judgement:
     outcome: Outcome
     left_out: bool = False
     """Of one cut off by the length limit that is neither learned from nor compared with (`task.truncated`)."""
+    told: Mapping[str, object] = field(default_factory=dict, hash=False)
+    """What the judge has to say besides, as JSON has it, for people: the logged trajectory has it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

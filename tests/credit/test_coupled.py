@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tabular import LIMIT, PLAIN, PROMPT, SHARP, STOPPED, Tabular, slips, without_slips
 from test_tree import scored, tree_of
 
-from vineppo.credit.coupled import Estimate, advantage_variance, coupled_values
+from vineppo.credit.coupled import advantage_variance, coupled_values
 from vineppo.credit.coupled_assigner import CoupledAssigner, by_question
 from vineppo.credit.vine import VineAssigner
 from vineppo.engines.fake import FakeEngine
@@ -71,12 +71,12 @@ def test_a_fork_by_hand():
 
 def test_variances_by_hand():
     estimates = coupled_values(tree_of(CHAIN), 10, {1: [0, 1], 2: [0, 0]})
-    prior = 0.24  # rewards 1, 0, 1, 0, 0
-    first = 0.25 * (0.5 + prior) / 4
-    second = 0.64 * first + 0.04 * (0 + prior) / 4
+    alike = 0.24  # of rewards 1, 0, 1, 0, 0
+    first = 0.25 * 0.5 / 2
+    second = 0.64 * first + 0.04 * (0 + alike) / 4
     assert [own.variance for own in estimates] == pytest.approx([0, first, second])
     assert advantage_variance(estimates[1], estimates[0], 0.5) == pytest.approx(first)
-    assert advantage_variance(estimates[2], estimates[1], 0.8) == pytest.approx(0.04 * (first + prior / 4))
+    assert advantage_variance(estimates[2], estimates[1], 0.8) == pytest.approx(0.04 * (first + alike / 4))
 
 
 def test_a_step_that_is_never_taken_again_is_all_leaving():
@@ -84,9 +84,13 @@ def test_a_step_that_is_never_taken_again_is_all_leaving():
     assert coupled_values(tree_of(impossible), 2, {1: [0.0, 1.0]})[1].value == 0.5
 
 
-def test_where_all_rewards_are_alike_nothing_is_uncertain():
-    estimates = coupled_values(tree_of(CHAIN), 4, {1: [1.0, 1.0]})
-    assert estimates == [Estimate(value=1.0, variance=0.0)] * 3
+def test_where_all_rewards_are_alike_what_was_not_seen_is_not_known():
+    end, first, second = coupled_values(tree_of(CHAIN), 4, {1: [1.0, 1.0]})
+    assert (end.value, first.value, second.value) == (1.0, 1.0, 1.0)
+    assert end.variance == 0
+    assert first.variance == pytest.approx(0.25 * 0.5 / 12)  # two that left agree
+    # None left, though 0.8 were expected: whether they succeed is a toss.
+    assert second.variance == pytest.approx((0.64 + 0.04 * 0.25) * first.variance + 0.04 * 0.25 / 0.8)
 
 
 # --- the assigner ------------------------------------------------------------------------------------------------

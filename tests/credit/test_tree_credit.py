@@ -14,7 +14,7 @@ from test_tree import scored
 
 from vineppo.credit.group import GroupAssigner, rloo
 from vineppo.credit.mask import masked
-from vineppo.credit.restarts import rollout_advantages, trajectory_advantages, tree_values
+from vineppo.credit.restarts import Law, rollout_advantages, trajectory_advantages, tree_values
 from vineppo.credit.tree import Tree, grow
 from vineppo.credit.tree_assigner import TreeAssigner, affordable_restarts, elsewhere, expected_tokens
 from vineppo.seams import CreditAssigner
@@ -47,31 +47,33 @@ PAIR = scored((5, 0), (0.5, 1.0), (0, 2), 1.0), scored((6, 0), (0.3, 1.0), (0, 2
 def test_values_by_hand():
     tree = token_tree(*PAIR)
     root = tree.routes[0][0]
-    without = tree_values(tree, 1.0, 1.0, {}).values[root]
+    without = tree_values(tree, Law(restarts=1.0), {}).values[root]
     assert without == pytest.approx((1 + 0 + 2 * (0.5 * 1 + 0.3 * 0 + 0.2 * 0.5)) / 4)
-    found = tree_values(tree, 1.0, 1.0, {root: [1.0]}).values[root]
+    found = tree_values(tree, Law(restarts=1.0), {root: [1.0]}).values[root]
     assert found == pytest.approx(without + (1 - 0.5) / 4)
 
 
 def test_advantages_by_hand():
     tree = token_tree(*PAIR)
     root = tree.routes[0][0]
-    found = tree_values(tree, 1.0, 1.0, {root: [1.0]})
+    found = tree_values(tree, Law(restarts=1.0), {root: [1.0]})
     assert found.baselines[root] == {0: 0.0, 1: 1.0}
-    first, second = trajectory_advantages(tree, 1.0, found)
+    first, second = trajectory_advantages(tree, Law(restarts=1.0), found)
     weight = 2 / 4  # trajectories; samples at the root
     assert first[0] == pytest.approx(weight * (1 - 0 + 2 * 0.5 * (1 - 0.5)))
     assert second[0] == pytest.approx(weight * (0 - 1 + 2 * 0.3 * (0 - 0.5)))
-    assert rollout_advantages(tree, (1.0, 0.5), found, root, (1.0, 3)) == pytest.approx((0.25, 0.125, 0.125))
+    assert rollout_advantages(tree, Law(restarts=1.0, share=0.5), found, root, reward=1.0, length=3) == pytest.approx(
+        (0.25, 0.125, 0.125)
+    )
 
 
 def test_occupancy_by_hand():
     tree = token_tree(*PAIR)
     route = tree.routes[0]
-    assert tree_values(tree, 1.0, 0.0, {}).occupancy[route[1]] == pytest.approx(0.5)
+    assert tree_values(tree, Law(restarts=1.0, share=0.0), {}).occupancy[route[1]] == pytest.approx(0.5)
     # A quarter from the trajectory; half of the weight restarts, half of which stays here.
-    assert tree_values(tree, 1.0, 1.0, {}).occupancy[route[1]] == pytest.approx(0.25 + 0.5 * 0.5)
-    assert tree_values(tree, 3.0, 1.0, {}).occupancy[route[1]] == pytest.approx(0.125 + 0.75 * 0.5)
+    assert tree_values(tree, Law(restarts=1.0), {}).occupancy[route[1]] == pytest.approx(0.25 + 0.5 * 0.5)
+    assert tree_values(tree, Law(restarts=3.0), {}).occupancy[route[1]] == pytest.approx(0.125 + 0.75 * 0.5)
 
 
 def test_the_baseline_is_what_became_of_the_others_from_the_last_common_node():
@@ -83,7 +85,7 @@ def test_the_baseline_is_what_became_of_the_others_from_the_last_common_node():
         scored((6, 0), (0.05, 1.0), (0, 2), 0.0),
     )
     tree = token_tree(*group)
-    found = tree_values(tree, 0.0, 1.0, {})
+    found = tree_values(tree, Law(restarts=0.0), {})
     shared = (1 + 0 + 1) / 3  # the value of having taken 5
     at_start, after, alone = (found.baselines[place][0] for place in tree.routes[0][:-1])
     assert at_start == pytest.approx((shared + shared + 0) / 3)
@@ -93,7 +95,7 @@ def test_the_baseline_is_what_became_of_the_others_from_the_last_common_node():
 def test_the_mean_of_other_questions_is_so_many_more_trajectories():
     group = [scored((5 + which, 0), (0.1, 1.0), (0, 2), reward) for which, reward in enumerate((1.0, 0.0, 0.0))]
     tree = token_tree(*group)
-    found = tree_values(tree, 0.0, 1.0, {}, (0.8, 2.0))
+    found = tree_values(tree, Law(restarts=0.0, elsewhere=(0.8, 2.0)), {})
     assert found.baselines[tree.routes[0][0]][0] == pytest.approx((0 + 0 + 2 * 0.8) / 4)
     assert elsewhere([group[:1], group, group[1:2]], 2.0) == [
         (pytest.approx((1 / 3 + 0) / 2), 2.0),

@@ -109,7 +109,7 @@ def test_values_match_the_enumerated_ones_within_their_standard_error():
         exact = exact_value((1,), item.trajectory.response_ids[: value.position])
         assert value.standard_error is not None
         assert abs(value.value - exact) < 4 * max(value.standard_error, 1e-9)
-        assert value.standard_error == pytest.approx(sqrt(exact * (1 - exact) / 4000), rel=0.15, abs=1e-9)
+        assert value.standard_error == pytest.approx(sqrt(exact * (1 - exact) / 4000), rel=0.15, abs=2e-4)
 
 
 def test_values_are_unbiased_over_seeds():
@@ -133,8 +133,9 @@ def test_by_hand():
     assert credit.values[2].standard_error == 0
 
 
-def test_one_rollout_has_no_standard_error():
-    assert monte_carlo_value(0, [rollout(1)]).standard_error is None
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_rollouts_that_agree_do_not_make_a_value_certain(count: int):
+    assert (monte_carlo_value(0, [rollout(1)] * count).standard_error or 0) > 0.5 / (count + 1)
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=30))

@@ -53,7 +53,7 @@ def examined(config: Config) -> dict[str, Verdict]:
 def test_the_default_is_in_good_health(capsys):
     assert main(["doctor", *QUICK]) == 0
     printed = capsys.readouterr().out
-    for check in ("versions", "devices", "batch", "judge", "memory", "agreement", "credit", "stale cache"):
+    for check in ("versions", "devices", "batch", "judge", "memory", "prompts", "agreement", "credit", "stale cache"):
         assert f"\n{check} " in f"\n{printed}"
     assert "4 questions x 4 trajectories = 16 trajectories" in " ".join(printed.split())
     assert "FAIL" not in printed
@@ -74,6 +74,21 @@ def test_a_failure_is_exit_code_1_and_what_depends_on_it_says_so(capsys, tmp_pat
     printed = " ".join(capsys.readouterr().out.split())
     assert "policy FAIL policy.path is" in printed
     assert "agreement not run the model was not loaded, see above" in printed
+
+
+def test_questions_that_cannot_be_asked_are_a_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    rows = [{"prompt": f"{i}+1=?\n", "answer": str(i + 1)} for i in range(20)]
+    rows += [{"prompt": "1+\ud800=?", "answer": "1"}, {"prompt": "1+" * 400, "answer": "1"}]
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = f"task={{name: dataset, path: {tmp_path}}}"
+    assert main(["doctor", task, *QUICK[1:]]) == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "prompts FAIL 4 of 44 questions cannot be asked: 2 with half characters" in printed
+    assert "agreement not run" in printed
+    assert main(["doctor", task, *QUICK[1:], "training.unfit_questions=drop"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "prompts warn 20 training and 20 test questions fit" in printed
 
 
 def test_a_task_that_cannot_be_built_is_a_finding(tmp_path: Path):

@@ -9,9 +9,9 @@ from test_chat import policy_of
 from vineppo import load_config
 from vineppo.errors import UserError
 from vineppo.policy import Policy
-from vineppo.recipes.fitting import find_unfit, fitting
+from vineppo.recipes.fitting import find_unfit, fitting, has_half_characters
 from vineppo.tasks.reward import RewardTask
-from vineppo.types import Question
+from vineppo.types import Conversation, Message, Question
 
 POLICY = policy_of(chat_tokenizer())
 """Its context is 64."""
@@ -39,6 +39,19 @@ def test_all_kinds_are_told_together_with_counts():
     assert "1 with no token at all (e.g. question train-3" in message
     assert "1 with half characters (lone surrogates) in them (e.g. question train-4" in message
     assert "training.unfit_questions=drop" in message
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Question(id="q", prompt="a", answer="\ud800"),
+        Question(id="q", prompt=(Message(role="user", content="a", more={"name": "\udfff"}),), answer=""),
+        Question(id="q", prompt=Conversation(messages=(), tools=({"name": "\udbff"},)), answer=""),
+    ],
+)
+def test_half_characters_are_found_wherever_a_question_holds_text(question: Question):
+    assert has_half_characters(question)
+    assert not has_half_characters(Question(id="q", prompt="你好 \U0001f600", answer="½"))
 
 
 def test_they_can_be_dropped():

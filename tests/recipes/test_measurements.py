@@ -11,6 +11,7 @@ from vineppo.recipes.algorithm import Experience
 from vineppo.recipes.measurements import credit_metrics, trajectory_metrics
 from vineppo.recipes.records import trajectory_record, trajectory_records
 from vineppo.recipes.summary import summarise
+from vineppo.recipes.warnings import MOST, failures
 from vineppo.types import (
     Completion,
     Credit,
@@ -157,7 +158,10 @@ def test_a_record_by_hand():
         values=(
             StateValue(position=0, value=0.25, standard_error=0.1, rollouts=(rollout(1, 1.0),)),
             StateValue(
-                position=2, value=0.75, rollouts=tuple(rollout(n, float(n == 2), written="xyxy") for n in (1, 2, 3))
+                position=2,
+                value=0.75,
+                standard_error=0.2,
+                rollouts=tuple(rollout(n, float(n == 2), written="xyxy") for n in (1, 2, 3)),
             ),
             StateValue(position=4, value=0.0, standard_error=0.0),
         ),
@@ -178,10 +182,10 @@ def test_a_record_by_hand():
                 "tokens": 2,
                 "advantage": 0.5,
                 "advantage_error": 0.2,
-                "advantage_interval": pytest.approx((0.108, 0.892), abs=1e-3),
+                "advantage_interval": pytest.approx((0.056, 0.717), abs=1e-3),
                 "value": 0.25,
                 "standard_error": 0.1,
-                "interval": pytest.approx((0.054, 0.446), abs=1e-3),
+                "interval": pytest.approx((0.108, 0.478), abs=1e-3),
                 "num_rollouts": 1,
                 "rollouts": [{"text": "+1", "reward": 1.0}],
             },
@@ -191,10 +195,10 @@ def test_a_record_by_hand():
                 "tokens": 2,
                 "advantage": -0.5,
                 "advantage_error": 0.3,
-                "advantage_interval": pytest.approx((-1.338, -0.162), abs=1e-3),
+                "advantage_interval": pytest.approx((-0.953, -0.308), abs=1e-3),
                 "value": 0.75,
-                "standard_error": None,
-                "interval": None,
+                "standard_error": 0.2,
+                "interval": pytest.approx((0.308, 0.953), abs=1e-3),
                 "num_rollouts": 3,
                 "rollouts": [{"text": "+2", "reward": 1.0}, {"text": "+1", "reward": 0.0}],
             },
@@ -245,3 +249,36 @@ def test_a_summary_by_hand():
         "tokens": {"evaluation": 150, "trajectories": 220},
         "seconds": {"evaluate": 1.25, "sample": 3.5},
     }
+
+
+# --- what judges tell --------------------------------------------------------------------------------------------
+
+
+def failed(reason: str) -> Judgement:
+    return Judgement(reward=0.0, outcome=Outcome.FAILED, told={"failure": reason})
+
+
+def test_a_scorer_that_fails_is_told_once_for_each_reason():
+    known: set[str] = set()
+    batch = [scored("q", 2, judgement) for judgement in (CORRECT, failed("no key"), failed("no key"), failed("nan"))]
+    assert failures(batch, known) == [
+        "warning: the scorer failed on 2 of 4 responses, whose reward is 0 (no key)",
+        "warning: the scorer failed on 1 of 4 responses, whose reward is 0 (nan)",
+    ]
+    assert failures(batch, known) == []
+    many = [scored("q", 2, failed(f"reason {i}")) for i in range(9)]
+    assert len(failures(many, known)) == MOST - 2
+    assert failures([scored("q", 2, WRONG)], set()) == []
+
+
+def test_what_the_judge_tells_stands_with_the_trajectory():
+    told = Judgement(reward=1.0, outcome=Outcome.SCORED, told={"letters": 3})
+    credit = Credit(advantages=(0.0, 0.0))
+    assert trajectory_record(scored("q", 2, told), credit, texts)["told"] == {"letters": 3}
+    assert "told" not in trajectory_record(scored("q", 2, WRONG), credit, texts)
+
+
+def test_a_metric_of_a_reward_function_needs_no_entry_in_the_catalogue():
+    assert check_names({"reward": 1.0, "logged/any name": 2.0})
+    with pytest.raises(KeyError, match="reward_typo"):
+        check_names({"reward_typo": 1.0})

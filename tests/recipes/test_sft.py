@@ -15,7 +15,8 @@ from vineppo.errors import UserError
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.policy import Policy, load_policy, new_policy
-from vineppo.recipes.sft import finetune, starting_policy, tokenize
+from vineppo.recipes.demonstrated import tokenize
+from vineppo.recipes.sft import finetune, starting_policy
 from vineppo.tasks.arithmetic_tokenizer import build_tokenizer
 from vineppo.tasks.demonstrations import endless_demonstrations
 from vineppo.types import PromptAndResponse

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("reasoning_gym", reason="the extra vineppo[reasoning-gym] is not installed")
@@ -5,6 +7,7 @@ pytest.importorskip("reasoning_gym", reason="the extra vineppo[reasoning-gym] is
 from vineppo.config.schema import ReasoningGymTask
 from vineppo.errors import UserError
 from vineppo.tasks.build import build_task
+from vineppo.tasks.judge import reasoning_gym_worker
 from vineppo.tasks.reasoning_gym import read_answer, to_judgement
 from vineppo.types import Judgement, Outcome
 
@@ -69,6 +72,12 @@ def test_a_bomb_costs_its_own_verdict_only():
         ("5", None),
         ("<answer>5", None),
         ("5</answer>", None),
+        (r"<answer>\boxed{5}</answer>", "5"),
+        (r"<answer> $\boxed{\frac{1}{2}}$ </answer>", r"\frac{1}{2}"),
+        (r"<answer>\boxed{1} or \boxed{2}</answer>", r"\boxed{1} or \boxed{2}"),
+        (r"<answer>so \boxed{5}</answer>", r"so \boxed{5}"),
+        (r"<answer>\boxed{5</answer>", r"\boxed{5"),
+        (r"<answer>\boxed{}</answer>", r"\boxed{}"),
         ("<answer> </answer>", None),
         ("<answer>" + "1" * 100_000 + "</answer>", None),
     ],
@@ -83,6 +92,54 @@ def test_the_last_answer_is_read(response, answer):
 )
 def test_a_score_is_an_outcome(score, outcome):
     assert to_judgement(score) == Judgement(reward=score or 0.0, outcome=outcome)
+
+
+def test_a_box_within_the_tags_costs_nothing(task):
+    questions = task.questions("test")
+    judged = task.judge(questions, [rf"<answer>\boxed{{{question.answer}}}</answer>" for question in questions])
+    assert {judgement.reward for judgement in judged} == {1.0}
+
+
+class Scorer:
+    def __init__(self, score: object):
+        self._score = score
+
+    def score_answer(self, answer: str, entry: dict[str, object]) -> object:
+        if isinstance(self._score, Exception):
+            raise self._score
+        return self._score
+
+
+@pytest.mark.parametrize(
+    ("score", "reply"),
+    [
+        (0.25, 0.25),
+        (float("nan"), "odd: a score of nan"),
+        (float("inf"), "odd: a score of inf"),
+        (None, "odd: TypeError: "),
+        (KeyError("answer"), "odd: KeyError: 'answer'"),
+        (RecursionError("too deep"), "odd: RecursionError: too deep"),
+    ],
+)
+def test_a_scorer_that_gives_no_number_says_why(monkeypatch: pytest.MonkeyPatch, score: object, reply: object):
+    monkeypatch.setattr(reasoning_gym_worker, "make_generator", lambda name, settings: Scorer(score))
+    said = reasoning_gym_worker.score(("odd", {}, {}, "5"))
+    assert said == reply or str(said).startswith(str(reply))
+    judged = to_judgement(said)
+    assert judged.reward == (score if reply == 0.25 else 0.0)
+    assert judged.outcome is (Outcome.SCORED if reply == 0.25 else Outcome.FAILED)
+    assert dict(judged.told) == ({} if reply == 0.25 else {"failure": said})
+
+
+def test_a_scorer_that_raises_costs_its_own_verdict_only_and_the_reason_is_told(task):
+    good, *others = task.questions("test")
+    broken = next(question for question in others if question.columns["generator"] == 1)
+    entry = {key: value for key, value in broken.columns["entry"].items() if key == "question"}
+    spoilt = replace(broken, columns={**broken.columns, "entry": entry})
+    first, second = task.judge([good, spoilt], [f"<answer>{good.answer}</answer>", "<answer>5</answer>"])
+    assert first.reward == 1.0
+    assert (second.reward, second.outcome) == (0.0, Outcome.FAILED)
+    assert "KeyError" in str(second.told["failure"])
 
 
 @pytest.mark.parametrize(

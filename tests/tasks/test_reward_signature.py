@@ -1,13 +1,15 @@
 """TRL's reward signature in full, for functions that take it, and returns of every usual kind."""
 
 import asyncio
+import json
 
 import numpy as np
 import pytest
 import torch
 
 from vineppo.errors import UserError
-from vineppo.tasks.reward import STATE, RewardTask, call_reward
+from vineppo.tasks.reward import RewardTask, WeightedRewards, call_reward
+from vineppo.tasks.reward_keywords import STATE, Columns, logged_metrics
 from vineppo.tasks.truncated import try_rewards
 from vineppo.types import Question, Response
 
@@ -21,15 +23,48 @@ def test_extras_reach_functions_that_take_them():
         return [float(trainer_state.global_step + len(ids)) for ids in completion_ids]
 
     STATE.global_step = 7
-    assert call_reward(reward, ASKED, SAID) == [9.0, 10.0]
-    assert STATE.take_logged() == {"length": 5.0}
+    assert call_reward(reward, ASKED, SAID, Columns(2)) == [9.0, 10.0]
+    assert STATE.take_logged() == {"length": [5.0]}
+
+
+def test_what_processes_log_is_averaged_over_their_calls():
+    shares = [{"length": [1.0, 2.0], "odd": [float("nan")]}, {"length": [6.0]}, {}]
+    assert logged_metrics(shares) == {"logged/length": 3.0}
+
+
+def test_extra_columns_go_to_the_judgement_of_their_response():
+    def one(completions, log_extra, **_):
+        log_extra("letters", [len(completion) for completion in completions])
+        log_extra("parsed", torch.tensor([0.5, float("inf")]))
+        return [1.0, 2.0]
+
+    def other(completions, log_extra=None, **_):
+        log_extra("ok", np.array([True, False]))
+        return [None, None]
+
+    judged = WeightedRewards([(one, 1.0), (other, 1.0)])(ASKED, SAID)
+    assert [dict(j.told) for j in judged] == [
+        {"letters": 1, "parsed": 0.5, "ok": True},
+        {"letters": 2, "parsed": "inf", "ok": False},
+    ]
+    assert json.loads(json.dumps([dict(j.told) for j in judged])) == [dict(j.told) for j in judged]
+
+
+@pytest.mark.parametrize("values", [[1], 1, "ab"])
+def test_an_extra_column_of_another_length_is_refused(values):
+    def reward(log_extra, **_):
+        log_extra("letters", values)
+        return [1.0, 2.0]
+
+    with pytest.raises(UserError, match=r"log_extra\('letters', ...\) got 1 values for 2 completions"):
+        call_reward(reward, ASKED, SAID, Columns(2))
 
 
 def test_functions_that_do_not_take_them_are_left_alone():
     def reward(prompts, completions):
         return [1.0] * len(completions)
 
-    assert call_reward(reward, ASKED, SAID) == [1.0, 1.0]
+    assert call_reward(reward, ASKED, SAID, Columns(2)) == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +79,7 @@ def test_functions_that_do_not_take_them_are_left_alone():
     ],
 )
 def test_returns_of_every_usual_kind(given):
-    assert [float(one or 0) for one in call_reward(lambda **_: given, ASKED, SAID)] == [1.0, 2.0]
+    assert [float(one or 0) for one in call_reward(lambda **_: given, ASKED, SAID, Columns(2))] == [1.0, 2.0]
 
 
 def test_async_functions_are_awaited():
@@ -52,7 +87,7 @@ def test_async_functions_are_awaited():
         await asyncio.sleep(0)
         return [float(len(completion)) for completion in completions]
 
-    assert call_reward(reward, ASKED, SAID) == [1.0, 2.0]
+    assert call_reward(reward, ASKED, SAID, Columns(2)) == [1.0, 2.0]
 
 
 @pytest.mark.parametrize("wrong", [[1.0], [float("nan")] * 2, 3.0, torch.zeros(2, 2), None])

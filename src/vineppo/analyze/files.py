@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vineppo.analysis.records import Analysis
-from vineppo.checkpoint import write_atomically
+from vineppo.disk import write_atomically
 
 
 def write_files(analysis: Analysis, folder: Path) -> None:

@@ -21,6 +21,7 @@ FREE = (
     "learner.gradient_checkpointing",
     "learner.reference_offload",
     "task.judge.workers",
+    "task.response_column",
 )
 """They do not decide what is learned; memory and speed, and rounding."""
 MEASURED = ("evaluation",)

@@ -24,17 +24,21 @@ and the V(s_j) are independent of each other. This assumes that trajectories and
     Var V(s) = sum_j P_j^2 Var V(s_j) + (1 - sum_j P_j)^2 Var(R | leaving) / n        where n >= 1
     Var A_k  = Var V(s_k) + (1 - 2 P_k) Var V(s_{k+1})                                = Var V(s_{k+1}) - V(s_k)
 
+Where all rollouts agree, or none was sampled, that variance is not 0 (`vineppo.credit.certainty`).
+
 Prior work: tree-backup (Precup, Sutton, Singh 2000) has the identity for one action, with learned values of the others;
 MAPO (arXiv 1807.02322) and sum-and-sample gradients (arXiv 1810.04777) split an expectation into an exactly weighted
 part and a sampled rest; Forking Paths (arXiv 2412.07961) samples what follows after leaving a text, for analysis.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from math import exp, fsum, sqrt
 from statistics import fmean, pvariance
 
+from vineppo.credit.certainty import mean_variance, reward_range
 from vineppo.credit.leaving import expected_rollouts
 from vineppo.credit.spread import spread
 from vineppo.credit.tree import Fork, Tree
@@ -53,17 +57,22 @@ class Estimate:
 def coupled_values(tree: Tree, rollouts: float, rewards: Mapping[int, Sequence[float]]) -> list[Estimate]:
     """Per fork, ends first, from K and the rewards of the rollouts that left at it (none: it has no entry)."""
     ends = [fork.reward for fork in tree.forks if fork.reward is not None]
-    prior = pvariance([*ends, *(reward for own in rewards.values() for reward in own)])
+    seen = [*ends, *(reward for own in rewards.values() for reward in own)]
+    noise = partial(mean_variance, spread=reward_range(seen), alike=pvariance(seen))
     estimates: list[Estimate] = []
     for place, fork in enumerate(tree.forks):
-        estimates.append(_estimate(fork, estimates, rewards.get(place, ()), expected_rollouts(fork, rollouts), prior))
+        estimates.append(_estimate(fork, estimates, rewards.get(place, ()), expected_rollouts(fork, rollouts), noise))
     return estimates
 
 
 def _estimate(
-    fork: Fork, after: Sequence[Estimate], rewards: Sequence[float], expected: float, prior: float
+    fork: Fork,
+    after: Sequence[Estimate],
+    rewards: Sequence[float],
+    expected: float,
+    noise: Callable[[Sequence[float]], float],
 ) -> Estimate:
-    """One fork. `prior`, the variance of all the question's rewards, is believed as much as one rollout."""
+    """One fork. noise: the variance of the mean of some rewards."""
     if fork.reward is not None:
         return Estimate(value=fork.reward, variance=0.0)
     leaving, staying = fork.leaving, estimate_staying(fork, after)
@@ -71,11 +80,8 @@ def _estimate(
         return staying
     times = max(1.0, 1 / expected)  # how often each rollout counts
     value = staying.value + leaving * times * (fmean(rewards) - staying.value) if rewards else staying.value
-    deviations = fsum((reward - fmean(rewards)) ** 2 for reward in rewards)
-    noise = times * (deviations + prior) / max(len(rewards), 1) ** 2
-    return Estimate(
-        value=value, variance=((1 - leaving) ** 2 + leaving**2 * (times - 1)) * staying.variance + leaving**2 * noise
-    )
+    variance = ((1 - leaving) ** 2 + leaving**2 * (times - 1)) * staying.variance + leaving**2 * times * noise(rewards)
+    return Estimate(value=value, variance=variance)
 
 
 def estimate_staying(fork: Fork, after: Sequence[Estimate]) -> Estimate:

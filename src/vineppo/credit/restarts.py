@@ -47,6 +47,18 @@ from vineppo.credit.tree import Fork, Path, Tree
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Law:
+    """How a question's restarts are drawn and how they count."""
+
+    restarts: float
+    """kappa"""
+    share: float = 1.0
+    """rho"""
+    elsewhere: tuple[float, float] = (0.0, 0.0)
+    """The mean reward of other questions, and as how many trajectories it counts in a baseline."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TreeValues:
     """What a question's tree says, per fork; its forks are all its nodes."""
 
@@ -62,26 +74,17 @@ class TreeValues:
         return fmean(self.baselines[place].values())
 
 
-def tree_values(
-    tree: Tree,
-    restarts: float,
-    share: float,
-    rewards: Mapping[int, Sequence[float]],
-    elsewhere: tuple[float, float] = (0.0, 0.0),
-) -> TreeValues:
-    """From kappa, rho and the rewards of the rollouts that left at each fork (none: it has no entry).
-
-    elsewhere: the mean reward of other questions, and as how many trajectories it counts in the baseline.
-    """
-    values = _values(tree, restarts, rewards)
+def tree_values(tree: Tree, law: Law, rewards: Mapping[int, Sequence[float]]) -> TreeValues:
+    """From the rewards of the rollouts that left at each fork (none: it has no entry)."""
+    values = _values(tree, law.restarts, rewards)
     return TreeValues(
         values=values,
-        occupancy=_occupancy(tree, restarts, share),
-        baselines=_baselines(tree, values, *elsewhere),
+        occupancy=_occupancy(tree, law),
+        baselines=_baselines(tree, values, *law.elsewhere),
     )
 
 
-def trajectory_advantages(tree: Tree, restarts: float, found: TreeValues) -> list[list[float]]:
+def trajectory_advantages(tree: Tree, law: Law, found: TreeValues) -> list[list[float]]:
     """Per trajectory, [T]: what its tokens get, so that the group's mean of sum_t A_t grad log p(token t) is the
     gradient. What trajectories share is parted evenly among them."""
     passing = passing_trajectories(tree)
@@ -89,21 +92,17 @@ def trajectory_advantages(tree: Tree, restarts: float, found: TreeValues) -> lis
     for place, fork in enumerate(tree.forks):
         for path in fork.paths:
             takers = passing[path.to]
-            parts[path.to] = len(tree.routes) * _edge(fork, place, path, takers, restarts, found) / len(takers)
+            parts[path.to] = len(tree.routes) * _edge(fork, place, path, takers, law.restarts, found) / len(takers)
     return [[parts[then] for then in route[1:]] for route in tree.routes]
 
 
 def rollout_advantages(
-    tree: Tree, law: tuple[float, float], found: TreeValues, place: int, rollout: tuple[float, int]
+    tree: Tree, law: Law, found: TreeValues, place: int, *, reward: float, length: int
 ) -> tuple[float, ...]:
-    """[T] of a rollout that left at a fork, on the scale of `trajectory_advantages`.
-
-    law: kappa and rho. rollout: its reward and its T.
-    """
-    (restarts, share), (reward, length) = law, rollout
-    weight = len(tree.routes) * _weight(tree.forks[place], restarts, found.occupancy[place])
+    """[length] of a rollout that left at a fork, on the scale of `trajectory_advantages`."""
+    weight = len(tree.routes) * _weight(tree.forks[place], law.restarts, found.occupancy[place])
     first = weight * (reward - found.baseline(place))
-    return (first, *(share * first,) * (length - 1))
+    return (first, *(law.share * first,) * (length - 1))
 
 
 def expected_restarts(fork: Fork, restarts: float) -> float:
@@ -135,9 +134,9 @@ def _values(tree: Tree, restarts: float, rewards: Mapping[int, Sequence[float]])
     return values
 
 
-def _occupancy(tree: Tree, restarts: float, share: float) -> list[float]:
+def _occupancy(tree: Tree, law: Law) -> list[float]:
     """W, the root first."""
-    alpha = share * restarts / (1 + restarts)
+    alpha = law.share * law.restarts / (1 + law.restarts)
     occupancy = [0.0] * len(tree.forks)
     occupancy[tree.routes[0][0]] = 1.0
     for place, fork in reversed(list(enumerate(tree.forks))):

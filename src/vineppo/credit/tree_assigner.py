@@ -1,7 +1,7 @@
 """Tree credit at work on a batch. The estimator itself, with its equations, is in `vineppo.credit.restarts`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from math import fsum, log
 from statistics import fmean
@@ -9,7 +9,7 @@ from statistics import fmean
 from vineppo.credit.coupled_assigner import by_question
 from vineppo.credit.leaving import Departure, by_fork, draw_exits, group_rng, leave
 from vineppo.credit.mask import masked
-from vineppo.credit.restarts import expected_restarts, rollout_advantages, trajectory_advantages, tree_values
+from vineppo.credit.restarts import Law, expected_restarts, rollout_advantages, trajectory_advantages, tree_values
 from vineppo.credit.tree import Tree, grow
 from vineppo.environment import Environment
 from vineppo.rng import derive_seed
@@ -70,18 +70,6 @@ class TreeAssigner:
         return [masked(credits[index], scored, self._mask_above) for index, scored in enumerate(trajectories)]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Law:
-    """How a question's rollouts were drawn and how they count."""
-
-    restarts: float
-    """kappa"""
-    share: float
-    """rho"""
-    elsewhere: tuple[float, float] = (0.0, 0.0)
-    """The mean reward of other questions, and its weight in a baseline."""
-
-
 def elsewhere(groups: Sequence[Group], prior: float) -> list[tuple[float, float]]:
     """Per question, the mean reward of the others, and its weight: none where there is no other."""
     if len(groups) < 2:
@@ -118,16 +106,15 @@ def credit_tree(
     law: Law,
 ) -> list[Credit]:
     """Credit of one question's trajectories from the rollouts of each departure."""
-    restarts, share = law.restarts, law.share
     left = by_fork(departures, rollouts)
     rewards = {place: [rollout.reward for rollout in own] for place, own in left.items()}
-    found = tree_values(tree, restarts, share, rewards, law.elsewhere)
+    found = tree_values(tree, law, rewards)
     holders = {place: index for index, route in reversed(list(enumerate(tree.routes))) for place in route}
     branches: list[list[Branch]] = [[] for _ in group]
     for place, own in left.items():
         for rollout in own:
             size = len(rollout.completion.token_ids)
-            advantages = rollout_advantages(tree, (restarts, share), found, place, (rollout.reward, size))
+            advantages = rollout_advantages(tree, law, found, place, reward=rollout.reward, length=size)
             if abs(advantages[0]) > NOTHING and not rollout.left_out:
                 branches[holders[place]].append(branch_of(tree, place, rollout.completion, advantages))
     return [
@@ -137,7 +124,7 @@ def credit_tree(
             branches=tuple(own),
         )
         for scored, route, advantages, own in zip(
-            group, tree.routes, trajectory_advantages(tree, restarts, found), branches, strict=True
+            group, tree.routes, trajectory_advantages(tree, law, found), branches, strict=True
         )
     ]
 

@@ -15,8 +15,9 @@ batch, not per process; a response cut off by the length limit is kept, with rew
 from collections.abc import Sequence
 from itertools import pairwise
 from math import hypot, sqrt
-from statistics import fmean, variance
+from statistics import fmean
 
+from vineppo.credit.certainty import mean_variance, reward_range
 from vineppo.credit.mask import masked
 from vineppo.credit.spread import spread
 from vineppo.environment import Environment, State
@@ -30,10 +31,10 @@ def measured_positions(bounds: Sequence[int], max_states: int | None) -> tuple[i
     return tuple(bounds[:-1][:max_states])
 
 
-def monte_carlo_value(position: int, rollouts: Sequence[Rollout]) -> StateValue:
-    """Mean reward and its standard error (None for a single rollout)."""
+def monte_carlo_value(position: int, rollouts: Sequence[Rollout], *, spread: float = 1.0) -> StateValue:
+    """Mean reward and its standard error. spread: the range of rewards."""
     rewards = [rollout.reward for rollout in rollouts]
-    error = sqrt(variance(rewards) / len(rewards)) if len(rewards) > 1 else None
+    error = sqrt(mean_variance(rewards, spread=spread))
     return StateValue(position=position, value=fmean(rewards), standard_error=error, rollouts=tuple(rollouts))
 
 
@@ -90,13 +91,13 @@ class VineAssigner:
             seed=derive_seed(seed, "rollouts"),
             progress=progress,
         )
-        by_state = dict(zip(distinct, rollouts, strict=True))
+        width = reward_range([*(own.reward for own in trajectories), *(r.reward for own in rollouts for r in own)])
+        values = {
+            state: monte_carlo_value(len(state.response_ids), own, spread=width)
+            for state, own in zip(distinct, rollouts, strict=True)
+        }
         return [
-            masked(
-                vine_credit(scored, [monte_carlo_value(at, by_state[state]) for at, state in own.items()]),
-                scored,
-                self._mask_above,
-            )
+            masked(vine_credit(scored, [values[state] for state in own.values()]), scored, self._mask_above)
             for scored, own in zip(trajectories, states, strict=True)
         ]
 

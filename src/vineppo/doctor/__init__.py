@@ -18,6 +18,7 @@ from vineppo.doctor.finding import Finding, Verdict
 from vineppo.doctor.judge import check_judge
 from vineppo.doctor.memory import check_memory
 from vineppo.doctor.probe import Probe
+from vineppo.doctor.prompts import describe_prompts, whole_prompts
 from vineppo.doctor.show import show
 from vineppo.doctor.staleness import check_staleness
 from vineppo.doctor.versions import check_devices, check_versions
@@ -28,6 +29,7 @@ from vineppo.processes import ALONE
 from vineppo.progress import Display
 from vineppo.recipes.build import build_environment, build_sampling
 from vineppo.recipes.build_learner import build_scorer, sampling_policy
+from vineppo.recipes.fitting import fitting
 from vineppo.seams import Task
 from vineppo.tasks.build import build_task
 
@@ -95,8 +97,14 @@ def examine(config: Config, display: Display) -> Examination:
     display.advance(4)
     if policy is None:
         done.leave_out("there is no policy", "endings", "agreement", "credit", "stale cache")
-    else:
-        examine_engine(config, task, policy, done, display)
+        return done
+    with display.phase("prompts"):
+        fit = done.attempt("prompts", lambda: fitting(task, policy, config, quiet=True))
+    if fit is None:
+        done.leave_out("a run would not start with these prompts", "endings", "agreement", "credit", "stale cache")
+        return done
+    done.findings.append(describe_prompts(fit[0], dropped=fit[1]))
+    examine_engine(config, fit[0], policy, done, display)
     return done
 
 
@@ -107,9 +115,13 @@ def examine_memory(config: Config, task: Task, done: Examination) -> bool:
     if tokenizer is None or device is None:
         done.leave_out("there is no policy", "memory")
         return False
-    questions = [*task.questions("train"), *task.questions("test")]
-    prompts = [question.prompt for question in questions]
-    longest = max(map(len, encode_prompts(tokenizer, prompts, config.policy.chat_template_kwargs)))
+    prompts = whole_prompts([*task.questions("train"), *task.questions("test")])
+    kwargs = config.policy.chat_template_kwargs
+    encoded = done.attempt("prompts", lambda: encode_prompts(tokenizer, prompts, kwargs))
+    if encoded is None:
+        done.leave_out("prompts cannot be told in tokens", "memory")
+        return False
+    longest = max(map(len, encoded), default=0)
     finding, done.memory = check_memory(config, prompt=longest, device=device)
     done.findings.append(finding)
     return finding.verdict is not Verdict.FAIL

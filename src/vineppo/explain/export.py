@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vineppo.disk import append_line
 from vineppo.explain.labels import step_labels
 from vineppo.report.credit_map import values_after
 from vineppo.report.run_data import LoggedTrajectory
@@ -51,5 +52,5 @@ def stepwise_row(record: dict[str, Any]) -> dict[str, Any]:
 
 def append_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """As lines, on the disk when this returns."""
-    with path.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    if rows:
+        append_line(path, "\n".join(json.dumps(row, ensure_ascii=False) for row in rows))

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
-from vineppo.chat import encode_prompt, response_decoder
+from vineppo.chat import encode_prompt, opened, response_decoder
 from vineppo.config.schema import (
     Config,
     CoupledCredit,
@@ -241,8 +241,9 @@ def build_environment(policy: Policy, task: Task, engine: EngineConfig, processe
         sampler, task = ShardedEngine(sampler, processes), ShardedTask(task, processes)
     # Not the policy's methods: its model may be a copy that only vLLM or a pool was started from, and can go now.
     encode = partial(encode_prompt, policy.tokenizer, template_kwargs=policy.template_kwargs)
+    begun = lru_cache(maxsize=4096)(partial(opened, policy.tokenizer, template_kwargs=policy.template_kwargs))
     decode = response_decoder(policy.tokenizer, policy.end_ids)
-    return Environment(engine=sampler, task=task, encode=encode, decode=decode, truncation=truncation)
+    return Environment(engine=sampler, task=task, encode=encode, decode=decode, opened=begun, truncation=truncation)
 
 
 def build_pool(policy: Policy, engine: EngineConfig) -> Engine:

@@ -1,5 +1,6 @@
 """Whether every question can be asked, found out for all rows at once and before anything is sampled."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from vineppo.errors import UserError
 from vineppo.policy import Policy, vocabulary_size
 from vineppo.progress import Display
 from vineppo.seams import Split, Task
-from vineppo.types import Judgement, Question, messages_of
+from vineppo.types import Conversation, Judgement, Question, messages_of
 
 MANY = 5000
 """Prompts that take long enough to show how far it is."""
@@ -64,9 +65,11 @@ def find_unfit(
 
 def has_half_characters(question: Question) -> bool:
     """Whether its text cannot be written in UTF-8."""
+    extras = question.prompt.tools if isinstance(question.prompt, Conversation) else ()
+    texts = [(message.role, message.content, message.more) for message in messages_of(question.prompt)]
+    told = json.dumps([question.answer, texts, extras], ensure_ascii=False, default=str)
     try:
-        for message in messages_of(question.prompt):
-            message.content.encode("utf-8")
+        told.encode("utf-8")
     except UnicodeEncodeError:
         return True
     return False

@@ -91,7 +91,8 @@ class PolicyIteration:
             optimizers["critic"] = self.critic.state_dict()
         if not self.policy.processes.is_main:
             return
-        torch.save(optimizers, folder / "optimizers.pt")
+        with (folder / "optimizers.pt").open("wb") as file:  # given a path, torch hides why it cannot write
+            torch.save(optimizers, file)
         if critic:
             save_file(dict(critic), folder / CRITIC)
 

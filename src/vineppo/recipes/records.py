@@ -5,7 +5,7 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
-from vineppo.analysis.intervals import Interval, advantage_interval, value_interval
+from vineppo.analysis.intervals import Interval, are_shares, change_interval, value_interval
 from vineppo.recipes.algorithm import Experience
 from vineppo.steps import TokenTexts
 from vineppo.types import Credit, Rollout, Scored, StateValue, prompt_text
@@ -25,6 +25,7 @@ def trajectory_record(scored: Scored, credit: Credit, token_texts: TokenTexts) -
     trajectory = scored.trajectory
     pieces = token_texts(trajectory.response_ids)
     by_position = {value.position: value for value in credit.values}
+    shares = are_shares([scored.reward, *(rollout.reward for own in credit.values for rollout in own.rollouts)])
     return {
         "question": trajectory.question.id,
         "prompt": prompt_text(trajectory.question.prompt),
@@ -34,6 +35,7 @@ def trajectory_record(scored: Scored, credit: Credit, token_texts: TokenTexts) -
         "outcome": str(scored.judgement.outcome),
         "finish": str(trajectory.finish),
         "policy_version": trajectory.policy_version,
+        **({"told": dict(scored.judgement.told)} if scored.judgement.told else {}),
         "steps": [
             {
                 "text": "".join(pieces[start:stop]),
@@ -42,9 +44,9 @@ def trajectory_record(scored: Scored, credit: Credit, token_texts: TokenTexts) -
                 "advantage": fmean(credit.advantages[start:stop]),
                 "advantage_error": _advantage_error(credit, start),
                 "advantage_interval": _advantage_interval(
-                    by_position.get(start), by_position.get(stop), _advantage_error(credit, start)
+                    by_position.get(start), by_position.get(stop), _advantage_error(credit, start), shares=shares
                 ),
-                **_state_record(by_position.get(start), pieces[:start]),
+                **_state_record(by_position.get(start), pieces[:start], shares=shares),
             }
             for start, stop in pairwise(scored.bounds)
         ],
@@ -56,19 +58,21 @@ def _advantage_error(credit: Credit, start: int) -> float | None:
 
 
 def _advantage_interval(
-    before: StateValue | None, after: StateValue | None, standard_error: float | None
+    before: StateValue | None, after: StateValue | None, standard_error: float | None, *, shares: bool
 ) -> Interval | None:
-    return None if before is None or after is None else advantage_interval(before, after, standard_error)
+    if before is None or after is None or before.standard_error is None or after.standard_error is None:
+        return None
+    return change_interval(before, after, standard_error, shares=shares)
 
 
-def _state_record(value: StateValue | None, before: Sequence[str]) -> dict[str, Any]:
+def _state_record(value: StateValue | None, before: Sequence[str], *, shares: bool) -> dict[str, Any]:
     if value is None:
         return {"value": None, "standard_error": None, "interval": None, "num_rollouts": 0, "rollouts": []}
     written = len("".join(before))
     return {
         "value": value.value,
         "standard_error": value.standard_error,
-        "interval": value_interval(value),
+        "interval": value_interval(value.value, value.standard_error, shares=shares),
         "num_rollouts": len(value.rollouts),
         "rollouts": [{"text": r.text[written:], "reward": r.reward} for r in contrasting(value.rollouts)],
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vineppo.checkpoint import prune_checkpoints
 from vineppo.config.schema import Config
+from vineppo.disk import write_folder
 from vineppo.errors import UserError
 from vineppo.metrics import Metrics
 from vineppo.policy import load_policy, try_saving
@@ -28,13 +29,13 @@ from vineppo.recipes.records import trajectory_records
 from vineppo.recipes.resume import Position
 from vineppo.recipes.sizing import size_engine
 from vineppo.recipes.summary import summarise
-from vineppo.recipes.warnings import cut_off
+from vineppo.recipes.warnings import cut_off, failures
 from vineppo.rng import derive_seed
 from vineppo.run_dir import RunDir
 from vineppo.seams import Task
-from vineppo.tasks.reward import STATE
+from vineppo.tasks.reward_keywords import STATE, logged_metrics
 from vineppo.tasks.truncated import try_rewards
-from vineppo.tracking import build_tracker
+from vineppo.tracking import Tracker, build_tracker
 
 Report = Callable[[Path], object]
 """Writes the report of a run directory."""
@@ -81,6 +82,7 @@ class Run:
         self._between_iterations = True
         self._interrupt = Interrupt(processes)
         self._tracker = None
+        self._failures: set[str] = set()
         processes.wait()  # until all have seen the directory as it was
         self._news = [dropped] if dropped else []
         if processes.is_main:
@@ -128,8 +130,7 @@ class Run:
 
     def _start(self, display: Display) -> None:
         """Line 0: the starting policy."""
-        metrics = {"iteration": 0.0, **self._evaluate(display)}
-        self._record(metrics, self._position, display)
+        self._tell(self._record({"iteration": 0.0, **self._evaluate(display)}, display), display)
 
     def _iterate(self, iteration: int, display: Display) -> None:
         started = time.monotonic()
@@ -147,10 +148,13 @@ class Run:
                 metrics |= self._evaluate(display)
             metrics |= {"iteration": float(iteration), "time/iteration": time.monotonic() - started}
             self._position = self._advanced(metrics)
+            metrics = self._record(metrics, display)
+            self._between_iterations = True  # whatever fails from here on, this iteration is complete
             if self._processes.is_main:
                 self._write_trajectories(experience)
-            self._record(metrics, self._position, display)
-            self._between_iterations = True
+                for warning in failures(experience.scored, self._failures):
+                    display.say(warning)
+            self._tell(metrics, display)
             regular = iteration % self._config.checkpoint.every == 0 or self.finished
             if regular or self._config.checkpoint.between:
                 self._save(flush=regular)
@@ -175,30 +179,36 @@ class Run:
             seconds=before.seconds + metrics["time/iteration"],
         )
 
-    def _record(self, metrics: Metrics, position: Position, display: Display) -> None:
+    def _record(self, metrics: Metrics, display: Display) -> Metrics:
+        """Complete them, and write them down."""
+        logged = logged_metrics(self._processes.gather(STATE.take_logged()))
+        whole = metrics | logged
+        whole |= {f"time/{phase}": seconds for phase, seconds in display.take_seconds().items()}
+        whole |= {
+            "updates": float(self._position.updates),
+            "num_tokens": float(self._position.num_tokens),
+            "time/total": self._position.seconds,
+        }
+        if self._processes.is_main:
+            self.directory.append_metrics(whole)
+        return whole
+
+    def _tell(self, metrics: Metrics, display: Display) -> None:
+        """Everybody who follows the run."""
         if not self._processes.is_main:
             return
-        metrics |= {f"time/{phase}": seconds for phase, seconds in display.take_seconds().items()}
-        metrics |= {
-            "updates": float(position.updates),
-            "num_tokens": float(position.num_tokens),
-            "time/total": position.seconds,
-        }
-        self.directory.append_metrics(metrics)
-        if own := STATE.take_logged():
-            self.directory.append_reward_metrics(position.iteration, own)
-        display.iteration(position.iteration, metrics)
+        display.iteration(self._position.iteration, metrics)
         self._warn(metrics, display)
-        self._track(metrics, position.iteration, display)
+        self._track(lambda tracker: tracker.log(metrics, self._position.iteration), display)
         if "eval/accuracy" in metrics:
             self._report(self.directory.root)
 
-    def _track(self, metrics: Metrics, iteration: int, display: Display) -> None:
+    def _track(self, ask: Callable[[Tracker], None], display: Display) -> None:
         """A tracker that fails ends itself, not the run: metrics.jsonl has it all."""
         if self._tracker is None:
             return
         try:
-            self._tracker.log(metrics, iteration)
+            ask(self._tracker)
         except Exception as error:
             self._tracker = None
             display.say(f"warning: run.tracker {self._config.run.tracker} failed and is left out from here on: {error}")
@@ -250,9 +260,11 @@ class Run:
         error.add_note(f"iterations up to {self._saved} are saved; the same command with --resume goes on from there")
 
     def _finish(self, display: Display) -> None:
-        self._algorithm.policy.save(self.directory.policy)
+        policy = self._algorithm.policy
         if not self._processes.is_main:
+            policy.save(self.directory.policy)  # hands over its shards
             return
+        write_folder(self.directory.policy, policy.save)
         summary = summarise(self._config, self.directory.read_metrics())
         self.directory.write_summary(summary)
         self._report(self.directory.root)
@@ -262,8 +274,7 @@ class Run:
         else:
             display.say(f"accuracy {accuracy['start']:.1%} -> {accuracy['final']:.1%}")
         display.say(f"policy {self.directory.policy}  report {self.directory.root / 'report.html'}")
-        if self._tracker is not None:
-            self._tracker.close()
+        self._track(lambda tracker: tracker.close(), display)
 
 
 def _decoded(metrics: Metrics) -> int:

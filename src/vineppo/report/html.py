@@ -2,12 +2,12 @@
 
 import base64
 import hashlib
-import os
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from vineppo.disk import write_atomically
 from vineppo.report.comparison_page import Compared, make_comparison_page
 from vineppo.report.explanation_page import Explanation, make_explanation_page
 from vineppo.report.page import Page, make_page
@@ -56,9 +56,7 @@ def render_page(template: str, page: object) -> str:
 
 def write_page(html: str, path: Path) -> Path:
     """Write the file in one step: the old one stays until the new one is whole."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    unfinished.write_text(html, encoding="utf-8")
-    os.replace(unfinished, path)
+    write_atomically(path, html)
     return path
 
 

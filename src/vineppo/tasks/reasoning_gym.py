@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
-from math import isfinite
 from typing import Any
 
 from vineppo.errors import UserError
@@ -101,14 +100,12 @@ def without_box(answer: str) -> str:
 
 
 def to_judgement(score: object | None) -> Judgement:
-    """A full score is correct, none is wrong, and what lies between is a score."""
+    """A full score is correct, none is wrong, what lies between is a score, and text says why there is none."""
     match score:
         case None:
             return Judgement(reward=0.0, outcome=Outcome.TIMEOUT)
         case str():
-            return Judgement(reward=0.0, outcome=Outcome.FAILED)
-        case float() | int() if not isfinite(score):
-            return Judgement(reward=0.0, outcome=Outcome.FAILED)
+            return Judgement(reward=0.0, outcome=Outcome.FAILED, told={"failure": score})
         case float() | int():
             outcome = Outcome.CORRECT if score >= 1 else Outcome.SCORED if score > 0 else Outcome.WRONG
             return Judgement(reward=float(score), outcome=outcome)

@@ -13,7 +13,6 @@ import asyncio
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
@@ -23,8 +22,9 @@ import torch
 from vineppo.errors import UserError
 from vineppo.seams import Split
 from vineppo.tasks.prompts import read_prompts
+from vineppo.tasks.reward_keywords import Columns, keywords, takes
 from vineppo.tasks.rows import one_line, require_columns
-from vineppo.types import Judgement, Outcome, Prompt, Question, Response, messages_of
+from vineppo.types import Judgement, Outcome, Prompt, Question, messages_of
 
 RewardFunction = Callable[..., Sequence[float | None]]
 """Called with keywords only: `prompts`, `completions` and every further column, all
@@ -77,9 +77,11 @@ class WeightedRewards:
         """One judgement a response."""
         if not responses:
             return []
-        rewards = [call_reward(function, questions, responses) for function, _ in self._functions]
+        told = Columns(len(responses))
+        rewards = [call_reward(function, questions, responses, told) for function, _ in self._functions]
         weights = [weight for _, weight in self._functions]
-        return [judgement(weighted_sum(of_one, weights)) for of_one in zip(*rewards, strict=True)]
+        sums = [weighted_sum(of_one, weights) for of_one in zip(*rewards, strict=True)]
+        return [judgement(reward, own) for reward, own in zip(sums, told.of_each, strict=True)]
 
 
 def weighted_sum(rewards: Sequence[float | None], weights: Sequence[float]) -> float | None:
@@ -89,9 +91,9 @@ def weighted_sum(rewards: Sequence[float | None], weights: Sequence[float]) -> f
 
 
 def call_reward(
-    function: RewardFunction, questions: Sequence[Question], responses: Sequence[str]
+    function: RewardFunction, questions: Sequence[Question], responses: Sequence[str], told: Columns
 ) -> Sequence[float | None]:
-    """What one function says, checked. It gets of TRL's keywords those that it takes."""
+    """What one function says, checked. It gets of TRL's keywords those that it takes; `told` takes what it logs."""
     columns = {column: [question.columns[column] for question in questions] for column in questions[0].columns}
     prompts = [as_trl_prompt(question.prompt) for question in questions]
     completions = [
@@ -99,12 +101,7 @@ def call_reward(
         for question, response in zip(questions, responses, strict=True)
     ]
     given = {"prompts": prompts, "completions": completions, **columns}
-    extras = {
-        "completion_ids": [list(r.token_ids) if isinstance(r, Response) else [] for r in responses],
-        "trainer_state": STATE,
-        "log_metric": STATE.log_metric,
-        "log_extra": STATE.log_extra,
-    }
+    extras = keywords(responses, told)
     given |= {name: value for name, value in extras.items() if name not in given and takes(function, name)}
     name = function_name(function)
     try:
@@ -117,41 +114,6 @@ def call_reward(
     rewards = as_list(rewards)
     check_rewards(rewards, len(responses), name)
     return rewards
-
-
-@dataclass
-class RewardState:
-    """What reward functions are told of the run, under TRL's names, and what they tell."""
-
-    global_step: int = 0
-    """Iterations done."""
-    max_steps: int = 0
-    logged: dict[str, list[float]] = field(default_factory=dict)
-
-    def log_metric(self, name: str, value: float) -> None:
-        """Its mean over an iteration goes to reward_metrics.jsonl."""
-        self.logged.setdefault(name, []).append(float(value))
-
-    def log_extra(self, column: str, values: Sequence[object]) -> None:
-        """Taken and left: responses are in trajectories/ already."""
-
-    def take_logged(self) -> dict[str, float]:
-        """Means since the last call."""
-        taken, self.logged = self.logged, {}
-        return {name: math.fsum(values) / len(values) for name, values in taken.items()}
-
-
-STATE = RewardState()
-"""Of the run in this process."""
-
-
-def takes(function: RewardFunction, keyword: str) -> bool:
-    """Whether a function can be called with a keyword."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # built-in
-        return False
-    return any(p.kind is p.VAR_KEYWORD or (p.name == keyword and p.kind is not p.POSITIONAL_ONLY) for p in parameters)
 
 
 async def awaited(rewards: Awaitable[Any]) -> Any:
@@ -223,11 +185,11 @@ def is_finite(reward: object) -> bool:
     return isinstance(reward, Real) and math.isfinite(reward)
 
 
-def judgement(reward: float | None) -> Judgement:
+def judgement(reward: float | None, told: Mapping[str, object]) -> Judgement:
     """None means that nobody has anything to say."""
     if reward is None:
-        return Judgement(reward=0.0, outcome=Outcome.UNPARSEABLE)
-    return Judgement(reward=float(reward), outcome=Outcome.SCORED)
+        return Judgement(reward=0.0, outcome=Outcome.UNPARSEABLE, told=told)
+    return Judgement(reward=float(reward), outcome=Outcome.SCORED, told=told)
 
 
 def function_name(reward: RewardFunction) -> str:

@@ -7,7 +7,8 @@ from vineppo.environment import Truncation
 from vineppo.seams import Split, Task
 from vineppo.tasks.asked import Asked
 from vineppo.tasks.dataset import Dataset
-from vineppo.tasks.reward import STATE, RewardTask
+from vineppo.tasks.reward import RewardTask
+from vineppo.tasks.reward_keywords import STATE
 from vineppo.types import Judgement, Question, Response
 
 Setting = float | Literal["judged", "left_out"] | None
