@@ -21,7 +21,7 @@ Decode = Callable[[Sequence[int]], str]
 
 MARGIN = 8
 """Characters that the ends of a window may get wrong: a blank that is dropped, parts of a character on either side."""
-UNKNOWN, NO, PERHAPS = range(3)
+UNKNOWN, NEVER = 0, -1
 
 
 class Stops:
@@ -33,42 +33,41 @@ class Stops:
         self._last = {text[-1] for text in stop}
         if not all(map(str.isascii, self._last)):
             self._last.add(INCOMPLETE)  # their last character may be spelt in several tokens
-        self._kinds = np.zeros(0, dtype=np.int8)
+        self._lengths = np.zeros(0, dtype=np.int32)
+        """By token: characters that it may add, where it may be the last of a stop string."""
 
     def suspects(self, tokens: Int[np.ndarray, " B"]) -> Bool[np.ndarray, " B"]:
         """Which of these tokens may be the last of a stop string."""
-        missing = int(tokens.max(initial=-1)) + 1 - len(self._kinds)
+        missing = int(tokens.max(initial=-1)) + 1 - len(self._lengths)
         if missing > 0:
-            self._kinds = np.pad(self._kinds, (0, missing + len(self._kinds)))
-        kinds = self._kinds[tokens]
-        if not kinds.all():
-            for token in np.unique(tokens[kinds == UNKNOWN]).tolist():
+            self._lengths = np.pad(self._lengths, (0, missing + len(self._lengths)))
+        lengths = self._lengths[tokens]
+        if not lengths.all():
+            for token in np.unique(tokens[lengths == UNKNOWN]).tolist():
                 # Twice, because some decoders write the first token of a text otherwise, and some join with blanks.
-                self._kinds[token] = NO if self._last.isdisjoint(self._decode([token, token])) else PERHAPS
-            kinds = self._kinds[tokens]
-        return kinds == PERHAPS
+                text = self._decode([token, token])
+                self._lengths[token] = NEVER if self._last.isdisjoint(text) else len(text)
+            lengths = self._lengths[tokens]
+        return lengths != NEVER
 
     def reached(self, response: Sequence[int]) -> bool:
-        """Whether the text of a response, which held no stop string before its last token, holds one now."""
-        count = self._span
-        while not self._is_clear(response[-count - 1 : -1]) and count < len(response):
+        """Whether the text of a response, which held no stop string before its last token, a suspect, holds one now."""
+        count, enough = self._span + 1, self._span + int(self._lengths[response[-1]])
+        while True:
+            text = self._decode(response[-count:])
+            if self._is_in(text):
+                return self._is_in(self._decode(response))  # of bytes that are no text a window may say other things
+            # Some decoders give up all bytes after half a character, so the window must begin with a whole one.
+            if count >= len(response) or (len(text) >= enough and not text.startswith(INCOMPLETE)):
+                return False
             count *= 2
-        # Of bytes that are no text a window may say other things than the whole, which is asked only here.
-        return self._holds(response[-count - 1 :]) and self._holds(response)
 
     def end(self, response: Sequence[int]) -> int | None:
         """After how many tokens a response that was not sampled comes to a stop string; None: it does not."""
         lengths = np.flatnonzero(self.suspects(np.array(response, dtype=np.int64))) + 1
         return next((length for length in lengths.tolist() if self.reached(response[:length])), None)
 
-    def _is_clear(self, window: Sequence[int]) -> bool:
-        """Whether it is long enough and begins with a whole character: some decoders give up all bytes after half a
-        one."""
-        text = self._decode(window)
-        return len(text) >= self._span and not text.startswith(INCOMPLETE)
-
-    def _holds(self, token_ids: Sequence[int]) -> bool:
-        text = self._decode(token_ids)
+    def _is_in(self, text: str) -> bool:
         return any(stop in text for stop in self._stop)
 
 
