@@ -17,6 +17,7 @@ from vineppo.config.model_shape import find_shape
 from vineppo.config.schema import Config, SftConfig
 from vineppo.disk import is_full
 from vineppo.errors import ProcessLostError, UserError
+from vineppo.learner.forecast import render_passes
 
 FAILED, USER_ERROR, PROCESS_LOST, INTERRUPTED = 1, 2, 3, 130
 
@@ -105,7 +106,8 @@ def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume:
         if (launch := find_launch()).rank == 0:
             print(dump_config(config))
             print(render(estimate(config)))
-            print(f"\n{render_forecast(config, find_shape(config.policy.path), launch)}")
+            shape = find_shape(config.policy.path)
+            print(f"\n{render_passes(config, shape)}\n\n{render_forecast(config, shape, launch)}")
         return 0
     from vineppo.processes import end_processes
     from vineppo.trainer import Trainer

@@ -17,6 +17,7 @@ FREE = (
     "processes",
     "policy.device",
     "learner.micro_batch",
+    "learner.pack_tokens",
     "learner.logprob_chunk",
     "learner.gradient_checkpointing",
     "learner.reference_offload",

@@ -18,6 +18,7 @@ from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.learner.lora import add_adapters
 from vineppo.learner.optimizer import Optimizer
+from vineppo.learner.passes import Passes
 from vineppo.learner.recompute import enable_recompute
 from vineppo.learner.trained import TrainedPolicy
 from vineppo.lock import DirectoryLock
@@ -108,7 +109,8 @@ class Sft:
         """One batch, one step of the optimizer, and what is to be written after it."""
         config, started = self._config, time.monotonic()
         batch = list(islice(self._demonstrated.training, config.batch))
-        measured = accumulate_likelihood(self._policy.scorer, batch, range(len(batch)), micro_batch=config.micro_batch)
+        passes = Passes(rows=config.micro_batch)
+        measured = accumulate_likelihood(self._policy.scorer, batch, range(len(batch)), passes=passes)
         self._optimizer.step()
         self._done += 1
         self._tokens += sum(len(item.token_ids) for item in batch)
@@ -145,7 +147,7 @@ class Sft:
         for start in range(0, len(items), size):
             batch = collate(items[start : start + size], device=self._policy.policy.device)
             with torch.no_grad():
-                logprobs, _ = self._policy.scorer(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
+                logprobs, _ = self._policy.scorer(batch)
             total -= logprobs.sum().item()
             progress(min(start + size, len(items)), len(items))
         return total / sum(item.response_length for item in items)
