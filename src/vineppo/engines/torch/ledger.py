@@ -8,11 +8,15 @@ In tokens, of which each has keys and values in all layers:
     branches: laid out anew they go back and forth          twice, at their full length
     logits of a row                                         V numbers
     a prefill pass, or the law's copies, never both         whichever is larger
+
+Where passes are recorded (`recorded`), the forest and the branches lie in one stretch of memory, of rounded shapes,
+which stays when it is larger than needed; while rows are laid out anew, what they have written is copied aside.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from vineppo.engines.torch.buckets import Shape
 from vineppo.engines.torch.trunks import Trunk, Trunks
 
 LAW_BYTES = 44
@@ -35,13 +39,15 @@ class Prices:
     """Of the largest pass that is made."""
     room: int = 0
     """Columns that branches get ahead of need."""
+    rounded: bool = False
+    """Whether passes are recorded."""
 
 
 class Load:
     """What some rows come to; rows are added one by one."""
 
     def __init__(self, prices: Prices, kept: Trunks | None, *, held: int = 0, columns: int = 0):
-        """held: of branches, now. columns: that the rows which decode have written."""
+        """held: by the present layout. columns: that the rows which decode have written."""
         self._prices, self._kept, self._held, self._columns = prices, kept, held, columns
         self._trunks: set[Trunk] = set()
         self._longest = self._prefilled = self._reserved = self._rows = 0
@@ -59,24 +65,46 @@ class Load:
         self._reserved += reserve
 
     @property
+    def laid_out(self) -> int:
+        """Trunks side by side and branches, also while they are laid out anew."""
+        if self._prices.rounded:
+            return max(self.stretch, self._held) + self._rows * self._width
+        return len(self._trunks) * self._longest + self.branches
+
+    @property
     def branches(self) -> int:
-        """Of which those of the present layout are held while the next is made."""
+        """What they may come to; those of the present layout are held while the next is made."""
         full = self._prices.branches * self._rows * (self._width + self._prices.room)
         return max(full, self._held + self._rows * (self._columns + self._prices.room))
+
+    @property
+    def stretch(self) -> int:
+        """Trunks and branches of rounded shapes."""
+        return self._shape.tokens if self._rows else 0
+
+    @property
+    def _shape(self) -> Shape:
+        return Shape.around(
+            groups=len(self._trunks),
+            slots=1,
+            trunk=self._longest,
+            rows=self._rows,
+            columns=self._width + self._prices.room,
+        )
 
     @property
     def tokens(self) -> int:
         """All of it."""
         kept = 0 if self._kept is None else self._kept.tokens
         left = 0 if self._kept is None else self._kept.max_tokens - kept
+        rows = self._shape.rows if self._prices.rounded else self._rows
         step = max(self._prices.step, self._longest) if self._prices.prefilled else self._prices.step
         return (
             kept
             + min(self._reserved, left)
-            + len(self._trunks) * self._longest
             + self._prices.prefilled * self._prefilled
-            + self.branches
-            + self._rows * self._prices.row
+            + self.laid_out
+            + rows * self._prices.row
             + step
         )
 

@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from vineppo.engines.torch.law import CHUNK
 from vineppo.engines.torch.ledger import LAW_BYTES, PASS_SHARE, Prices
+from vineppo.engines.torch.recordings import MOST, RECORDING_BYTES
 from vineppo.engines.torch.trunks import PREFILL_TOKENS, prefill
 
 FREE_SHARE = 0.5
@@ -32,20 +33,26 @@ class Measures:
     """Numbers of the law made at once."""
     together: int
     """Tokens of a prefill pass."""
+    recordings: int
+    """Decoder that may be kept recorded."""
 
 
-def measure(model: PreTrainedModel, memory_bytes: int) -> Measures:
-    """What the ledger counts with, for this model."""
+def measure(model: PreTrainedModel, memory_bytes: int, *, recorded: bool = False) -> Measures:
+    """What the ledger counts with, for this model. recorded: whether its passes are."""
     token = token_bytes(model)
     vocabulary = model.config.get_text_config().vocab_size
-    tokens = memory_bytes // token
     part = memory_bytes // PASS_SHARE
+    recordings = min(MOST, max(2, part // RECORDING_BYTES))
+    tokens = (memory_bytes - (min(part, recordings * RECORDING_BYTES) if recorded else 0)) // token
     law = min(CHUNK, max(vocabulary, part // LAW_BYTES))
     together = min(PREFILL_TOKENS, max(1, tokens // PASS_SHARE))
     logits = vocabulary * (model.dtype.itemsize + torch.float32.itemsize)
     step = max(-(-law * LAW_BYTES // token), together)
-    prices = Prices(branches=2, prefilled=1, row=1 + -(-logits // token), step=step, room=ROOM)
-    return Measures(memory_bytes=memory_bytes, tokens=tokens, prices=prices, law=law, together=together)
+    row = 1 + -(-logits // token)
+    prices = Prices(branches=2, prefilled=1, row=row, step=step, room=ROOM, rounded=recorded)
+    return Measures(
+        memory_bytes=memory_bytes, tokens=tokens, prices=prices, law=law, together=together, recordings=recordings
+    )
 
 
 def default_memory(device: torch.device, *, spoken_for: int = 0) -> int:
