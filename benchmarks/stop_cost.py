@@ -9,9 +9,8 @@ CPU seconds of this process, the least of some repeats. One that never comes is 
 import argparse
 import time
 
-from vineppo.config.engine_schema import TorchEngineConfig
+from vineppo.engines.torch.settings import TorchEngineConfig
 from vineppo.policy import Policy, load_policy
-from vineppo.recipes.build import build_engine
 from vineppo.seams import Engine
 from vineppo.tasks.arithmetic import Arithmetic
 from vineppo.types import Request, Sampling
@@ -30,7 +29,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="the least counts (5)")
     given = parser.parse_args()
     policy = load_policy(given.policy, device="cpu")
-    engine, requests = build_engine(policy, TorchEngineConfig()), requests_of(policy, given.prompts, given.count)
+    engine, requests = TorchEngineConfig().build(policy), requests_of(policy, given.prompts, given.count)
     seconds: dict[str, list[float]] = {name: [] for name in STOPS}
     tokens = 0
     for repeat in range(given.repeats + 1):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from vineppo.config.strict import Strict
+from vineppo.settings.strict import Strict
 
 
 class PoolConfig(Strict):

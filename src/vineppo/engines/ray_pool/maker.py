@@ -8,9 +8,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedConfig, PreTrainedTokenizerBase
 from transformers.initialization import no_init_weights
 
-from vineppo.config.schema import EngineConfig
+from vineppo.engines.settings import EngineSettings
 from vineppo.policy import Policy, pick_device
-from vineppo.recipes.build import build_engine
 from vineppo.seams import Engine
 
 
@@ -22,7 +21,7 @@ class ReplicaMaker:
     dtype: torch.dtype
     generation: GenerationConfig | None
     tokenizer: PreTrainedTokenizerBase
-    engine: EngineConfig
+    engine: EngineSettings
     device: str
 
     def __call__(self, weights: Mapping[str, Tensor]) -> Engine:
@@ -33,4 +32,4 @@ class ReplicaMaker:
         model.load_state_dict(weights)
         model.generation_config = self.generation
         nn.Module.to(model, pick_device(self.device))
-        return build_engine(Policy(model=model.eval(), tokenizer=self.tokenizer), self.engine)
+        return self.engine.build(Policy(model=model.eval(), tokenizer=self.tokenizer))
