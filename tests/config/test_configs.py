@@ -39,7 +39,7 @@ def test_an_sft_config_loads_and_its_cost_can_be_told(path: Path):
         load_config(path)
 
 
-@pytest.mark.parametrize("method", ["vine", "coupled", "ppo", "grpo", "rloo"])
+@pytest.mark.parametrize("method", ["vine", "coupled", "ppo", "grpo", "rloo", "grpo_lambda"])
 @pytest.mark.parametrize("path", TRAIN, ids=by_name)
 def test_choosing_a_method_changes_the_credit_and_nothing_else(path: Path, method: str):
     as_shipped, chosen = load_config(path), load_config(path, [f"credit={method}"])
@@ -92,6 +92,12 @@ def test_gsm8k_has_the_papers_settings(key: str):
 @pytest.mark.parametrize("key", PAPER)
 def test_so_have_the_defaults_with_the_papers_credit(key: str):
     assert settings(load_config(None, ["credit=vine"]))[key] == PAPER[key]
+
+
+@pytest.mark.parametrize("name", ["gsm8k", "math", "deepseekmath_gsm8k", "deepseekmath_math"])
+def test_the_papers_stop_string_is_in_its_configs_and_nowhere_else(name: str):
+    assert load_config(FOLDER / f"{name}.yaml").sampling.stop == ["\n\n\nProblem:"]
+    assert load_config(None, ["credit=vine"]).sampling.stop == []
 
 
 def test_credit_is_coupled_where_nothing_is_said():
