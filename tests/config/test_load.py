@@ -246,7 +246,7 @@ def test_presets_work_for_the_sft_config_too(write):
         ),
         (
             "variants: {credit: {pppo: {}}}",
-            "key variants.credit.pppo (given {}) is unknown; allowed here: vine, coupled, tree, ppo, grpo, rloo; "
+            "key variants.credit.pppo (given {}) is unknown; allowed here: vine, coupled, tree, ppo, grpo, rloo, capo; "
             "did you mean ppo?",
         ),
         (
@@ -269,7 +269,7 @@ def test_presets_work_for_the_sft_config_too(write):
         ),
         (
             "variants: {credit: vine}",
-            'variants.credit is "vine", but must be a mapping of any of vine, coupled, tree, ppo, grpo, rloo',
+            'variants.credit is "vine", but must be a mapping of any of vine, coupled, tree, ppo, grpo, rloo, capo',
         ),
         (
             "variants:",
@@ -322,12 +322,12 @@ SECTIONS = (
         ("zzz=1", f"key zzz (given 1) is unknown; allowed here: {SECTIONS}"),
         (
             "credit=pppo",
-            'credit.name is "pppo", but must be one of vine, coupled, tree, ppo, grpo, rloo; did you mean ppo?',
+            'credit.name is "pppo", but must be one of vine, coupled, tree, ppo, grpo, rloo, capo; did you mean ppo?',
         ),
-        ("credit=5", "credit.name is 5, but must be one of vine, coupled, tree, ppo, grpo, rloo"),
+        ("credit=5", "credit.name is 5, but must be one of vine, coupled, tree, ppo, grpo, rloo, capo"),
         (
             "credit={name: [ppo]}",
-            'credit.name is ["ppo"], but must be one of vine, coupled, tree, ppo, grpo, rloo; did you mean ppo?',
+            'credit.name is ["ppo"], but must be one of vine, coupled, tree, ppo, grpo, rloo, capo; did you mean ppo?',
         ),
         ("credit=null", "credit is null, but must be a section of settings"),
         (
@@ -533,7 +533,7 @@ def test_keys_of_all_variants_are_described():
 
 def test_a_union_s_name_is_described_once_with_all_its_choices():
     [(variant, kind, default, meaning)] = rows(Config, "credit.name")
-    assert (variant, kind, default) == ("", "one of vine, coupled, tree, ppo, grpo, rloo", '"coupled"')
+    assert (variant, kind, default) == ("", "one of vine, coupled, tree, ppo, grpo, rloo, capo", '"coupled"')
     assert "ppo: PPO: a value network guesses, GAE mixes." in meaning
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from vineppo.credit.capo import CapoCredit
 from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.gae import PpoCredit
 from vineppo.credit.group import GrpoCredit, RlooCredit
@@ -59,7 +60,8 @@ Credit = Annotated[
     | TreeCredit
     | PpoCredit
     | GrpoCredit
-    | RlooCredit,
+    | RlooCredit
+    | CapoCredit,
     Field(discriminator="name"),
 ]  # fmt: skip
 

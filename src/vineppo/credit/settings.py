@@ -3,15 +3,19 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
+from vineppo.advisers.settings import Answers
 from vineppo.environment import Environment
 from vineppo.errors import UserError
-from vineppo.seams import CreditAssigner
+from vineppo.seams import CreditAssigner, Engine
 from vineppo.settings.learner import Average, CriticConfig
 from vineppo.settings.shapes import Rollouts, Shape
 from vineppo.settings.strict import Variant
 from vineppo.types import Sampling, Scored
+
+if TYPE_CHECKING:
+    from vineppo.policy import Policy
 
 Normalisation = Literal["none", "scale", "whiten"]
 Values = Literal["rollouts", "network", "none"]
@@ -32,6 +36,10 @@ class CreditParts:
     """The law of trajectories and rollouts."""
     predict_values: PredictValues | None = None
     """None where there is no value network: see `CreditSettings.critic`."""
+    open_engine: "Callable[[Policy], Engine] | None" = None
+    """The run's kind of engine around another policy; None where there is none to be had."""
+    on_main: Callable[[Callable[[], Answers]], Answers] = lambda ask: ask()
+    """Asks an adviser in the main process alone, and tells all others."""
 
 
 class CreditSettings(Variant):

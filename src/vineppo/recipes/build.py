@@ -8,7 +8,7 @@ from vineppo.chat import encode_prompt, opened, response_decoder
 from vineppo.config.schema import Config
 from vineppo.curriculum.choice import Curriculum
 from vineppo.curriculum.settings import CurriculumParts
-from vineppo.engines.build import build_engine
+from vineppo.engines.build import alone, build_engine
 from vineppo.engines.settings import EngineSettings
 from vineppo.engines.sharded import ShardedEngine
 from vineppo.environment import Environment
@@ -74,6 +74,7 @@ def build_algorithm(
             workshop=build_workshop(config, processes),
             credit=config.credit,
             training=config.training,
+            open_engine=partial(build_engine, alone(config.engine)),
             validate=build_validation(config, environment, questions.validation),
         )
     )

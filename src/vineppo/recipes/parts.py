@@ -8,7 +8,7 @@ from vineppo.learner.build import Workshop
 from vineppo.metrics import Metrics
 from vineppo.policy import Policy
 from vineppo.recipes.sampler import Sampler
-from vineppo.seams import Progress
+from vineppo.seams import Engine, Progress
 from vineppo.settings.sections import TrainingConfig
 
 
@@ -23,5 +23,7 @@ class RecipeParts:
     """Makes the policy, its reference and a value network ready to be trained."""
     credit: CreditSettings
     training: TrainingConfig
+    open_engine: Callable[[Policy], Engine]
+    """The run's kind of engine around another policy, e.g. an adviser's."""
     validate: Callable[[Progress], Metrics] | None
     """Evaluates the policy on the questions that `RecipeSettings.held_out` keeps back; None where there are none."""

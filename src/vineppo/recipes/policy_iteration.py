@@ -117,10 +117,16 @@ def build_policy_iteration(parts: RecipeParts) -> PolicyIteration:
     critic = shop.critic(credit.critic, parts.policy, updates=training.iterations * each, passes=passes)
     trained = shop.trained(parts.policy, passes)
     environment, sampling = parts.sampler.environment, parts.sampler.sampling
-    predict = None if critic is None else predictor(critic)
+    credit_parts = CreditParts(
+        environment=environment,
+        sampling=sampling,
+        predict_values=None if critic is None else predictor(critic),
+        open_engine=parts.open_engine,
+        on_main=shop.processes.ask_main,
+    )
     return PolicyIteration(
         sampler=parts.sampler,
-        assign=build_assigner(credit, CreditParts(environment=environment, sampling=sampling, predict_values=predict)),
+        assign=build_assigner(credit, credit_parts),
         normalise=credit.normalise,
         learner=Learner(
             trained.scorer,
