@@ -20,6 +20,22 @@ def critique(question: Question, steps: Sequence[str]) -> str:
     return f"Wrong steps: {', '.join(map(str, wrong)) or 'none'}"
 
 
+def intervene(question: Question, steps: Sequence[str]) -> str:
+    """The first wrong line as it should be. Nothing where only the answer is wrong: it must not be told."""
+    right = checked(question, steps)
+    place = right.index(False) if False in right else len(steps)
+    chain = prompt_text(question.prompt)
+    links = re.findall(r"([+\-*])(\d+)", chain)
+    if place >= len(links):
+        return "There is no wrong line."
+    before = re.search(r"=(\d+)\n?$", steps[place - 1]) if place else re.match(r"(\d+)", chain)
+    if before is None:
+        return "The lines before cannot be read."
+    (operator, operand), value = links[place], before[1]
+    line = f"{value}{operator}{operand}={apply(operator, int(value), int(operand), MODULUS)}"
+    return f"<location>{place + 1}</location>\n<intervention>{line}</intervention>"
+
+
 def checked(question: Question, steps: Sequence[str]) -> list[bool]:
     """Whether each step is right, given the steps before it."""
     chain = prompt_text(question.prompt)

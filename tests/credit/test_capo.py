@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tabular import END, LIMIT, PROMPT, Tabular
+from tabular import PLAIN as PLAIN_LAW
 
 from vineppo.advisers.function import FunctionAdviser, Scripted
 from vineppo.advisers.policy import PolicyAdviser
@@ -225,3 +227,30 @@ def test_a_function_must_return_text():
         CapoAssigner(Scripted(lambda q, s: [2], "credit.adviser"), CapoCredit(), decode)(  # pyright: ignore
             [scored("ab", 1, (0, 1, 2))], seed=0
         )
+
+
+def test_on_an_enumerated_policy_the_baseline_is_the_mean_over_its_tokens():
+    policy, earned, length, ahead = Tabular(PLAIN_LAW), 0.0, 0.0, [((), 1.0)]
+
+    def rewards(response: tuple[int, ...], reward: float) -> list[float]:
+        steps = [response[at : at + 2] for at in range(0, len(response), 2)]
+        return [2 * reward - (1 in step) for step in steps for _ in step]
+
+    while ahead:  # all responses, each as probable as it is
+        prefix, reached = ahead.pop()
+        if (prefix and prefix[-1] == END) or len(prefix) == LIMIT:
+            earned += reached * sum(rewards(prefix, policy.value(prefix)))
+            length += reached * len(prefix)
+        else:
+            ahead += [((*prefix, token), reached * p) for token, p in enumerate(policy.law(PROMPT + prefix)) if p]
+    faults = Scripted(
+        lambda question, steps: (
+            f"Wrong steps: {', '.join(str(k) for k, s in enumerate(steps, 1) if '1' in s) or 'none'}"
+        ),
+        "",
+    )
+    group = policy.trajectories(2000, seed=0, step=2)
+    credits = CapoAssigner(faults, CapoCredit(scale=False), policy.environment().decode)(group, seed=0)
+    for scored_one, credit in zip(group[:20], credits, strict=False):
+        expected = [own - earned / length for own in rewards(scored_one.trajectory.response_ids, scored_one.reward)]
+        assert credit.advantages == pytest.approx(expected, abs=0.1)

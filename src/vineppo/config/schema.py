@@ -23,7 +23,7 @@ from vineppo.curriculum.per_iteration import LearnabilityCurriculum
 from vineppo.curriculum.uniform import UniformCurriculum
 from vineppo.engines.torch.settings import TorchEngineConfig
 from vineppo.engines.vllm.settings import VllmEngineConfig
-from vineppo.recipes.settings import DpoPositiveRecipe, PolicyIterationRecipe, RestEmRecipe
+from vineppo.recipes.settings import DpoPositiveRecipe, IntRecipe, PolicyIterationRecipe, RestEmRecipe
 from vineppo.settings.analysis import AnalysisConfig
 from vineppo.settings.learner import LearnerConfig, LoraConfig
 from vineppo.settings.sections import (
@@ -98,7 +98,8 @@ Curriculum = Annotated[
 Recipe = Annotated[
     PolicyIterationRecipe
     | RestEmRecipe
-    | DpoPositiveRecipe,
+    | DpoPositiveRecipe
+    | IntRecipe,
     Field(discriminator="name"),
 ]  # fmt: skip
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from pathlib import Path
 
 from vineppo.chat import encode_prompt, opened, response_decoder
 from vineppo.config.schema import Config
@@ -73,6 +74,8 @@ def build_algorithm(
             policy=policy,
             workshop=build_workshop(config, processes),
             credit=config.credit,
+            questions=questions.train,
+            folder=Path(config.run.dir),
             training=config.training,
             open_engine=partial(build_engine, alone(config.engine)),
             validate=build_validation(config, environment, questions.validation),
