@@ -254,6 +254,7 @@ def attempt_row(scored: Scored) -> Row:
         "response": own.text,
         "reward": scored.reward,
         "outcome": str(scored.judgement.outcome),
+        "left_out": scored.judgement.left_out,
         "finish": str(own.finish),
         "bounds": list(scored.bounds),
         "prompt_ids": list(own.prompt_ids),
@@ -274,5 +275,5 @@ def attempt_of(row: Row, question: Question) -> Scored:
         finish=Finish(row["finish"]),
         policy_version=row["policy_version"],
     )
-    judgement = Judgement(reward=row["reward"], outcome=Outcome(row["outcome"]))
+    judgement = Judgement(reward=row["reward"], outcome=Outcome(row["outcome"]), left_out=row["left_out"])
     return Scored(trajectory=trajectory, judgement=judgement, bounds=tuple(row["bounds"]))
