@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from vineppo.advisers.settings import AdviserParts
+from vineppo.advisers.settings import AdviserParts, AdviserSettings
 from vineppo.credit.build import build_assigner
 from vineppo.credit.settings import CreditParts
 from vineppo.errors import UserError
@@ -37,12 +37,11 @@ from vineppo.learner.trained import TrainedPolicy
 from vineppo.metrics import Metrics
 from vineppo.progress import Display
 from vineppo.recipes.algorithm import Experience, whole_response_credit
-from vineppo.recipes.interventions import Stages
+from vineppo.recipes.interventions import Plan, Stages
 from vineppo.recipes.measurements import trajectory_metrics
 from vineppo.recipes.parts import RecipeParts
 from vineppo.recipes.policy_iteration import PolicyIteration, build_policy_iteration
 from vineppo.recipes.sampler import Sampler
-from vineppo.recipes.settings import IntRecipe
 from vineppo.recipes.stage_files import Row, read_rows
 from vineppo.rng import derive_seed
 from vineppo.settings.learner import LearnerConfig
@@ -141,48 +140,44 @@ def stage_metrics(folder: Path, verified: Sequence[Row]) -> Metrics:
     }
 
 
-def build_int(recipe: IntRecipe, parts: RecipeParts) -> Int:
-    """With the credit that the configuration names. Raises UserError where values are asked for that it has not."""
-    if recipe.localiser != "prompt" and parts.credit.values != "rollouts":
+def build_int(
+    parts: RecipeParts,
+    *,
+    adviser: AdviserSettings,
+    plan: Plan,
+    questions: int | None,
+    settings: LearnerConfig,
+    epochs: int,
+) -> Int:
+    """With the credit that the configuration names; `settings` and `epochs` are of the finetuning. Raises UserError
+    where values are asked for that the credit has not."""
+    if plan.localiser != "prompt" and parts.credit.values != "rollouts":
         raise UserError(
-            f"recipe.localiser is {recipe.localiser}, but credit={parts.credit.called} measures no values by rollouts; "
+            f"recipe.localiser is {plan.localiser}, but credit={parts.credit.called} measures no values by rollouts; "
             "set credit=coupled or vine, or recipe.localiser=prompt"
         )
     environment, sampling, shop = parts.sampler.environment, parts.sampler.sampling, parts.workshop
     asks = AdviserParts(where="recipe.adviser", open_engine=parts.open_engine, on_main=shop.processes.ask_main)
-    adviser, tokenizer = recipe.adviser.build(asks), parts.policy.tokenizer
-    measures = build_assigner(parts.credit, CreditParts(environment=environment, sampling=sampling))
+    measuring, tokenizer = CreditParts(environment=environment, sampling=sampling), parts.policy.tokenizer
     stages = Stages(
         environment=environment,
         segment=parts.sampler.segment,
         token_texts=parts.sampler.token_texts,
         tokenize=lambda text: tuple(tokenizer(text, add_special_tokens=False).input_ids),
-        adviser=adviser,
-        assign=None if recipe.localiser == "prompt" else measures,
-        attempts=recipe.attempts,
-        accept=recipe.accept,
-        reference_column=recipe.reference_column,
-        localiser=recipe.localiser,
-        solve_first=recipe.solve_first and recipe.adviser.converses,
-        proposals=recipe.proposals,
-        continuations=recipe.continuations,
+        adviser=adviser.build(asks),
+        assign=None if plan.localiser == "prompt" else build_assigner(parts.credit, measuring),
+        plan=plan,
         sampling=sampling,
         folder=parts.folder / FOLDER,
         seed=derive_seed(parts.training.seed, "int"),
         processes=shop.processes,
     )
-    questions = list(parts.questions)[: recipe.questions]
+    attempted = list(parts.questions)[:questions]
     return Int(
         rl=build_policy_iteration(parts),
         stages=stages,
-        questions=questions,
-        prompts={question.id: environment.encode(question.prompt) for question in questions},
-        settings=finetuning_settings(recipe, shop.settings),
-        epochs=recipe.epochs,
+        questions=attempted,
+        prompts={question.id: environment.encode(question.prompt) for question in attempted},
+        settings=settings,
+        epochs=epochs,
     )
-
-
-def finetuning_settings(recipe: IntRecipe, learner: LearnerConfig) -> LearnerConfig:
-    """The learner's, with the recipe's own."""
-    own = {"learning_rate": recipe.learning_rate, "minibatch": recipe.minibatch, "warmup_ratio": recipe.warmup_ratio}
-    return learner.model_copy(update=own)

@@ -39,17 +39,9 @@ PART = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stages:
-    """What they need, put together by the recipe."""
+class Plan:
+    """How much of what: the settings of the recipe, where they are explained."""
 
-    environment: Environment
-    segment: Segmenter
-    token_texts: TokenTexts
-    tokenize: Callable[[str], tuple[int, ...]]
-    """Text that goes on; nothing is put in front."""
-    adviser: Adviser
-    assign: CreditAssigner | None
-    """Measures values, where the recipe asks for them."""
     attempts: int
     """Of each question."""
     accept: float
@@ -62,6 +54,21 @@ class Stages:
     """Of each wrong attempt."""
     continuations: int
     """Of each intervention."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stages:
+    """What they need, put together by the recipe."""
+
+    environment: Environment
+    segment: Segmenter
+    token_texts: TokenTexts
+    tokenize: Callable[[str], tuple[int, ...]]
+    """Text that goes on; nothing is put in front."""
+    adviser: Adviser
+    assign: CreditAssigner | None
+    """Measures values, where the recipe asks for them."""
+    plan: Plan
     sampling: Sampling
     folder: Path
     seed: int
@@ -82,11 +89,11 @@ class Stages:
 
     def _is_wrong(self, scored: Scored) -> bool:
         """And with something to show the adviser."""
-        return scored.reward < self.accept and bool(self.reference(scored.trajectory.question))
+        return scored.reward < self.plan.accept and bool(self.reference(scored.trajectory.question))
 
     def reference(self, question: Question) -> str:
         """The solution that the adviser sees, else the gold answer."""
-        column = self.reference_column
+        column = self.plan.reference_column
         return question.answer if column is None else str(question.columns.get(column) or "")
 
     # --- stage by stage ------------------------------------------------------------------------------------------
@@ -96,7 +103,7 @@ class Stages:
             with display.phase("sample") as progress:
                 trajectories = self.environment.sample(
                     questions,
-                    count=self.attempts,
+                    count=self.plan.attempts,
                     sampling=self.sampling,
                     seed=derive_seed(self.seed, "attempts"),
                     branches=self.assign is not None,
@@ -121,8 +128,8 @@ class Stages:
         seed = derive_seed(self.seed, "proposals", part)
         scored = [own for _, own in wrong]
         drops, tokens = self._drops(scored, seed)
-        asked = [k for k in range(len(wrong)) if self.localiser != "values" or drops[k] is not None]
-        told = drops if self.localiser == "values" else [None] * len(wrong)
+        asked = [k for k in range(len(wrong)) if self.plan.localiser != "values" or drops[k] is not None]
+        told = drops if self.plan.localiser == "values" else [None] * len(wrong)
         answers = dict(zip(asked, self._ask([scored[k] for k in asked], [told[k] for k in asked], seed), strict=True))
         rows: list[Row] = []
         for k, (place, own) in enumerate(wrong):
@@ -146,7 +153,7 @@ class Stages:
         """In two turns where the adviser reads messages, and `solve_first`; the first turn's tokens count with it."""
         asked = [(own.trajectory.question, self.reference(own.trajectory.question)) for own in scored]
         solved: list[Answer | None] = [None] * len(scored)
-        if self.solve_first:
+        if self.plan.solve_first:
             firsts = [
                 Inquiry(messages=solve_messages(question, known), question=question, steps=())
                 for question, known in asked
@@ -166,7 +173,7 @@ class Stages:
             )
             for own, (question, known), first, at in zip(scored, asked, solved, told, strict=True)
         ]
-        answers = self.adviser(inquiries, count=self.proposals, seed=derive_seed(seed, "propose"))
+        answers = self.adviser(inquiries, count=self.plan.proposals, seed=derive_seed(seed, "propose"))
         return [
             own if first is None else (Answer(text=own[0].text, tokens=own[0].tokens + first.tokens), *own[1:])
             for own, first in zip(answers, solved, strict=True)
@@ -202,7 +209,7 @@ class Stages:
             with display.phase("credit") as progress:
                 groups = self.environment.rollouts(
                     states,
-                    count=self.continuations,
+                    count=self.plan.continuations,
                     sampling=self.sampling,
                     seed=derive_seed(self.seed, "continuations"),
                     progress=progress,
@@ -214,7 +221,7 @@ class Stages:
                     "location": row["location"],
                     "response": self.environment.decode(ids),
                     "response_ids": list(ids),
-                    "successes": sum(rollout.reward >= self.accept for rollout in own),
+                    "successes": sum(rollout.reward >= self.plan.accept for rollout in own),
                     "continuations": len(own),
                     "rollout_tokens": sum(len(rollout.completion.token_ids) for rollout in own),
                 }

@@ -222,8 +222,26 @@ class IntRecipe(PolicyIterationRecipe):
     def build(self, parts: "RecipeParts") -> "Algorithm":
         """The stages, then the PPO family."""
         from vineppo.recipes.int import build_int
+        from vineppo.recipes.interventions import Plan
 
-        return build_int(self, parts)
+        plan = Plan(
+            attempts=self.attempts,
+            accept=self.accept,
+            reference_column=self.reference_column,
+            localiser=self.localiser,
+            solve_first=self.solve_first and self.adviser.converses,
+            proposals=self.proposals,
+            continuations=self.continuations,
+        )
+        own = {"learning_rate": self.learning_rate, "minibatch": self.minibatch, "warmup_ratio": self.warmup_ratio}
+        return build_int(
+            parts,
+            adviser=self.adviser,
+            plan=plan,
+            questions=self.questions,
+            settings=parts.workshop.settings.model_copy(update=own),
+            epochs=self.epochs,
+        )
 
     @property
     def assumptions(self) -> tuple[str, ...]:
