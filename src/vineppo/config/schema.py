@@ -15,6 +15,8 @@ from vineppo.credit.capo import CapoCredit
 from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.gae import PpoCredit
 from vineppo.credit.group import GrpoCredit, RlooCredit
+from vineppo.credit.grpo_lambda import GrpoLambdaCredit
+from vineppo.credit.spo_tree import SpoTreeCredit
 from vineppo.credit.tree_assigner import TreeCredit
 from vineppo.credit.vine import VineCredit
 from vineppo.curriculum.buffer import LearnabilityBufferCurriculum
@@ -61,6 +63,8 @@ Credit = Annotated[
     | PpoCredit
     | GrpoCredit
     | RlooCredit
+    | GrpoLambdaCredit
+    | SpoTreeCredit
     | CapoCredit,
     Field(discriminator="name"),
 ]  # fmt: skip

@@ -94,7 +94,7 @@ class Int:
         _, verified = self.stages.run(self.questions, display)
         items = [self._item(row) for row in verified if row["successes"]]
         metrics = self._finetune(items, display) if items else {"updates_made": 0.0}
-        self.rl.learner.finished(self.rl.updates_per_epoch)
+        self.rl.keep_to_the_schedule(experience.iteration)
         self.sampler.environment.engine.load_weights(self.policy.weights(), policy_version=experience.iteration)
         return metrics
 
