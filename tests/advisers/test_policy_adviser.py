@@ -29,6 +29,7 @@ def test_it_samples_from_the_policy_it_names():
     [first, second] = ask([inquiry("12*7=?"), inquiry("3+4=?")], count=2, seed=0)
     assert [answer.tokens for answer in (*first, *second)] == pytest.approx([4] * 4, abs=3)
     assert ask([inquiry("12*7=?"), inquiry("3+4=?")], count=2, seed=0) == [first, second]
+    assert ask([], count=2, seed=0) == []
     [long] = ask([inquiry("7+" * 900)], count=2, seed=0)
     assert [(answer.text, answer.tokens) for answer in long] == [("", 0)] * 2, "no room is left for an answer"
 

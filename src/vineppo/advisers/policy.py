@@ -70,7 +70,7 @@ class PolicyAsked:
         }
 
         def ask() -> Answers:
-            groups = self._engine.sample(list(requests.values()), sampling, progress=progress)
+            groups = self._engine.sample(list(requests.values()), sampling, progress=progress) if requests else []
             answered = dict(zip(requests, groups, strict=True))
             self._engine.sleep()
             return [
