@@ -1,6 +1,7 @@
 """How much memory sampling may take, and what that comes to in tokens."""
 
 from dataclasses import dataclass
+from math import ceil
 
 import psutil
 import torch
@@ -8,6 +9,7 @@ from transformers import PreTrainedModel
 
 from vineppo.engines.torch.law import CHUNK
 from vineppo.engines.torch.ledger import LAW_BYTES, PASS_SHARE, Prices
+from vineppo.engines.torch.passing import activation_bytes
 from vineppo.engines.torch.trunks import PREFILL_TOKENS, prefill
 
 FREE_SHARE = 0.5
@@ -38,14 +40,23 @@ def measure(model: PreTrainedModel, memory_bytes: int) -> Measures:
     """What the ledger counts with, for this model."""
     token = token_bytes(model)
     vocabulary = model.config.get_text_config().vocab_size
-    tokens = memory_bytes // token
+    activations = activation_bytes(model)
+    passing = token + activations
     part = memory_bytes // PASS_SHARE
     law = min(CHUNK, max(vocabulary, part // LAW_BYTES))
-    together = min(PREFILL_TOKENS, max(1, tokens // PASS_SHARE))
+    together = min(PREFILL_TOKENS, max(1, part // passing))
     logits = vocabulary * (model.dtype.itemsize + torch.float32.itemsize)
-    step = max(-(-law * LAW_BYTES // token), together)
-    prices = Prices(branches=2, prefilled=1, row=1 + -(-logits // token), step=step, room=ROOM)
-    return Measures(memory_bytes=memory_bytes, tokens=tokens, prices=prices, law=law, together=together)
+    scores = model.config.get_text_config().num_attention_heads * torch.float32.itemsize
+    prices = Prices(
+        branches=2,
+        prefilled=1,
+        row=1 + ceil((logits + activations) / token),
+        step=ceil(max(law * LAW_BYTES, together * passing) / token),
+        passing=passing / token,
+        score=scores / token,
+        room=ROOM,
+    )
+    return Measures(memory_bytes=memory_bytes, tokens=memory_bytes // token, prices=prices, law=law, together=together)
 
 
 def default_memory(device: torch.device, *, spoken_for: int = 0) -> int:
