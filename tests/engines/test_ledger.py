@@ -69,3 +69,14 @@ def test_it_is_sized_when_it_is_first_used_and_not_before():
     engine.allot(1 << 22)
     engine.sample([Request(prefix=(2, 3), count=2, seed=0)], Sampling(max_new_tokens=3))
     assert engine.memory_bytes == 1 << 22
+
+
+def test_asleep_it_holds_nothing():
+    engine = TorchEngine(tiny_model("llama"), end_ids=(1,), context=64, memory_bytes=1 << 22)
+    request = Request(prefix=(2, 3, 4), count=3, seed=0, branches=True)
+    with Living() as living:
+        first = engine.sample([request], Sampling(max_new_tokens=9))
+        awake = living.held
+        engine.sleep()
+        assert living.held < awake
+        assert engine.sample([request], Sampling(max_new_tokens=9)) == first

@@ -13,7 +13,8 @@ longest sample, prompt and response; B = min(learner.micro_batch, learner.miniba
     value network          12 (P' + d + 1) / N   credit ppo; 16 with DDP
     RestEM's copies        4 A / N each          its start, and the best epoch's
     engine                 c P                   the embedded one where weights are cut up, adapted or not float32
-    keys and values        2 c L k               a token; engine.memory_gib always, else a share of what is free
+    keys and values        2 c L k               a token, while it samples: engine.memory_gib, copies, passes and logits
+                                                 included, else half of what the networks leave of the GPU
     vLLM                   e P + keys, values    e of engine.dtype; awake, engine.gpu_memory_share of the whole GPU
     activations            B T a                 forward and backward passes; a: `passes`
     logits                 20 V                  for each of min(learner.logprob_chunk, B T) positions
@@ -46,9 +47,11 @@ def forecast_memory(config: Config, shape: ModelShape, place: Place, *, prompt: 
     """prompt: tokens of the longest one."""
     longest = min(prompt + config.sampling.max_new_tokens, shape.context)
     rows = min(config.learner.micro_batch, config.learner.minibatch)
+    networks = network_parts(config, shape, place)
+    lasting = sum(part.bytes for part in networks if "backward" in part.phases)
     parts = [
-        *network_parts(config, shape, place),
-        *engine_parts(config, shape, place, longest=longest),
+        *networks,
+        *engine_parts(config, shape, place, longest=longest, networks=lasting),
         *pass_parts(config, shape, place, rows=rows, longest=longest),
     ]
     return MemoryForecast(parts=tuple(parts), place=place, longest=longest)

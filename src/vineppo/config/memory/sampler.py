@@ -5,17 +5,19 @@ from vineppo.config.memory.parts import ALWAYS, GIB, Part, Phase, Place, in_word
 from vineppo.config.model_shape import ModelShape
 from vineppo.config.schema import Config, TorchEngineConfig, VllmEngineConfig
 
+FREE_SHARE = 0.5
+"""Of what is free on a GPU beside the networks, for the embedded engine where engine.memory_gib says nothing."""
 SIZES = {"float32": 4, "bfloat16": 2, "float16": 2}
 """Bytes a number."""
 
 
-def engine_parts(config: Config, shape: ModelShape, place: Place, *, longest: int) -> list[Part]:
-    """Of the engine in this process."""
+def engine_parts(config: Config, shape: ModelShape, place: Place, *, longest: int, networks: int) -> list[Part]:
+    """Of the engine in this process. networks: bytes of what learns and its copies, once all of it is there."""
     if config.engine.pool.replicas:
         return []
     match config.engine:
         case TorchEngineConfig() as torch:
-            return torch_parts(config, torch, shape, place, longest=longest)
+            return torch_parts(config, torch, shape, place, longest=longest, networks=networks)
         case VllmEngineConfig() as vllm:
             return [vllm_part(config, vllm, shape, place, longest=longest)]
 
@@ -26,9 +28,10 @@ def token_bytes(shape: ModelShape, size: int) -> int:
 
 
 def torch_parts(
-    config: Config, engine: TorchEngineConfig, shape: ModelShape, place: Place, *, longest: int
+    config: Config, engine: TorchEngineConfig, shape: ModelShape, place: Place, *, longest: int, networks: int
 ) -> list[Part]:
-    """The trained weights themselves where they are whole and float32, else a copy."""
+    """The trained weights themselves where they are whole and float32, else a copy; and all else that it holds, which
+    it frees when it sleeps."""
     size = computed(config)
     parts: list[Part] = []
     if place.sharded or config.learner.lora is not None or config.policy.dtype != "float32":
@@ -36,12 +39,16 @@ def torch_parts(
         parts.append(Part(name="engine's copy", bytes=size * shape.parameters, made_of=made_of))
     sample = longest * token_bytes(shape, size)
     each = f"{token_bytes(shape, size) / 1024:,.0f} KiB a token"
-    if engine.memory_gib is None:
-        made_of = f"one sample of {longest:,} tokens at {each}, at least; the engine takes a share of what is free"
-        return [*parts, Part(name="keys and values", bytes=sample, phases=("sample",), made_of=made_of)]
-    taken = int(engine.memory_gib * GIB)
-    made_of = f"engine.memory_gib: {taken // sample:,} samples of {longest:,} tokens at {each}"
-    return [*parts, Part(name="keys and values", bytes=taken, made_of=made_of)]
+    if engine.memory_gib is not None:
+        taken = int(engine.memory_gib * GIB)
+        made_of = f"engine.memory_gib: {taken // sample:,} samples of {longest:,} tokens at {each}"
+    elif place.gpu_bytes is not None:
+        taken = max(sample, int(FREE_SHARE * (place.gpu_bytes - networks - sum(part.bytes for part in parts))))
+        made_of = f"{FREE_SHARE:.0%} of what is free: {taken // sample:,} samples of {longest:,} tokens at {each}"
+    else:
+        share = f"{FREE_SHARE:.0%} of what is free" if place.gpu else "a share of what is free"
+        taken, made_of = sample, f"one sample of {longest:,} tokens at {each}, at least; the engine takes {share}"
+    return [*parts, Part(name="keys and values", bytes=taken, phases=("sample",), made_of=made_of)]
 
 
 def vllm_part(config: Config, engine: VllmEngineConfig, shape: ModelShape, place: Place, *, longest: int) -> Part:

@@ -7,13 +7,12 @@ import psutil
 import torch
 from transformers import PreTrainedModel
 
+from vineppo.config.memory.sampler import FREE_SHARE
 from vineppo.engines.torch.law import CHUNK
 from vineppo.engines.torch.ledger import LAW_BYTES, PASS_SHARE, Prices
 from vineppo.engines.torch.passing import activation_bytes
 from vineppo.engines.torch.trunks import PREFILL_TOKENS, prefill
 
-FREE_SHARE = 0.5
-"""Of a GPU's free memory: the learner's activations want the rest."""
 FREE_SHARE_CPU = 0.25
 """Of the machine's available memory, which is not ours alone."""
 
