@@ -27,7 +27,7 @@ from vineppo.learner.samples import to_branch_sample, to_sample
 from vineppo.policy import Policy, load_policy
 from vineppo.processes import ALONE
 from vineppo.recipes.build import build_environment, build_sampling
-from vineppo.recipes.build_learner import build_reference, build_trained, copy_reference
+from vineppo.recipes.build_learner import build_passes, build_reference, build_trained, copy_reference
 from vineppo.recipes.scoring import judge_and_cut
 from vineppo.steps import Pieces, build_segmenter
 from vineppo.tasks.build import build_task
@@ -134,7 +134,10 @@ class Loop:
         self._questions = task.questions("train")
         self._environment = build_environment(self._policy, task, config.engine)
         self._rungs = ladder(config, self._policy, self._environment)
-        frozen, self._trained = copy_reference(config, self._policy), build_trained(config, self._policy, ALONE)
+        frozen, self._trained = (
+            copy_reference(config, self._policy),
+            build_trained(config, self._policy, build_passes(config, self._policy), ALONE),
+        )
         reference = build_reference(config, frozen, self._trained, ALONE)
         self._learners = {
             name: Learner(

@@ -42,8 +42,8 @@ def calls(monkeypatch):
         calls.made.append(("eval", config, None))
         return {"eval/accuracy": 0.25, "eval/standard_error": 0.02}
 
-    def finetune(config: SftConfig) -> int:
-        calls.made.append(("sft", config, None))
+    def finetune(config: SftConfig, *, resume: bool) -> int:
+        calls.made.append(("sft", config, resume))
         return 0
 
     stand_in(monkeypatch, "vineppo.trainer", Trainer=Trainer, evaluate_policy=evaluate_policy)
@@ -102,7 +102,8 @@ def test_training_that_was_interrupted_is_code_130(calls):
 
 def test_sft_finetunes(calls):
     assert main(["sft", "updates=3"]) == 0
-    assert calls.made == [("sft", SftConfig(updates=3), None)]
+    assert main(["sft", "updates=3", "--resume"]) == 0
+    assert calls.made == [("sft", SftConfig(updates=3), resume) for resume in (False, True)]
 
 
 def test_eval_prints_accuracy_and_its_standard_error(capsys, calls):

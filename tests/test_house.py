@@ -15,7 +15,7 @@ FLOORS = (
     ("seams", "config"),
     ("disk",),
     ("checkpoint", "chat", "lock", "progress", "tracking", "processes"),
-    ("environment", "output_folder", "run_dir", "policy"),
+    ("environment", "output_folder", "run_dir", "policy", "attending"),
     ("steps", "tasks", "credit", "engines", "learner"),
     ("curriculum", "analysis"),
     ("recipes", "report"),

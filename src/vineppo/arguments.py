@@ -55,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     train = add_command(commands, "train", "train a policy")
     train.add_argument("--resume", action="store_true", help="continue the run in run.dir from its last checkpoint")
     sft = add_command(commands, "sft", "finetune on demonstrations: make a starting policy")
+    sft.add_argument("--resume", action="store_true", help="continue the finetuning in output from its last checkpoint")
     for command in (train, sft):
         command.add_argument("--dry-run", action="store_true", help="print the config and the cost, then stop")
     evaluate = add_command(commands, "eval", "measure a policy's accuracy on the test questions")

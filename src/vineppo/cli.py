@@ -17,6 +17,7 @@ from vineppo.config.model_shape import find_shape
 from vineppo.config.schema import Config, SftConfig
 from vineppo.disk import is_full
 from vineppo.errors import ProcessLostError, UserError
+from vineppo.learner.forecast import render_passes
 
 FAILED, USER_ERROR, PROCESS_LOST, INTERRUPTED = 1, 2, 3, 130
 
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         case "train":
             return train(path, overrides, dry_run=arguments.dry_run, resume=arguments.resume)
         case "sft":
-            return sft(path, overrides, dry_run=arguments.dry_run)
+            return sft(path, overrides, dry_run=arguments.dry_run, resume=arguments.resume)
         case "eval":
             return evaluate(path, overrides, policy=arguments.policy)
         case "steps":
@@ -105,7 +106,8 @@ def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume:
         if (launch := find_launch()).rank == 0:
             print(dump_config(config))
             print(render(estimate(config)))
-            print(f"\n{render_forecast(config, find_shape(config.policy.path), launch)}")
+            shape = find_shape(config.policy.path)
+            print(f"\n{render_passes(config, shape)}\n\n{render_forecast(config, shape, launch)}")
         return 0
     from vineppo.processes import end_processes
     from vineppo.trainer import Trainer
@@ -115,7 +117,7 @@ def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume:
     return 0 if finished else INTERRUPTED
 
 
-def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:
+def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: bool) -> int:
     """Finetune on demonstrations, or say what would happen."""
     config = load_config(path, overrides, SftConfig)
     if dry_run:
@@ -124,7 +126,7 @@ def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:
         return 0
     from vineppo.recipes.sft import finetune
 
-    return finetune(config)
+    return finetune(config, resume=resume)
 
 
 def evaluate(path: Path | None, overrides: Sequence[str], *, policy: str | None) -> int:

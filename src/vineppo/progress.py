@@ -80,7 +80,7 @@ class Display:
     def iteration(self, done: int, metrics: Metrics) -> None:
         """A line for a finished iteration."""
         self.advance(done)
-        self._print(f"{done:>5}/{self._total}  {describe(metrics)}  {self._eta(done)}", markup=True)
+        self._print(f"{done:>5}/{self._total}  {describe(metrics)}  {self.left(done)}", markup=True)
 
     def say(self, text: str) -> None:
         """A line for the reader."""
@@ -92,7 +92,8 @@ class Display:
         except OSError:  # the terminal is gone
             self._console.on_broken_pipe()
 
-    def _eta(self, done: int) -> str:
+    def left(self, done: int) -> str:
+        """The time that what is left will take, as fast as until now; empty where nothing is known or left."""
         here = done - self._resumed_at
         if here < 1 or done >= self._total:
             return ""

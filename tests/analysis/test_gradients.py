@@ -23,6 +23,7 @@ from vineppo.analysis.gradient_variance import (
 )
 from vineppo.analysis.gradients import PolicyGradients, gram_matrix
 from vineppo.learner.logprobs import TokenLogprobs
+from vineppo.learner.passes import Passes
 from vineppo.types import Branch, Completion, Credit, Finish, Judgement, Outcome, Question, Scored, Trajectory
 
 RNG = np.random.default_rng(0)
@@ -63,14 +64,14 @@ def test_the_gradient_is_that_of_the_log_probs_weighted_by_the_advantages():
     loss.backward()
     expected = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
     for micro_batch in (1, 2):
-        found = PolicyGradients(policy(), micro_batch=micro_batch).of(GROUP)
+        found = PolicyGradients(policy(), passes=Passes(rows=micro_batch)).of(GROUP)
         assert torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
 def test_tokens_that_do_not_learn_have_no_part():
     masked = [credited((6, 7, 8, 1), (0.5, -1.0, 0.25, 2.0), (True, False, False, True))]
     zeroed = [credited((6, 7, 8, 1), (0.5, 0.0, 0.0, 2.0))]
-    gradients = PolicyGradients(policy(), micro_batch=2)
+    gradients = PolicyGradients(policy(), passes=Passes(rows=2))
     assert torch.equal(gradients.of(masked), gradients.of(zeroed))
 
 
@@ -80,7 +81,7 @@ def test_a_branch_counts_like_a_trajectory_that_began_where_it_left():
     branch = Branch(position=2, completion=completion, advantages=(2.0, 0.5))
     with_branch = [(scored, replace(credit, branches=(branch,)))]
     alone = [credited((6, 7, 9, 1), (0.0, 0.0, 2.0, 0.5))]
-    gradients = PolicyGradients(policy(), micro_batch=2)
+    gradients = PolicyGradients(policy(), passes=Passes(rows=2))
     torch.testing.assert_close(gradients.of(with_branch), gradients.of(alone), atol=1e-5, rtol=1e-5)
 
 
@@ -120,12 +121,12 @@ def test_the_interval_of_a_ratio_covers_it(seed: int):
 
 def test_nothing_is_left_behind_in_the_policy():
     own = policy()
-    PolicyGradients(own, micro_batch=2).of(GROUP)
+    PolicyGradients(own, passes=Passes(rows=2)).of(GROUP)
     assert all(parameter.grad is None for parameter in own.parameters())
 
 
 def test_the_mean_and_its_variance_are_those_of_the_groups():
-    gradients = PolicyGradients(policy(), micro_batch=4)
+    gradients = PolicyGradients(policy(), passes=Passes(rows=4))
     groups = [[GROUP[0]], [GROUP[1]], [credited((10, 11, 1), (1.0, 1.0, -1.0))]]
     rows = torch.stack([gradients.of(group) for group in groups])
     found = gradients.mean(groups)
@@ -150,7 +151,7 @@ def test_inner_products_do_not_depend_on_how_many_fit_into_memory(held: int):
 
 
 def test_memory_is_bounded_by_blocks(monkeypatch: pytest.MonkeyPatch):
-    gradients = PolicyGradients(policy(), micro_batch=4)
+    gradients = PolicyGradients(policy(), passes=Passes(rows=4))
     groups = [[GROUP[0]], [GROUP[1]], GROUP]
     reference = gradients.of(GROUP)
     at_once = gradients.inner_products(groups, reference)

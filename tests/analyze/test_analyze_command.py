@@ -158,8 +158,8 @@ def test_the_page_opens_without_complaints(analysed: Path, tmp_path: Path):
         assert tab.complaints == []
         assert tab.js("document.documentElement.scrollWidth <= innerWidth"), "nothing reaches past a phone's edge"
         assert tab.js("document.querySelectorAll('.card-table tbody tr').length") == len(SOURCES)
-        assert tab.js("[...document.querySelectorAll('svg.drawing')].every((svg) => svg.getAttribute('aria-label'))")
-        assert tab.js("document.querySelectorAll('svg.drawing').length") >= len(SOURCES) + 4
+        assert tab.js("[...document.querySelectorAll('.canvas')].every((chart) => chart.ariaLabel.length > 20)")
+        assert tab.js("document.querySelectorAll('.canvas[role=img] svg').length") >= len(SOURCES) + 4
 
 
 # --- complaints --------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from vineppo.doctor.staleness import changed, check_staleness, judge_update
 from vineppo.doctor.versions import check_versions, unmet
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.environment import Environment
+from vineppo.learner.passes import Passes
 from vineppo.policy import Policy, load_policy
 from vineppo.progress import Display
 from vineppo.recipes.build import build_environment, build_sampling
@@ -148,7 +149,7 @@ def probe_of(policy: Policy, environment: Environment) -> Probe:
         scorer=build_scorer(CONFIG, policy.model),
         questions=environment.task.questions("train"),
         sampling=build_sampling(CONFIG.sampling),
-        micro_batch=8,
+        passes=Passes(rows=8),
     )
 
 

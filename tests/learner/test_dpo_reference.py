@@ -8,6 +8,7 @@ import torch
 from formula_llama import formula_llama
 
 from vineppo.learner.logprobs import TokenLogprobs
+from vineppo.learner.passes import Passes
 from vineppo.learner.preference import Pair, ScoredPairs, accumulate_preference, score_pairs
 from vineppo.types import PromptAndResponse
 
@@ -28,12 +29,12 @@ def pairs() -> ScoredPairs:
         Pair(chosen=item(row["prompt"], row["chosen"]), rejected=item(row["prompt"], row["rejected"]))
         for row in TRL["rows"]
     ]
-    return score_pairs(scorer(0.5), made, micro_batch=8)
+    return score_pairs(scorer(0.5), made, passes=Passes(rows=8))
 
 
 def test_loss_and_gradient_are_those_of_trl(pairs: ScoredPairs):
     policy = scorer(0.0)
-    metrics = accumulate_preference(policy, pairs, range(4), beta=TRL["beta"], penalty=0.0, micro_batch=4)
+    metrics = accumulate_preference(policy, pairs, range(4), beta=TRL["beta"], penalty=0.0, passes=Passes(rows=4))
     assert metrics["loss/preference"] == pytest.approx(TRL["loss"], rel=1e-5)
     for name in ("rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies"):
         assert metrics[name] == pytest.approx(TRL[name], rel=1e-4)
@@ -46,6 +47,6 @@ def test_loss_and_gradient_are_those_of_trl(pairs: ScoredPairs):
 
 
 def test_with_the_penalty_it_is_not(pairs: ScoredPairs):
-    metrics = accumulate_preference(scorer(0.0), pairs, range(4), beta=TRL["beta"], penalty=50.0, micro_batch=4)
+    metrics = accumulate_preference(scorer(0.0), pairs, range(4), beta=TRL["beta"], penalty=50.0, passes=Passes(rows=4))
     assert metrics["rewards/penalised"] > 0
     assert metrics["loss/preference"] > TRL["loss"] + 1

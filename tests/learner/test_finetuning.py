@@ -7,6 +7,7 @@ from vineppo.config.schema import LearnerConfig
 from vineppo.learner.finetuning import Finetuning
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs
+from vineppo.learner.passes import Passes
 from vineppo.types import PromptAndResponse
 
 SETTINGS = LearnerConfig(learning_rate=1e-3, minibatch=3, warmup_ratio=0.0)
@@ -45,7 +46,7 @@ def test_it_makes_what_it_saw_more_likely():
     items = [PromptAndResponse(token_ids=(2, 3, 4, 5, 1), prompt_length=2) for _ in range(6)]
 
     def accumulate(chosen) -> dict[str, float]:
-        return accumulate_likelihood(scorer, items, chosen, micro_batch=2)
+        return accumulate_likelihood(scorer, items, chosen, passes=Passes(rows=2))
 
     before = accumulate(range(6))["loss/likelihood"]
     scorer.zero_grad()

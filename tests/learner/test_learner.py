@@ -16,7 +16,8 @@ from vineppo.learner.critic import Critic, ValueNetwork, explained_variance
 from vineppo.learner.idle import without_idle_tail
 from vineppo.learner.learner import Learner
 from vineppo.learner.logprobs import TokenLogprobs, check_head
-from vineppo.learner.minibatches import Round, micro_batches, minibatches
+from vineppo.learner.minibatches import Round, minibatches
+from vineppo.learner.passes import Passes
 from vineppo.learner.reference import frozen_copy
 from vineppo.learner.scores import score
 from vineppo.types import Sample
@@ -56,7 +57,7 @@ def plain_logprobs(model: PreTrainedModel, sample: Sample, temperature: float) -
 def test_logprobs_of_a_padded_batch_are_those_of_each_sample_alone(name: str):
     model, samples = tiny_model(name), random_samples(6)
     check_head(model)
-    for sample, scores in zip(samples, score(scorer(model, chunk=7), samples, size=4), strict=True):
+    for sample, scores in zip(samples, score(scorer(model, chunk=7), samples, passes=Passes(rows=4)), strict=True):
         torch.testing.assert_close(scores, plain_logprobs(model, sample, 0.7), atol=1e-4, rtol=1e-4)
 
 
@@ -68,7 +69,7 @@ def test_a_model_that_caps_its_logits_is_refused():
 def test_entropy_is_that_of_the_tempered_law():
     model, (sample,) = tiny_model("llama"), random_samples(1)
     batch = collate([sample])
-    _, entropy = scorer(model)(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
+    _, entropy = scorer(model)(batch)
     law = torch.distributions.Categorical(logits=model(batch.token_ids).logits[0, batch.columns] / 0.7)
     torch.testing.assert_close(entropy, law.entropy(), atol=1e-4, rtol=1e-4)
 
@@ -76,7 +77,7 @@ def test_entropy_is_that_of_the_tempered_law():
 def gradients_after_one_minibatch(samples: list[Sample], *, micro_batch: int, chunk: int) -> dict[str, torch.Tensor]:
     """The change of weights by one SGD-like AdamW step is hard to compare; the accumulated gradient is not."""
     model = tiny_model("llama")
-    reference = frozen_copy(scorer(copy.deepcopy(model)), micro_batch=micro_batch)
+    reference = frozen_copy(scorer(copy.deepcopy(model)), passes=Passes(rows=micro_batch))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.01 * torch.ones_like(parameter))
@@ -148,7 +149,7 @@ def test_the_vocabulary_wide_law_never_exists_for_more_than_a_chunk(monkeypatch:
     policy = scorer(model, chunk=4)
     policy.head.register_forward_hook(lambda module, args, output: rows.append(output.shape[0]))
     samples = random_samples(5)
-    score(policy, samples, size=5)
+    score(policy, samples, passes=Passes(rows=5))
     assert max(rows) <= 4
     assert sum(rows) == sum(sample.response_length for sample in samples)
 
@@ -160,9 +161,9 @@ def test_an_update_makes_good_tokens_likelier_and_bad_ones_less_likely():
         for token, advantage in ((7, 1.0), (8, -1.0))
     ]
     settings = LearnerConfig(learning_rate=1e-3, minibatch=2, epochs=2, kl_coefficient=0, warmup_ratio=0)
-    before = score(scorer(model), samples, size=2)
+    before = score(scorer(model), samples, passes=Passes(rows=2))
     metrics = Learner(scorer(model), None, settings, updates=10).update(samples, seed=0)
-    after = score(scorer(model), samples, size=2)
+    after = score(scorer(model), samples, passes=Passes(rows=2))
     assert after[0] > before[0]
     assert after[1] < before[1]
     assert "kl" not in metrics
@@ -172,7 +173,7 @@ def test_an_update_makes_good_tokens_likelier_and_bad_ones_less_likely():
 def test_kl_to_oneself_is_zero_and_the_first_ratio_is_one():
     model = tiny_model("llama")
     settings = LearnerConfig(minibatch=8, epochs=1)
-    reference = frozen_copy(scorer(copy.deepcopy(model)), micro_batch=4)
+    reference = frozen_copy(scorer(copy.deepcopy(model)), passes=Passes(rows=4))
     metrics = Learner(scorer(model), reference, settings, updates=1).update(random_samples(8), seed=0)
     assert metrics["kl"] == pytest.approx(0, abs=1e-6)
     assert metrics["ratio/mean"] == pytest.approx(1, abs=1e-6)
@@ -182,7 +183,7 @@ def test_kl_to_oneself_is_zero_and_the_first_ratio_is_one():
 def test_sampler_kl_is_zero_when_the_sampler_agrees():
     model = tiny_model("llama")
     samples = random_samples(4)
-    scores = score(scorer(model), samples, size=4)
+    scores = score(scorer(model), samples, passes=Passes(rows=4))
     agreeing = [
         Sample(
             token_ids=s.token_ids,
@@ -225,9 +226,9 @@ def test_minibatches_cover_every_sample_once_an_epoch_in_a_seeded_order():
     assert epoch(0, 0) == epoch(0, 0) != epoch(0, 1) != epoch(1, 1)
 
 
-def test_micro_batches_put_like_lengths_together():
+def test_rows_of_like_lengths_go_together():
     samples = random_samples(9)
-    parts = micro_batches(samples, range(9), size=4)
+    (parts,) = Passes(rows=4).deal(samples, range(9)).batches
     lengths = [[len(samples[i].token_ids) for i in part] for part in parts]
     assert [len(part) for part in parts] == [4, 4, 1]
     flat = [length for part in lengths for length in part]
@@ -282,8 +283,8 @@ def test_a_single_update_is_what_scoring_first_would_make_of_it(monkeypatch: pyt
     step = Learner._step
 
     def scored_first(self, these, chosen):
-        assert these.old is None, "nothing is scored twice"
-        return step(self, replace(these, old=self._score(these.samples)), chosen)
+        assert these.old == [None] * 6, "nothing is scored twice"
+        return step(self, replace(these, old=list(score(self._policy, these.samples, passes=Passes(rows=4)))), chosen)
 
     monkeypatch.setattr(Learner, "_step", scored_first)
     scored_weights, scored_metrics = update()
@@ -297,7 +298,9 @@ def test_a_single_update_is_what_scoring_first_would_make_of_it(monkeypatch: pyt
 def updated(branches: int, *, as_trajectories: bool = False, kl_coefficient: float = 0.0):
     """Weights and metrics after one update on six trajectories and some branches."""
     model = tiny_model("llama")
-    reference = None if not kl_coefficient else frozen_copy(scorer(tiny_model("llama", sharpness=5.0)), micro_batch=4)
+    reference = (
+        None if not kl_coefficient else frozen_copy(scorer(tiny_model("llama", sharpness=5.0)), passes=Passes(rows=4))
+    )
     settings = LearnerConfig(
         epochs=1,
         minibatch=20,
@@ -334,7 +337,7 @@ def test_a_branch_is_no_part_of_what_is_measured_of_the_policy():
 
 def test_branches_are_spread_over_the_updates_of_the_trajectories():
     samples = random_samples(17)
-    these = Round(samples=samples, learning=[1] * 17, trajectories=6, old=None, reference=None)
+    these = Round(samples=samples, learning=[1] * 17, trajectories=6, old=[None] * 17, reference=None)
     updates = list(these.minibatches(2, seed=3, epoch=0))
     assert [len(these.own(chosen)) for chosen in updates] == [2, 2, 2]
     assert [len(chosen) for chosen in updates] == [6, 6, 5]

@@ -14,6 +14,7 @@ from vineppo.config.schema import LoraConfig
 from vineppo.errors import UserError
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.lora import ADAPTER, MergedWeights, adapted_layers, adapters_off, add_adapters
+from vineppo.learner.passes import Passes
 from vineppo.learner.reference import frozen_copy, without_adapters
 from vineppo.learner.trained import TrainedPolicy
 from vineppo.policy import cast, load_policy
@@ -83,8 +84,10 @@ def test_the_reference_is_the_policy_without_its_adapters():
         torch.testing.assert_close(logits(model), logits(tiny_model("llama-gqa")))
     assert torch.equal(logits(model), before)
     scorer = TokenLogprobs(model, temperature=0.7, chunk=100)
-    expected = frozen_copy(TokenLogprobs(tiny_model("llama-gqa"), temperature=0.7, chunk=100), micro_batch=2)(SAMPLES)
-    torch.testing.assert_close(without_adapters(scorer, micro_batch=2)(SAMPLES), expected)
+    expected = frozen_copy(TokenLogprobs(tiny_model("llama-gqa"), temperature=0.7, chunk=100), passes=Passes(rows=2))(
+        SAMPLES
+    )
+    torch.testing.assert_close(without_adapters(scorer, passes=Passes(rows=2))(SAMPLES), expected)
 
 
 def test_a_snapshot_is_of_the_adapters_alone_and_brings_them_back():

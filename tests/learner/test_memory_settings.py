@@ -15,8 +15,9 @@ from vineppo import Trainer, load_config
 from vineppo.config.schema import LearnerConfig
 from vineppo.engines.fake import FakeEngine
 from vineppo.errors import UserError
-from vineppo.learner.batch import collate
+from vineppo.learner.batch import Batch, collate
 from vineppo.learner.logprobs import TokenLogprobs
+from vineppo.learner.passes import Passes
 from vineppo.learner.recompute import enable_recompute
 from vineppo.learner.reference import frozen_copy
 from vineppo.policy import load_policy
@@ -32,7 +33,7 @@ SMALL = [*QUICK, "training.iterations=2", "evaluation.every=0", "learner.learnin
 
 def gradients(scorer: TokenLogprobs) -> dict[str, torch.Tensor]:
     batch = collate(SAMPLES)
-    logprobs, _ = scorer(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
+    logprobs, _ = scorer(batch)
     logprobs.sum().backward()
     return {name: p.grad.clone() for name, p in scorer.model.named_parameters() if p.grad is not None}
 
@@ -96,14 +97,14 @@ class Travelling(nn.Module):
         self.log.append(f"to {device}")
         return self
 
-    def forward(self, token_ids, attention_mask, rows, columns):
+    def forward(self, batch: Batch):
         self.log.append("scores")
-        return torch.zeros(len(rows)), None
+        return torch.zeros(len(batch.targets)), None
 
 
 def test_an_offloaded_reference_comes_to_score_and_goes_again():
     log: list[str] = []
-    reference = frozen_copy(Travelling(log), micro_batch=1, device=torch.device("cuda"))
+    reference = frozen_copy(Travelling(log), passes=Passes(rows=1), device=torch.device("cuda"))
     assert len(reference(SAMPLES)) == 2
     assert log == ["to cuda", "scores", "scores", "to cpu"]
 

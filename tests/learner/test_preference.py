@@ -7,6 +7,7 @@ import torch
 
 from tiny_models import tiny_model
 from vineppo.learner.logprobs import TokenLogprobs
+from vineppo.learner.passes import Passes
 from vineppo.learner.preference import Pair, ScoredPairs, accumulate_preference, score_pairs, sequence_logprobs
 from vineppo.types import PromptAndResponse
 
@@ -40,8 +41,8 @@ def gradients(scorer: TokenLogprobs) -> dict[str, torch.Tensor]:
     return {name: parameter.grad for name, parameter in scorer.named_parameters() if parameter.grad is not None}
 
 
-def accumulate(scorer: TokenLogprobs, scored: ScoredPairs, **changes: float) -> dict[str, float]:
-    settings = {"beta": 0.3, "penalty": 5.0, "micro_batch": 100, **changes}
+def accumulate(scorer: TokenLogprobs, scored: ScoredPairs, **changes: object) -> dict[str, float]:
+    settings = {"beta": 0.3, "penalty": 5.0, "passes": Passes(rows=100), **changes}
     return accumulate_preference(scorer, scored, range(len(scored.pairs)), **settings)  # pyright: ignore
 
 
@@ -56,7 +57,7 @@ def test_a_sequence_is_as_probable_as_all_its_tokens_together():
 
 def test_before_the_first_update_every_preference_is_a_coin():
     scorer = policy()
-    metrics = accumulate(scorer, score_pairs(scorer, PAIRS, micro_batch=3))
+    metrics = accumulate(scorer, score_pairs(scorer, PAIRS, passes=Passes(rows=3)))
     assert metrics["loss/preference"] == pytest.approx(log(2), abs=1e-5)
     assert metrics["rewards/margins"] == pytest.approx(0, abs=1e-5)
 
@@ -64,10 +65,12 @@ def test_before_the_first_update_every_preference_is_a_coin():
 @pytest.mark.parametrize("micro_batch", [1, 2, 3, 4, 7])
 def test_the_micro_batch_changes_neither_measurements_nor_gradient(micro_batch: int):
     whole, parts = policy(), policy()
-    scored = [score_pairs(scorer, PAIRS, micro_batch=size) for scorer, size in ((whole, 100), (parts, micro_batch))]
+    scored = [
+        score_pairs(scorer, PAIRS, passes=Passes(rows=size)) for scorer, size in ((whole, 100), (parts, micro_batch))
+    ]
     nudge(whole)
     nudge(parts)
-    expected, measured = accumulate(whole, scored[0]), accumulate(parts, scored[1], micro_batch=micro_batch)
+    expected, measured = accumulate(whole, scored[0]), accumulate(parts, scored[1], passes=Passes(rows=micro_batch))
     assert measured == pytest.approx(expected, rel=1e-4, abs=1e-5)
     for name, gradient in gradients(whole).items():
         torch.testing.assert_close(gradients(parts)[name], gradient, rtol=1e-3, atol=1e-5)
@@ -75,7 +78,7 @@ def test_the_micro_batch_changes_neither_measurements_nor_gradient(micro_batch: 
 
 def test_a_step_down_the_gradient_prefers_the_accepted_and_does_not_give_it_up():
     scorer = policy()
-    scored = score_pairs(scorer, PAIRS, micro_batch=8)
+    scored = score_pairs(scorer, PAIRS, passes=Passes(rows=8))
     for _ in range(30):
         scorer.zero_grad()
         metrics = accumulate(scorer, scored, penalty=50.0)
@@ -89,7 +92,7 @@ def test_a_step_down_the_gradient_prefers_the_accepted_and_does_not_give_it_up()
 
 def test_what_is_measured_agrees_with_the_log_ratios():
     scorer = policy()
-    scored = score_pairs(scorer, PAIRS, micro_batch=8)
+    scored = score_pairs(scorer, PAIRS, passes=Passes(rows=8))
     nudge(scorer)
     with torch.no_grad():
         won = sequence_logprobs(scorer, [pair.chosen for pair in PAIRS]) - scored.chosen

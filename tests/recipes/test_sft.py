@@ -14,8 +14,10 @@ from vineppo.config.schema import Architecture, SftConfig
 from vineppo.errors import UserError
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs
+from vineppo.learner.passes import Passes
 from vineppo.policy import Policy, load_policy, new_policy
-from vineppo.recipes.sft import finetune, starting_policy, tokenize
+from vineppo.recipes.demonstrated import tokenize
+from vineppo.recipes.sft import finetune, starting_policy
 from vineppo.tasks.arithmetic_tokenizer import build_tokenizer
 from vineppo.tasks.demonstrations import endless_demonstrations
 from vineppo.types import PromptAndResponse
@@ -50,7 +52,7 @@ def demonstrations(policy: Policy, asked: SftConfig, count: int) -> list[PromptA
 
 
 def accumulate(scorer: TokenLogprobs, batch: list[PromptAndResponse], *, micro_batch: int) -> float:
-    return accumulate_likelihood(scorer, batch, range(len(batch)), micro_batch=micro_batch)["loss/likelihood"]
+    return accumulate_likelihood(scorer, batch, range(len(batch)), passes=Passes(rows=micro_batch))["loss/likelihood"]
 
 
 def loss_of(policy: Policy, asked: SftConfig) -> float:

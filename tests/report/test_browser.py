@@ -174,3 +174,27 @@ def test_charts_of_a_run_are_read_together(tab, report):
     whens = tab.js("[...document.querySelectorAll('.when')].map((w) => w.textContent).filter(Boolean)")
     assert len(whens) > 1
     assert whens[0] == "iteration 0"
+
+
+def test_a_chart_is_read_where_it_is_pointed_at(tab, report):
+    tab.open(report)
+    frame = "document.querySelector('[role=slider] .background').getBoundingClientRect()"
+    tab.js("document.querySelector('[role=slider]').scrollIntoView({block: 'center'})")
+    left, width, top = tab.js(f"[{frame}.left, {frame}.width, {frame}.top]")
+    # iterations 0, 1, 2 share the width: the second third is the second's
+    for share, iteration in ((0.3, 0), (0.37, 1), (0.63, 1), (0.7, 2)):
+        tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=left + share * width, y=top + 20)
+        assert tab.js("document.querySelector('.when').textContent") == f"iteration {iteration}"
+        at = tab.js("document.querySelector('.cursor').getBoundingClientRect().left")
+        assert at == pytest.approx(left + (iteration + 0.5) / 3 * width, abs=1.5)
+
+
+@pytest.mark.parametrize(("look", "shown"), [({}, 0), ({"phone": True, "width": 390, "height": 800}, 1)])
+def test_a_wide_chart_has_a_drawing_of_its_own_for_phones(tab, comparison, look, shown):
+    tab.open(comparison, **look)
+    visible = "[...document.querySelectorAll('[data-axis=updates] .drawing')].map((d) => d.offsetHeight > 0)"
+    assert tab.js(visible) == [shown == 0, shown == 1]
+    tab.js("document.querySelector('[data-axis=updates] [role=slider]').focus()")
+    tab.press("Home")
+    inside = "document.querySelector('[data-axis=updates] .cursor').getBoundingClientRect()"
+    assert tab.js(f"{inside}.height") > 100

@@ -82,7 +82,7 @@ def gradient(model: PreTrainedModel, samples: list[Sample], dtype: Dtype) -> tor
     """Of the PPO-clip loss, all parameters in a row, on the CPU."""
     scorer = TokenLogprobs(model, temperature=1.0, chunk=64, dtype=DTYPES[dtype])
     batch = collate(samples, device=model.device)
-    logprobs, _ = scorer(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
+    logprobs, _ = scorer(batch)
     advantages = torch.tensor([a for sample in samples for a in sample.advantages], device=model.device)
     ppo_clip_loss(logprobs, logprobs.detach(), advantages, clip=0.2).mean().backward()
     return torch.cat([p.grad.float().cpu().flatten() for p in model.parameters() if p.grad is not None])

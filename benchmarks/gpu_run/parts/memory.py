@@ -21,7 +21,13 @@ from vineppo.learner.learner import Learner
 from vineppo.policy import load_policy
 from vineppo.processes import ALONE
 from vineppo.recipes.build import build_engine
-from vineppo.recipes.build_learner import build_reference, build_trained, copy_reference, sampling_policy
+from vineppo.recipes.build_learner import (
+    build_passes,
+    build_reference,
+    build_trained,
+    copy_reference,
+    sampling_policy,
+)
 from vineppo.types import Request, Sample, Sampling
 
 TITLE = "Peak memory, forecast and measured"
@@ -82,7 +88,7 @@ def one_case(assignment: Assignment, sheet: Sheet, name: tuple[str, str], config
     policy = load_policy(config.policy.path, device=device)
     engine = build_engine(sampling_policy(config, policy, ALONE), config.engine)
     frozen = copy_reference(config, policy)
-    trained = build_trained(config, policy, ALONE)
+    trained = build_trained(config, policy, build_passes(config, policy), ALONE)
     reference = build_reference(config, frozen, trained, ALONE)
     learner = Learner(trained.scorer, reference, config.learner, updates=2)
 

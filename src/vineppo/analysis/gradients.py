@@ -16,11 +16,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vineppo.learner.batch import collate
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.losses import ppo_clip_loss
-from vineppo.learner.minibatches import micro_batches
+from vineppo.learner.passes import Passes
 from vineppo.learner.samples import to_branch_sample, to_sample
+from vineppo.learner.shares import shares
 from vineppo.seams import Progress
 from vineppo.types import Credit, Scored
 
@@ -43,11 +43,11 @@ class MeanGradient:
 
 
 class PolicyGradients:
-    """Gradients of one policy. `micro_batch` trajectories go through the model together."""
+    """Gradients of one policy. `passes`: how many trajectories go through the model together."""
 
-    def __init__(self, policy: TokenLogprobs, *, micro_batch: int):
+    def __init__(self, policy: TokenLogprobs, *, passes: Passes):
         self._policy = policy
-        self._micro_batch = micro_batch
+        self._passes = passes
         self._parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
 
     @property
@@ -61,10 +61,9 @@ class PolicyGradients:
         samples += [to_branch_sample(scored, branch) for scored, credit in group for branch in credit.branches]
         for parameter in self._parameters:
             parameter.grad = None
-        for micro in micro_batches(samples, range(len(samples)), size=self._micro_batch):
-            batch = collate([samples[i] for i in micro], device=self._parameters[0].device)
-            logprobs, _ = self._policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
-            advantages = logprobs.new_tensor([a for i in micro for a in samples[i].learned])
+        for share in shares(samples, range(len(samples)), passes=self._passes):
+            logprobs, _ = self._policy(share.batch(samples, device=self._parameters[0].device))
+            advantages = logprobs.new_tensor([a for i in share.indices for a in samples[i].learned])
             loss = ppo_clip_loss(logprobs, logprobs.detach(), advantages, clip=ANY_CLIP).sum() / len(group)
             loss.backward()
         parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters]

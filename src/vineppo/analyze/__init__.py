@@ -10,8 +10,8 @@ from vineppo.analyze.tables import show
 from vineppo.errors import UserError
 from vineppo.recipes.analyze import analyze
 from vineppo.recipes.target import find_target
+from vineppo.report.analysis_figures import write_figures
 from vineppo.report.analysis_page import write_analysis_page
-from vineppo.report.analysis_svg import write_figures
 from vineppo.tasks.build import build_task
 
 TRUTH = "truth.sqlite3"

@@ -17,10 +17,12 @@ FREE = (
     "processes",
     "policy.device",
     "learner.micro_batch",
+    "learner.pack_tokens",
     "learner.logprob_chunk",
     "learner.gradient_checkpointing",
     "learner.reference_offload",
     "task.judge.workers",
+    "task.response_column",
 )
 """They do not decide what is learned; memory and speed, and rounding."""
 MEASURED = ("evaluation",)

@@ -27,6 +27,10 @@ class LearnerConfig(Strict):
     """Trajectories per update; the loss is averaged over all of them."""
     micro_batch: int = Field(default=16, ge=1)
     """Trajectories per forward pass. Memory only."""
+    pack_tokens: int | None = Field(default=None, ge=0)
+    """Samples that share prefixes go through the model as token trees, each distinct token once, wherever that takes
+    fewer operations: the most tokens of such a pass. null: as many as `micro_batch` of the longest samples have.
+    0: never as trees. Memory only."""
     logprob_chunk: int = Field(default=4096, ge=1)
     """Token positions per vocabulary-wide softmax. Memory only."""
     clip: float = Field(default=0.2, gt=0)

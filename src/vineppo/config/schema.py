@@ -228,7 +228,7 @@ class Architecture(Strict):
 
 
 class SftConfig(Strict):
-    """One supervised finetuning run on a task's demonstrations."""
+    """One supervised finetuning run, on demonstrations of a data set or of a task's own."""
 
     task: TaskConfig = ArithmeticTask()
     policy: PolicyConfig | None = None
@@ -249,6 +249,17 @@ class SftConfig(Strict):
     """Demonstrations per forward pass. Memory only."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Longer gradients are scaled down to this norm."""
+    lora: LoraConfig | None = None
+    """Train low-rank adapters only; null trains all weights. The folder written holds the sum."""
+    gradient_checkpointing: bool = False
+    """Recompute each layer's activations in the backward pass. Memory only; about a third slower."""
+    held_out: int = Field(default=128, ge=0)
+    """Demonstrations that the loss is measured on and that are not learned from: of a data set the first of its test
+    split, else others than those drawn. 0: none."""
+    evaluate_every: int = Field(default=0, ge=0)
+    """Updates between these measurements; there always is one before the first update and one after the last."""
+    checkpoint_every: int = Field(default=0, ge=0)
+    """Updates between checkpoints, from which --resume goes on to the bit; 0: none but when interrupted."""
     seed: int = 0
     """Draws the demonstrations and the random weights."""
     output: str = "runs/sft"

@@ -186,6 +186,9 @@ class DatasetTask(Strict):
     """Text, or chat messages, which the policy's chat template turns into text."""
     answer_column: str | None = None
     """Gold answers; none: the first there is of answer, solution, ground_truth."""
+    response_column: str | None = None
+    """For `vineppo sft` only: worked responses; none: the first there is of response, completion, or else the
+    assistant's message that ends each prompt of messages."""
     answer_marker: str | None = None
     """What stands before the answer in a response; none: it stands in the last `\\boxed{}`."""
     template: str = "plain"

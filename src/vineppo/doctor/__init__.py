@@ -28,7 +28,7 @@ from vineppo.policy import Policy, load_policy, load_tokenizer, pick_device, try
 from vineppo.processes import ALONE
 from vineppo.progress import Display
 from vineppo.recipes.build import build_environment, build_sampling
-from vineppo.recipes.build_learner import build_scorer, sampling_policy
+from vineppo.recipes.build_learner import build_passes, build_scorer, sampling_policy
 from vineppo.recipes.fitting import fitting
 from vineppo.seams import Task
 from vineppo.tasks.build import build_task
@@ -143,7 +143,7 @@ def examine_engine(config: Config, task: Task, policy: Policy, done: Examination
         scorer=build_scorer(config, policy.model),
         questions=task.questions("train"),
         sampling=build_sampling(config.sampling),
-        micro_batch=config.learner.micro_batch,
+        passes=build_passes(config, policy),
     )
     with display.phase("endings"):
         done.findings.append(check_endings(probe, policy))

@@ -6,8 +6,9 @@ from itertools import chain
 from statistics import fmean
 
 from vineppo.environment import Environment
-from vineppo.learner.learner import score
 from vineppo.learner.logprobs import TokenLogprobs
+from vineppo.learner.passes import Passes
+from vineppo.learner.scores import score
 from vineppo.rng import derive_seed
 from vineppo.types import Completion, PromptAndResponse, Question, Request, Sampling
 
@@ -46,7 +47,7 @@ class Probe:
     scorer: TokenLogprobs
     questions: Sequence[Question]
     sampling: Sampling
-    micro_batch: int
+    passes: Passes
 
     def sample(self) -> Sampled:
         """Trajectories, and rollouts that branch off half-way: the engine has their keys and values from before."""
@@ -78,7 +79,7 @@ class Probe:
 
     def score(self, sampled: Sampled) -> list[list[float]]:
         """The learner's log-probs of the same tokens, under the weights it has now."""
-        return [own.tolist() for own in score(self.scorer, sampled.tokens, size=self.micro_batch)]
+        return [own.tolist() for own in score(self.scorer, sampled.tokens, passes=self.passes)]
 
     @property
     def law(self) -> Sampling:

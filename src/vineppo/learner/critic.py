@@ -2,23 +2,22 @@
 
 import copy
 from collections.abc import Sequence
-from contextlib import nullcontext
 from statistics import fmean
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from vineppo.config.schema import LearnerConfig, PpoCredit
-from vineppo.learner.batch import collate
+from vineppo.learner.batch import Batch, hidden_states
 from vineppo.learner.logprobs import computing_in
 from vineppo.learner.losses import value_loss
 from vineppo.learner.minibatches import minibatches
 from vineppo.learner.optimizer import Optimizer
 from vineppo.learner.parallel import accumulating, backward, settle
-from vineppo.learner.recompute import recomputed
+from vineppo.learner.passes import Passes
 from vineppo.learner.shares import per_sample, shares
 from vineppo.metrics import Metrics
 from vineppo.processes import ALONE, Processes
@@ -42,20 +41,12 @@ class ValueNetwork(nn.Module):
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
-    def forward(
-        self,
-        token_ids: Int[Tensor, "B L"],
-        attention_mask: Bool[Tensor, "B L"],
-        rows: Int[Tensor, " N"],
-        columns: Int[Tensor, " N"],
-    ) -> Float[Tensor, " N"]:
+    def forward(self, batch: Batch) -> Float[Tensor, " N"]:
         """The hidden state that predicts a token also tells the value of the state before it."""
-        kept = recomputed(self.backbone) if self.recompute else nullcontext()
-        with computing_in(self.dtype, token_ids.device), kept:
-            output = self.backbone(input_ids=token_ids, attention_mask=attention_mask, use_cache=False)
-        hidden = output.last_hidden_state
-        values = self.output(hidden[rows, columns].to(self.output.weight.dtype))
-        return values[:, 0].float().clone()  # FSDP2 wants no view
+        with computing_in(self.dtype, batch.token_ids.device):
+            hidden = hidden_states(self.backbone, batch, recompute=self.recompute)
+        values = self.output(hidden.to(self.output.weight.dtype))
+        return batch.spread(values[:, 0].float().clone())  # FSDP2 wants no view
 
 
 class Critic:
@@ -68,9 +59,11 @@ class Critic:
         credit: PpoCredit,
         *,
         updates: int,
+        passes: Passes | None = None,
         processes: Processes = ALONE,
     ):
         self.network = network
+        self._passes = passes or Passes(rows=settings.micro_batch)
         self._processes = processes
         self._settings = settings
         self._value_clip = credit.value_clip
@@ -88,7 +81,7 @@ class Critic:
     @torch.no_grad()
     def predict(self, samples: Sequence[PromptAndResponse]) -> list[list[float]]:
         """Per sample, [T] the value before each response token."""
-        values = per_sample(self._forward, samples, size=self._settings.micro_batch, processes=self._processes)
+        values = per_sample(self.network, samples, passes=self._passes, processes=self._processes, device=self._device)
         settle(self.network)
         return [own.tolist() for own in values]
 
@@ -126,20 +119,16 @@ class Critic:
     ) -> float:
         """Gradient of the minibatch's token-mean loss; returns the loss."""
         num_tokens = sum(len(returns[i]) for i in chosen)
-        total = 0.0
-        for share in shares(samples, chosen, size=self._settings.micro_batch, processes=self._processes):
+        total = torch.zeros((), device=self._device)
+        for share in shares(samples, chosen, passes=self._passes, processes=self._processes):
             with accumulating(self.network, share):
-                values = self._forward([samples[i] for i in share.indices])
+                values = self.network(share.batch(samples, device=self._device))
                 old_values = torch.cat([old[i] for i in share.indices])
                 targets = torch.cat([returns[i] for i in share.indices])
                 loss = value_loss(values, old_values, targets, clip=self._value_clip).sum() / num_tokens
                 backward(loss, share, self._processes)
-            total += share.weight * loss.item()
-        return self._processes.sum({"loss": total})["loss"]
-
-    def _forward(self, samples: Sequence[PromptAndResponse]) -> Tensor:
-        batch = collate(samples, device=self._device)
-        return self.network(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
+            total += share.weight * loss.detach()
+        return self._processes.sum({"loss": total.item()})["loss"]
 
     @property
     def _device(self) -> torch.device:

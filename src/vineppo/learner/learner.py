@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from vineppo.config.learner_schema import Average
 from vineppo.config.schema import LearnerConfig
 from vineppo.learner.averages import token_weights
-from vineppo.learner.batch import collate
 from vineppo.learner.idle import without_idle_tail
 from vineppo.learner.losses import k3, ppo_clip_loss
-from vineppo.learner.minibatches import Round
+from vineppo.learner.minibatches import Counts, Part, Round
 from vineppo.learner.optimizer import policy_optimizer
 from vineppo.learner.parallel import accumulating, backward
+from vineppo.learner.passes import Passes
 from vineppo.learner.reference import Reference
 from vineppo.learner.scores import score
 from vineppo.learner.shares import shares
@@ -41,7 +41,7 @@ class Learner:
     """Holds the policy (a TokenLogprobs, perhaps parallel), the reference (None: no KL term) and the optimizer.
 
     `updates` is the number planned for the whole run: the schedule needs it. average: of the policy loss, where the
-    settings name none. limit: tokens of a response at most.
+    settings name none. limit: tokens of a response at most. passes: how samples go through the model.
     """
 
     def __init__(
@@ -53,10 +53,12 @@ class Learner:
         updates: int,
         average: Average = "tokens",
         limit: int = 1,
+        passes: Passes | None = None,
         processes: Processes = ALONE,
     ):
         self._average: Average = settings.average or average
         self._limit = limit
+        self._passes = passes or Passes(rows=settings.micro_batch)
         self._policy = policy
         self._processes = processes
         self._reference = reference
@@ -84,10 +86,11 @@ class Learner:
             samples=together,
             learning=learning,
             trajectories=len(samples),
-            # A single update is made by the policy that sampled: its own pass tells the old log-probs.
-            old=None if total == 1 else self._score(together),
+            again=self._settings.epochs > 1,
+            old=[None] * len(together),
             reference=self._reference(samples) if self._reference else None,
         )
+        self._score_later_ones(these, seed=seed)
         learning_rate = self._optimizer.learning_rate
         results: list[Metrics] = []
         for epoch in range(self._settings.epochs):
@@ -105,6 +108,14 @@ class Learner:
             "updates_nonfinite": sum(r["updates_nonfinite"] for r in results),
         }
 
+    def _score_later_ones(self, these: Round, *, seed: int) -> None:
+        """Old log-probs of all samples but those of the first update: its own pass tells theirs."""
+        first = set(next(these.minibatches(self._settings.minibatch, seed=seed, epoch=0)))
+        later = [i for i in range(len(these.samples)) if i not in first]
+        scores = score(self._policy, [these.samples[i] for i in later], passes=self._passes, processes=self._processes)
+        for i, own in zip(later, scores, strict=True):
+            these.old[i] = own
+
     def finished(self, updates_per_epoch: int) -> None:
         """The schedule stands after so many planned updates an epoch, whether all were made or not."""
         self._optimizer.finished(updates_per_epoch * self._settings.epochs)
@@ -119,55 +130,64 @@ class Learner:
 
     def _step(self, these: Round, chosen: Sequence[int]) -> Metrics:
         """One update."""
-        samples = these.samples
-        advantages = {i: torch.tensor(samples[i].learned, device=self._device) for i in chosen}
-        weights = self._weights(these, chosen)
-        num_trajectories = len(these.own(chosen))
-        num_tokens = sum(len(samples[i].advantages) for i in these.own(chosen))
-        num_trained = sum(len(samples[i].advantages) for i in chosen)
-        sums: dict[str, float] = dict.fromkeys(SUMS, 0.0)
-        for share in shares(samples, chosen, size=self._settings.micro_batch, processes=self._processes):
-            batch = collate([samples[i] for i in share.indices], device=self._device)
-            on, own = torch.tensor(these.measured(share.indices), device=self._device), these.own(share.indices)
+        counts = Counts(
+            trajectories=len(these.own(chosen)),
+            tokens=sum(len(these.samples[i].advantages) for i in these.own(chosen)),
+            trained=sum(len(these.samples[i].advantages) for i in chosen),
+        )
+        weights = dict(zip(chosen, self._weights(these, chosen), strict=True))
+        sums, seen = torch.zeros(len(SUMS), device=self._device), list[tuple[int, Tensor]]()
+        for share in shares(these.samples, chosen, passes=self._passes, processes=self._processes):
+            part = these.part(share.indices, weights, device=self._device)
             with accumulating(self._policy, share):
-                logprobs, entropies = self._policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
-                old = logprobs.detach() if these.old is None else torch.cat([these.old[i] for i in share.indices])
-                losses = ppo_clip_loss(
-                    logprobs, old, torch.cat([advantages[i] for i in share.indices]), clip=self._settings.clip
-                )
-                loss = policy_loss = (losses * torch.cat([weights[i] for i in share.indices])).sum()
-                if these.reference is not None and own:
-                    kl = k3(logprobs[on], torch.cat([these.reference[i] for i in own])).sum() / num_trajectories
-                    loss = loss + self._settings.kl_coefficient * kl
-                    sums["kl"] += share.weight * kl.item()
+                logprobs, entropies = self._policy(share.batch(these.samples, device=self._device))
+                loss, measured = self._loss(part, logprobs, entropies, counts)
                 backward(loss, share, self._processes)
-            sums["loss/policy"] += share.weight * policy_loss.item()
-            ratio = (logprobs.detach() - old).exp()
-            clipped = ((ratio - 1).abs() > self._settings.clip).sum().item()
-            sums["entropy"] += share.weight * entropies[on].sum().item() / num_tokens
-            sums["ratio/mean"] += share.weight * ratio.sum().item() / num_trained
-            sums["ratio/clipped"] += share.weight * clipped / num_trained
-            sampled = torch.tensor([logprob for i in own for logprob in samples[i].logprobs])
-            sums["sampler_kl"] += share.weight * (sampled - old[on].cpu()).sum().item() / num_tokens
-        sums = self._processes.sum(sums)
+            sums += share.weight * measured
+            if share.weight and part.old is None:
+                seen += zip(share.indices, logprobs.detach().split(part.lengths), strict=True)
+        if these.again and these.old[chosen[0]] is None:
+            self._remember(these, seen)
+        metrics = self._processes.sum(dict(zip(SUMS, sums.tolist(), strict=True)))
         if these.reference is None:
-            del sums["kl"]
-        veto = not sums["ratio/mean"] <= self._settings.ratio_guard
+            del metrics["kl"]
+        veto = not metrics["ratio/mean"] <= self._settings.ratio_guard
         norm = self._optimizer.step(veto=veto)
         finite = {} if norm is None else {"grad_norm": norm}
-        return {**sums, **finite, "updates_skipped": float(veto), "updates_nonfinite": float(norm is None)}
+        return {**metrics, **finite, "updates_skipped": float(veto), "updates_nonfinite": float(norm is None)}
 
-    def _weights(self, these: Round, chosen: Sequence[int]) -> dict[int, Float[Tensor, " _"]]:
-        """Of each token of the minibatch, in its average."""
+    def _loss(
+        self, part: Part, logprobs: Float[Tensor, " N"], entropies: Float[Tensor, " N"], counts: Counts
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, " S"]]:
+        """What a pass adds to the minibatch's loss, and to `SUMS`."""
+        clip = self._settings.clip
+        old = logprobs.detach() if part.old is None else part.old
+        policy_loss = (ppo_clip_loss(logprobs, old, part.advantages, clip=clip) * part.weights).sum()
+        kl = torch.zeros_like(policy_loss)
+        if part.reference is not None:
+            kl = k3(logprobs[part.own], part.reference).sum() / counts.trajectories
+        with torch.no_grad():
+            ratio = (logprobs - old).exp()
+            measured = {
+                "loss/policy": policy_loss,
+                "entropy": entropies[part.own].sum() / counts.tokens,
+                "ratio/mean": ratio.sum() / counts.trained,
+                "ratio/clipped": ((ratio - 1).abs() > clip).sum() / counts.trained,
+                "sampler_kl": (part.sampled - old[part.own]).sum() / counts.tokens,
+                "kl": kl,
+            }
+        return policy_loss + self._settings.kl_coefficient * kl, torch.stack([measured[name] for name in SUMS])
+
+    def _remember(self, these: Round, seen: Sequence[tuple[int, Tensor]]) -> None:
+        """For later epochs: the log-probs of the first update's samples, before it."""
+        joined = self._processes.join([(i, own.cpu()) for i, own in seen])
+        for i, own in joined:
+            these.old[i] = own.to(self._device)
+
+    def _weights(self, these: Round, chosen: Sequence[int]) -> list[float]:
+        """Of each token of the chosen samples, in the minibatch's average."""
         learning, own = [these.learning[i] for i in chosen], [i < these.trajectories for i in chosen]
-        weights = token_weights(learning, own, self._average, limit=self._limit)
-        return {
-            i: torch.full((len(these.samples[i].advantages),), weight, device=self._device)
-            for i, weight in zip(chosen, weights, strict=True)
-        }
-
-    def _score(self, samples: Sequence[Sample]) -> list[Float[Tensor, " _"]]:
-        return score(self._policy, samples, size=self._settings.micro_batch, processes=self._processes)
+        return token_weights(learning, own, self._average, limit=self._limit)
 
     @property
     def _device(self) -> torch.device:

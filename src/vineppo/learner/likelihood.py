@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from vineppo.learner.batch import collate
 from vineppo.learner.parallel import accumulating, backward
+from vineppo.learner.passes import Passes
 from vineppo.learner.shares import shares
 from vineppo.metrics import Metrics
 from vineppo.processes import ALONE, Processes
@@ -20,17 +20,17 @@ def accumulate_likelihood(
     items: Sequence[PromptAndResponse],
     chosen: Sequence[int],
     *,
-    micro_batch: int,
+    passes: Passes,
     processes: Processes = ALONE,
 ) -> Metrics:
     """Add the gradient of the chosen items' token-mean loss; return the loss and the policy's entropy."""
     num_tokens = sum(items[index].response_length for index in chosen)
     device = next(policy.parameters()).device
     sums = {"loss/likelihood": 0.0, "entropy": 0.0}
-    for share in shares(items, chosen, size=micro_batch, processes=processes):
-        batch = collate([items[index] for index in share.indices], device=device)
+    for share in shares(items, chosen, passes=passes, processes=processes):
+        batch = share.batch(items, device=device)
         with accumulating(policy, share):
-            logprobs, entropies = policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
+            logprobs, entropies = policy(batch)
             loss = -logprobs.sum() / num_tokens
             backward(loss, share, processes)
         sums["loss/likelihood"] += share.weight * loss.item()

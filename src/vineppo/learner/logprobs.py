@@ -3,21 +3,21 @@
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from vineppo.errors import UserError
-from vineppo.learner.recompute import recomputed
+from vineppo.learner.batch import Batch, hidden_states
 
 
 class TokenLogprobs(nn.Module):
     """A causal language model as a function of a batch to the log-probs of its response tokens.
 
-    The backbone runs once; the vocabulary-wide head runs over `chunk` positions at a time and is recomputed in the
-    backward pass. Logits are divided by the sampling temperature first, as they were in sampling; top-p and top-k are
-    not applied, because a truncated law has no gradient at the tokens it removed.
+    The backbone runs once; the vocabulary-wide head runs over `chunk` positions at a time and, but for the last ones,
+    is recomputed in the backward pass. Logits are divided by the sampling temperature first, as they were in sampling;
+    top-p and top-k are not applied, because a truncated law has no gradient at the tokens it removed.
 
     dtype: what is computed in, whatever the weights are kept in; the softmax always is in float32. recompute: see
     `vineppo.learner.recompute`.
@@ -40,25 +40,16 @@ class TokenLogprobs(nn.Module):
         self.dtype = dtype
         self.recompute = recompute
 
-    def forward(
-        self,
-        token_ids: Int[Tensor, "B L"],
-        attention_mask: Bool[Tensor, "B L"],
-        rows: Int[Tensor, " N"],
-        columns: Int[Tensor, " N"],
-    ) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
+    def forward(self, batch: Batch) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
         """Log-prob of each response token, and the entropy of the law it was drawn from (no gradient)."""
-        backbone = self.model.base_model
-        with computing_in(self.dtype, token_ids.device):
-            with recomputed(backbone) if self.recompute else nullcontext():
-                hidden = backbone(input_ids=token_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
-            hidden, targets = hidden[rows, columns], token_ids[rows, columns + 1]
-            parts = [
-                checkpoint(self._head, h, t, use_reentrant=False)
-                for h, t in zip(hidden.split(self.chunk), targets.split(self.chunk), strict=True)
-            ]
+        with computing_in(self.dtype, batch.token_ids.device):
+            hidden = hidden_states(self.model.base_model, batch, recompute=self.recompute)
+            *others, last = zip(hidden.split(self.chunk), batch.targets.split(self.chunk), strict=True)
+            parts = [checkpoint(self._head, *chunk, use_reentrant=False) for chunk in others]
+            # Its backward pass comes first, before another chunk's law is made, so there is room to keep its own.
+            parts.append(self._head(*last))
         logprobs, entropies = zip(*parts, strict=True)
-        return torch.cat(logprobs), torch.cat(entropies)
+        return batch.spread(torch.cat(logprobs)), batch.spread(torch.cat(entropies))
 
     def _head(
         self, hidden: Float[Tensor, "C D"], targets: Int[Tensor, " C"]

@@ -1,15 +1,16 @@
-"""Which samples make an update, and which of them go through the model together."""
+"""Which samples make an update, and what its loss is made of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 import numpy as np
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vineppo.rng import derive_seed
-from vineppo.types import PromptAndResponse, Sample
+from vineppo.types import Sample
 
 
 def minibatches(num_samples: int, *, size: int, seed: int, epoch: int) -> Iterator[list[int]]:
@@ -19,10 +20,35 @@ def minibatches(num_samples: int, *, size: int, seed: int, epoch: int) -> Iterat
         yield order[start : start + size].tolist()
 
 
-def micro_batches(samples: Sequence[PromptAndResponse], chosen: Sequence[int], *, size: int) -> list[list[int]]:
-    """The chosen samples in forward passes of at most `size`, alike in length so that little is padding."""
-    by_length = sorted(chosen, key=lambda index: (len(samples[index].token_ids), index))
-    return [by_length[start : start + size] for start in range(0, len(by_length), size)]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """What the means of a minibatch are over."""
+
+    trajectories: int
+    tokens: int
+    """Of the trajectories."""
+    trained: int
+    """Tokens of branches too."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """The N response tokens of one pass, M of them of trajectories."""
+
+    lengths: Sequence[int]
+    """Of the responses."""
+    advantages: Float[Tensor, " N"]
+    """0 where the policy does not learn."""
+    weights: Float[Tensor, " N"]
+    """In the minibatch's average."""
+    own: Bool[Tensor, " N"]
+    """Whether it is a trajectory's, and not a branch's."""
+    sampled: Float[Tensor, " M"]
+    """Log-probs under the sampling law."""
+    old: Float[Tensor, " N"] | None
+    """Log-probs before the first update; None: those of this pass."""
+    reference: Float[Tensor, " M"] | None
+    """Log-probs under the starting policy; None: no KL."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,10 +61,28 @@ class Round:
     """Per sample, how many tokens the loss is a mean over: those of an idle tail, too."""
     trajectories: int
     """How many of them."""
-    old: Sequence[Float[Tensor, " _"]] | None
-    """Per sample, log-probs under the policy before the first update; None: there is only one."""
+    again: bool = False
+    """Whether the samples come again in a later epoch."""
+    old: list[Float[Tensor, " _"] | None]
+    """Per sample, log-probs under the policy before the first update. None: its own pass in that update tells them."""
     reference: Sequence[Float[Tensor, " _"]] | None
     """Per trajectory, log-probs under the starting policy."""
+
+    def part(self, indices: Sequence[int], weights: Mapping[int, float], *, device: torch.device) -> "Part":
+        """What the loss of a pass over these samples is made of."""
+        own, old = self.own(indices), [self.old[i] for i in indices]
+        advantages = [self.samples[i].learned for i in indices]
+        lengths = [len(some) for some in advantages]
+        scored = [some for some in old if some is not None]
+        return Part(
+            lengths=lengths,
+            advantages=torch.tensor(list(chain.from_iterable(advantages)), device=device),
+            weights=torch.tensor([weights[i] for i in indices]).repeat_interleave(torch.tensor(lengths)).to(device),
+            own=torch.tensor(self.measured(indices), device=device),
+            sampled=torch.tensor(list(chain.from_iterable(self.samples[i].logprobs for i in own)), device=device),
+            old=torch.cat(scored) if len(scored) == len(old) else None,
+            reference=torch.cat([self.reference[i] for i in own]) if self.reference is not None and own else None,
+        )
 
     def own(self, indices: Sequence[int]) -> list[int]:
         """Those of the given samples that are trajectories."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vineppo.learner.batch import collate
 from vineppo.learner.losses import dpo_positive_loss
 from vineppo.learner.parallel import accumulating, backward
+from vineppo.learner.passes import Passes
 from vineppo.learner.scores import score
 from vineppo.learner.shares import shares
 from vineppo.metrics import Metrics
@@ -38,11 +39,11 @@ class ScoredPairs:
 
 
 def score_pairs(
-    policy: nn.Module, pairs: Sequence[Pair], *, micro_batch: int, processes: Processes = ALONE
+    policy: nn.Module, pairs: Sequence[Pair], *, passes: Passes, processes: Processes = ALONE
 ) -> ScoredPairs:
     """Take the policy as it is now for the reference. A response that stands in many pairs is scored once."""
     distinct = list(dict.fromkeys(item for pair in pairs for item in (pair.chosen, pair.rejected)))
-    sums = [tokens.sum() for tokens in score(policy, distinct, size=micro_batch, processes=processes)]
+    sums = [tokens.sum() for tokens in score(policy, distinct, passes=passes, processes=processes)]
     reference = dict(zip(distinct, sums, strict=True))
     return ScoredPairs(
         pairs=pairs,
@@ -58,16 +59,16 @@ def accumulate_preference(
     *,
     beta: float,
     penalty: float,
-    micro_batch: int,
+    passes: Passes,
     processes: Processes = ALONE,
 ) -> Metrics:
     """Add the gradient of these pairs' mean loss; return the loss and how far the pairs are apart."""
     pairs = [scored.pairs[index] for index in indices]
     chosen, rejected = scored.chosen[list(indices)], scored.rejected[list(indices)]
     sums: dict[str, float] = {}
-    # A micro-batch holds both responses of each of its pairs.
-    half, winning = max(1, micro_batch // 2), [pair.chosen for pair in pairs]
-    for share in shares(winning, range(len(pairs)), size=half, processes=processes):
+    # A pass holds both responses of each of its pairs, as rows: winners and losers have shapes of their own.
+    half, winning = Passes(rows=max(1, passes.rows // 2)), [pair.chosen for pair in pairs]
+    for share in shares(winning, range(len(pairs)), passes=half, processes=processes):
         own = share.indices
         with accumulating(policy, share):
             winners = sequence_logprobs(policy, [pairs[i].chosen for i in own]) - chosen[own]
@@ -82,7 +83,7 @@ def accumulate_preference(
 def sequence_logprobs(policy: nn.Module, items: Sequence[PromptAndResponse]) -> Float[Tensor, " B"]:
     """Log-prob of each whole response, end token included."""
     batch = collate(items, device=next(policy.parameters()).device)
-    logprobs, _ = policy(batch.token_ids, batch.attention_mask, batch.rows, batch.columns)
+    logprobs, _ = policy(batch)
     return torch.stack([part.sum() for part in logprobs.split([item.response_length for item in items])])
 
 

@@ -5,11 +5,11 @@ see one policy; a layer is put into that mode only for the length of a forward p
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from vineppo.errors import UserError
@@ -34,7 +34,7 @@ def enable_recompute(model: PreTrainedModel) -> None:
         raise UserError(
             f"learner.gradient_checkpointing is true, but {type(model).__name__} does not support it; set it to false"
         )
-    model.gradient_checkpointing_enable({"use_reentrant": False})
+    model.gradient_checkpointing_enable({"use_reentrant": False, "context_fn": _AttendingAsBefore(model.config)})
     token_ids = torch.arange(1, 9, device=model.device)[None] % model.config.get_text_config().vocab_size
     with torch.no_grad():
         plain = model.base_model(input_ids=token_ids, use_cache=False).last_hidden_state
@@ -45,6 +45,25 @@ def enable_recompute(model: PreTrainedModel) -> None:
             f"learner.gradient_checkpointing is true, but layers of {type(model).__name__} then drop activations out; "
             "set its dropout to 0 in config.json, or gradient_checkpointing to false"
         )
+
+
+class _AttendingAsBefore:
+    """A layer attends in the backward pass by what it attended by in the forward one. Copied with its model."""
+
+    def __init__(self, config: PreTrainedConfig):
+        self._config = config
+
+    def __call__(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        """Around a layer's two passes, for torch's checkpoint; called before the first."""
+        return nullcontext(), self._attending_by(self._config._attn_implementation)
+
+    @contextmanager
+    def _attending_by(self, name: str | None) -> Iterator[None]:
+        now, self._config._attn_implementation = self._config._attn_implementation, name
+        try:
+            yield
+        finally:
+            self._config._attn_implementation = now
 
 
 def _layers(module: nn.Module) -> list[GradientCheckpointingLayer]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vineppo.learner.lora import adapters_off
+from vineppo.learner.passes import Passes
 from vineppo.learner.scores import score
 from vineppo.processes import ALONE, Processes
 from vineppo.types import PromptAndResponse
@@ -16,23 +17,23 @@ Reference = Callable[[Sequence[PromptAndResponse]], list[Tensor]]
 
 
 def frozen_copy(
-    scorer: nn.Module, *, micro_batch: int, processes: Processes = ALONE, device: torch.device | None = None
+    scorer: nn.Module, *, passes: Passes, processes: Processes = ALONE, device: torch.device | None = None
 ) -> Reference:
     """A model of its own. `device`: where it scores; it waits in the CPU's memory. None: it stays where it is."""
 
     def reference(samples: Sequence[PromptAndResponse]) -> list[Tensor]:
         with _visiting(scorer, device):
-            return score(scorer, samples, size=micro_batch, processes=processes)
+            return score(scorer, samples, passes=passes, processes=processes)
 
     return reference
 
 
-def without_adapters(scorer: nn.Module, *, micro_batch: int, processes: Processes = ALONE) -> Reference:
+def without_adapters(scorer: nn.Module, *, passes: Passes, processes: Processes = ALONE) -> Reference:
     """The trained policy itself with its adapters switched off: no second copy."""
 
     def reference(samples: Sequence[PromptAndResponse]) -> list[Tensor]:
         with adapters_off(scorer):
-            return score(scorer, samples, size=micro_batch, processes=processes)
+            return score(scorer, samples, passes=passes, processes=processes)
 
     return reference
 

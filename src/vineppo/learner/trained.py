@@ -1,7 +1,7 @@
 """The policy as it is trained: whole or by adapters, on one process or many, and back to an ordinary model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vineppo.learner.lora import MergedWeights, adapter_weights, read_adapter, write_adapter
 from vineppo.learner.parallel import WholeTensors, load_whole, on_main
+from vineppo.learner.passes import Passes
 from vineppo.policy import Policy, load_policy
 from vineppo.processes import ALONE, Processes
 
@@ -30,6 +31,8 @@ class TrainedPolicy:
     """What the learner calls: a TokenLogprobs of the policy, perhaps parallel."""
     adapters: "peft.LoraConfig | None" = None
     """Where only they are trained: what was added."""
+    passes: Passes = field(default=Passes())
+    """How samples go through it."""
     processes: Processes = ALONE
 
     def weights(self) -> Mapping[str, Tensor]:

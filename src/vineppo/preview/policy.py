@@ -7,6 +7,7 @@ from vineppo.chat import end_tokens, response_decoder
 from vineppo.config.schema import Config, UncertainSteps
 from vineppo.errors import UserError
 from vineppo.learner.logprobs import TokenLogprobs, check_head
+from vineppo.learner.passes import Passes
 from vineppo.learner.scores import score
 from vineppo.policy import Policy, load_policy, load_tokenizer
 from vineppo.preview.cut import Cut, cut
@@ -59,4 +60,4 @@ def token_logprobs(
     scorer = TokenLogprobs(
         policy.model, temperature=config.sampling.temperature, chunk=config.learner.logprob_chunk
     ).eval()
-    return [scores.tolist() for scores in score(scorer, samples, size=config.learner.micro_batch)]
+    return [scores.tolist() for scores in score(scorer, samples, passes=Passes(rows=config.learner.micro_batch))]

@@ -28,7 +28,7 @@ from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.policy import Policy, load_policy
 from vineppo.progress import Display
 from vineppo.recipes.build import build_environment, build_sampling
-from vineppo.recipes.build_learner import build_critic
+from vineppo.recipes.build_learner import build_critic, build_passes
 from vineppo.recipes.fitting import check_prompts, engine_context
 from vineppo.recipes.scoring import judge_and_cut
 from vineppo.recipes.sources import build_sources, parse_sources
@@ -116,7 +116,7 @@ def build_gradients(config: Config, policy: Policy) -> PolicyGradients:
     except UserError as error:
         raise UserError(f"{error}; or leave gradients out with analysis.gradient_questions=0") from error
     scorer = TokenLogprobs(policy.model, temperature=config.sampling.temperature, chunk=config.learner.logprob_chunk)
-    return PolicyGradients(scorer, micro_batch=config.learner.micro_batch)
+    return PolicyGradients(scorer, passes=build_passes(config, policy))
 
 
 def build_truth(config: Config, policy: Policy, environment: Environment, store: TruthStore) -> TruthMeter:
@@ -141,7 +141,7 @@ def task_identity(config: Config) -> str:
 
 def load_critic(target: Target, policy: Policy) -> Critic | None:
     """The run's value network as the checkpoint has it."""
-    critic = build_critic(target.config, policy, updates=1)
+    critic = build_critic(target.config, policy, build_passes(target.config, policy), updates=1)
     if critic is None or target.critic is None:
         return None
     critic.network.load_state_dict(load_file(target.critic))

@@ -51,7 +51,13 @@ from vineppo.metrics import Metrics
 from vineppo.policy import Policy
 from vineppo.processes import ALONE, Processes
 from vineppo.recipes.algorithm import Algorithm
-from vineppo.recipes.build_learner import build_critic, build_reference, build_trained, copy_reference
+from vineppo.recipes.build_learner import (
+    build_critic,
+    build_passes,
+    build_reference,
+    build_trained,
+    copy_reference,
+)
 from vineppo.recipes.dpo_positive import DpoPositive
 from vineppo.recipes.evaluation import evaluate
 from vineppo.recipes.policy_iteration import PolicyIteration
@@ -108,7 +114,7 @@ def build_algorithm(
         case PolicyIterationRecipe():
             return build_policy_iteration(config, policy, sampler, processes)
         case RestEmRecipe() as rest_em:
-            trained = build_trained(config, policy, processes)
+            trained = build_trained(config, policy, build_passes(config, policy), processes)
             return RestEm(
                 sampler=sampler,
                 policy=trained,
@@ -124,7 +130,7 @@ def build_algorithm(
         case DpoPositiveRecipe() as dpo:
             return DpoPositive(
                 sampler=sampler,
-                policy=build_trained(config, policy, processes),
+                policy=build_trained(config, policy, build_passes(config, policy), processes),
                 settings=config.learner,
                 accept=dpo.accept,
                 pairs=dpo.pairs,
@@ -142,8 +148,9 @@ def build_policy_iteration(config: Config, policy: Policy, sampler: Sampler, pro
     # The policy's schedule begins with its own first update, after the critic's warm-up.
     own = max(0, config.training.iterations - warmup) * config.updates_per_iteration
     frozen = copy_reference(config, policy)
-    critic = build_critic(config, policy, updates=updates, processes=processes)
-    trained = build_trained(config, policy, processes)
+    passes = build_passes(config, policy)
+    critic = build_critic(config, policy, passes, updates=updates, processes=processes)
+    trained = build_trained(config, policy, passes, processes)
     reference = build_reference(config, frozen, trained, processes)
     return PolicyIteration(
         sampler=sampler,
@@ -156,6 +163,7 @@ def build_policy_iteration(config: Config, policy: Policy, sampler: Sampler, pro
             updates=own,
             average=config.credit.average,
             limit=config.sampling.max_new_tokens,
+            passes=passes,
             processes=processes,
         ),
         critic=critic,

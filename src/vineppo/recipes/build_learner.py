@@ -12,7 +12,9 @@ from vineppo.config.schema import Config, PpoCredit
 from vineppo.learner.critic import Critic, ValueNetwork
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.lora import add_adapters
+from vineppo.learner.packable import costs_of
 from vineppo.learner.parallel import parallel
+from vineppo.learner.passes import Passes
 from vineppo.learner.recompute import enable_recompute
 from vineppo.learner.reference import Reference, frozen_copy, without_adapters
 from vineppo.learner.trained import TrainedPolicy
@@ -28,7 +30,14 @@ def sampling_policy(config: Config, policy: Policy, processes: Processes) -> Pol
     return policy.copy(DTYPES[config.policy.dtype], processes.device) if own else policy
 
 
-def build_trained(config: Config, policy: Policy, processes: Processes) -> TrainedPolicy:
+def build_passes(config: Config, policy: Policy) -> Passes:
+    """Packs where the policy computes them exactly."""
+    learner, context = config.learner, min(policy.context, config.engine.context or policy.context)
+    costs = None if learner.pack_tokens == 0 else costs_of(policy.model, context=context)
+    return Passes(rows=learner.micro_batch, pack_tokens=learner.pack_tokens, costs=costs)
+
+
+def build_trained(config: Config, policy: Policy, passes: Passes, processes: Processes) -> TrainedPolicy:
     """The policy made ready to be trained, in place."""
     lora, added = config.learner.lora, None
     if lora is not None:
@@ -40,6 +49,7 @@ def build_trained(config: Config, policy: Policy, processes: Processes) -> Train
         policy=policy,
         scorer=parallel(scorer, policy.model, processes, dtype=DTYPES[config.policy.dtype]),
         adapters=added,
+        passes=passes,
         processes=processes,
     )
 
@@ -48,15 +58,14 @@ def build_reference(
     config: Config, frozen: PreTrainedModel | None, trained: TrainedPolicy, processes: Processes
 ) -> Reference | None:
     """What the KL is measured to; None where there is none. `frozen` is what `copy_reference` made."""
-    micro_batch = config.learner.micro_batch
     if frozen is not None:
         scorer = parallel(build_scorer(config, frozen), frozen, processes, dtype=DTYPES[config.policy.dtype])
         device = trained.policy.device if config.learner.reference_offload else None
         if device is not None:
             scorer.to("cpu")
-        return frozen_copy(scorer, micro_batch=micro_batch, processes=processes, device=device)
+        return frozen_copy(scorer, passes=trained.passes, processes=processes, device=device)
     if config.learner.kl_coefficient:
-        return without_adapters(trained.scorer, micro_batch=micro_batch, processes=processes)
+        return without_adapters(trained.scorer, passes=trained.passes, processes=processes)
     return None
 
 
@@ -82,11 +91,13 @@ def build_scorer(config: Config, model: PreTrainedModel) -> TokenLogprobs:
     )
 
 
-def build_critic(config: Config, policy: Policy, *, updates: int, processes: Processes = ALONE) -> Critic | None:
+def build_critic(
+    config: Config, policy: Policy, passes: Passes, *, updates: int, processes: Processes = ALONE
+) -> Critic | None:
     """PPO's value network, initialised from the policy; None for the others."""
     if not isinstance(config.credit, PpoCredit):
         return None
     dtype, recompute = DTYPES[config.policy.dtype], config.learner.gradient_checkpointing
     network: nn.Module = ValueNetwork(policy.model, dtype=dtype, recompute=recompute)
     network = parallel(network, policy.model, processes, dtype=dtype)
-    return Critic(network, config.learner, config.credit, updates=updates, processes=processes)
+    return Critic(network, config.learner, config.credit, updates=updates, passes=passes, processes=processes)

@@ -75,17 +75,17 @@ class DpoPositive:
         if not indices:
             return {"updates_made": 0.0}
         pairs = [Pair(chosen=tokens[accepted], rejected=tokens[rejected]) for accepted, rejected in indices]
-        scorer, micro_batch, processes = self.policy.scorer, self.settings.micro_batch, self.policy.processes
+        scorer, passes, processes = self.policy.scorer, self.policy.passes, self.policy.processes
         engine = self.sampler.environment.engine
         with display.phase("update") as progress:
             engine.sleep()
             accumulate = partial(
                 accumulate_preference,
                 scorer,
-                score_pairs(scorer, pairs, micro_batch=micro_batch, processes=processes),
+                score_pairs(scorer, pairs, passes=passes, processes=processes),
                 beta=self.beta,
                 penalty=self.penalty,
-                micro_batch=micro_batch,
+                passes=passes,
                 processes=processes,
             )
             seed = derive_seed(self.seed, "update", experience.iteration)

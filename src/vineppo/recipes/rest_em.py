@@ -88,9 +88,7 @@ class RestEm:
         seed = derive_seed(self.seed, "update", iteration)
         scorer, processes = self.policy.scorer, self.policy.processes
         finetuning = Finetuning(scorer, self.settings, num_items=len(kept), epochs=self.epochs, seed=seed)
-        accumulate = partial(
-            accumulate_likelihood, scorer, kept, micro_batch=self.settings.micro_batch, processes=processes
-        )
+        accumulate = partial(accumulate_likelihood, scorer, kept, passes=self.policy.passes, processes=processes)
         validations: list[Metrics] = []
         best: Weights = {}
         for epoch in range(1, self.epochs + 1):

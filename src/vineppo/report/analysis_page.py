@@ -1,13 +1,13 @@
 """What stands on the page of an analysis, from top to bottom, before it becomes HTML."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vineppo.analysis.advice import cheapest_gradient
 from vineppo.analysis.records import Analysis, Interval, Share, SourceRecord
-from vineppo.report import analysis_figures as figures
-from vineppo.report.drawing import Drawing
+from vineppo.report.analysis_figures import figures, source_inks
+from vineppo.report.charts import Chart
 from vineppo.report.html import render_page, write_page
 from vineppo.report.text import MINUS, NOTHING, count, duration, plural, quantity
 
@@ -54,15 +54,11 @@ class Page:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     findings: tuple[str, ...]
-    values: tuple[Drawing, ...]
-    along: tuple[Drawing, ...]
-    ranking: tuple[Drawing, ...]
+    figures: Mapping[str, tuple[Chart, ...]]
+    """By name; without instruments that were not asked for."""
     ranking_note: str
-    gradient: tuple[Drawing, ...]
     gradient_note: str
-    reliability: Drawing
     reliability_note: str
-    cost: Drawing
     cost_note: str
     config: str
     provenance: tuple[tuple[str, str], ...]
@@ -75,10 +71,9 @@ def write_analysis_page(analysis: Analysis, folder: Path) -> Path:
 
 def make_page(analysis: Analysis) -> Page:
     """Everything the template shows."""
-    inks = figures.source_inks(analysis.sources)
+    inks = source_inks(analysis.sources)
     subject = analysis.subject
     at = "" if subject.iteration is None else f", iteration {subject.iteration}"
-    ranked, graded = bool(analysis.choices), analysis.gradient is not None
     return Page(
         title=f"{subject.name}{at}",
         task=subject.task,
@@ -91,15 +86,10 @@ def make_page(analysis: Analysis) -> Page:
         columns=COLUMNS,
         rows=report_card(analysis, inks),
         findings=findings(analysis),
-        values=tuple(figures.value_panel(analysis, source, inks[source.name]) for source in analysis.sources),
-        along=(figures.error_by_position(analysis), figures.bias_by_position(analysis)),
-        ranking=(figures.best_named(analysis), figures.better_named(analysis)) if ranked else (),
+        figures=figures(analysis),
         ranking_note=ranking_note(analysis),
-        gradient=(figures.gradient_noise(analysis), figures.gradient_cosine(analysis)) if graded else (),
         gradient_note=gradient_note(analysis),
-        reliability=figures.reliability_figure(analysis),
         reliability_note=reliability_note(analysis),
-        cost=figures.token_cost(analysis),
         cost_note=cost_note(analysis),
         config=analysis.config,
         provenance=tuple(analysis.provenance.items()),

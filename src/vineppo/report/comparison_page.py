@@ -7,10 +7,9 @@ from statistics import fmean
 
 from vineppo.analysis.reaching import Measure, Reach, Target
 from vineppo.analysis.run_comparison import COSTS, Axis, Estimate, Experiment, RunCurve
-from vineppo.report.curves import Chart
+from vineppo.report.charts import WIDE, Chart, Curve, Side, curve_chart
 from vineppo.report.page import Meter, make_meter, spent, wall_seconds, with_rest
 from vineppo.report.panels import PHASES, TOKEN_KINDS
-from vineppo.report.plane import Curve, Side, plane_chart
 from vineppo.report.run_data import Run
 from vineppo.report.text import NOTHING, TIMES, Unit, plural, quantity
 
@@ -18,9 +17,9 @@ INKS = 8
 """Colours and dashes that the style sheet has for experiments; more than so many share them."""
 
 SIDES: dict[Axis, Side] = {
-    "updates": Side(unit="count", label="Updates", word="updates"),
+    "updates": Side(unit="count", label="Updates", reading="{} updates"),
     "seconds": Side(unit="seconds", label="Training time"),
-    "tokens": Side(unit="count", label="Tokens decoded", word="tokens"),
+    "tokens": Side(unit="count", label="Tokens decoded", reading="{} tokens"),
     "kl": Side(unit="number", label="KL to the starting policy, nats"),
 }
 CHOICES: dict[Axis, str] = {"updates": "Updates", "seconds": "Time", "tokens": "Tokens", "kl": "KL"}
@@ -197,15 +196,15 @@ def interval_text(low: float | None, high: float | None, unit: Unit) -> str:
 
 
 def _panel(compared: Compared, axis: Axis, inks: Mapping[str, str], unit: Unit) -> Panel:
-    curves = [_curve(experiment, axis, inks[experiment.name]) for experiment in compared.experiments]
-    blank = Chart(title="Test accuracy", note=NOTES[axis])
+    curves = [curve for each in compared.experiments for curve in _curves(each, axis, inks[each.name])]
+    blank = Chart(title="Test accuracy", note=NOTES[axis], sizes=WIDE)
     reached = axis in COSTS and len(compared.experiments) > 1
     cells = {(reach.experiment, reach.target): reach for reach in compared.reaches if reach.axis == axis}
     return Panel(
         axis=axis,
         choice=CHOICES[axis],
         note=NOTES[axis],
-        chart=plane_chart(blank, curves, SIDES[axis], Side(unit=unit, from_zero=False)),
+        chart=curve_chart(blank, curves, SIDES[axis], Side(unit=unit, from_zero=False)),
         targets=tuple((target.name, quantity(target.accuracy, unit)) for target in compared.targets) if reached else (),
         rows=tuple(
             (each.name, inks[each.name], tuple(_cell(cells[each.name, target]) for target in compared.targets))
@@ -215,9 +214,9 @@ def _panel(compared: Compared, axis: Axis, inks: Mapping[str, str], unit: Unit) 
     )
 
 
-def _curve(experiment: Experiment, axis: Axis, ink: str) -> Curve:
-    several = len(experiment.runs) > 1
-    return Curve(
+def _curves(experiment: Experiment, axis: Axis, ink: str) -> list[Curve]:
+    """The mean over the seeds, and each of them."""
+    mean = Curve(
         name=experiment.name,
         ink=ink,
         points=[(point.at[axis], point.accuracy.mean) for point in experiment.curve],
@@ -227,8 +226,10 @@ def _curve(experiment: Experiment, axis: Axis, ink: str) -> Curve:
             for point in experiment.curve
             if point.accuracy.low is not None and point.accuracy.high is not None and axis != "kl"
         ],
-        faint=[[(point.at[axis], point.accuracy) for point in run.points] for run in experiment.runs if several],
     )
+    seeds = [[(point.at[axis], point.accuracy) for point in run.points] for run in experiment.runs]
+    thin = [Curve(name=experiment.name, ink=ink, points=points, faint=True, aside=True) for points in seeds]
+    return [*(thin if len(thin) > 1 else []), mean]
 
 
 def _cell(reach: Reach) -> Cell:

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from vineppo.disk import write_atomically
+from vineppo.report.colours import COLOURS, dashes
 from vineppo.report.comparison_page import Compared, make_comparison_page
 from vineppo.report.explanation_page import Explanation, make_explanation_page
 from vineppo.report.page import Page, make_page
@@ -37,7 +38,10 @@ def render(page: Page) -> str:
 
 
 def render_page(template: str, page: object) -> str:
-    """A page as HTML. The template sees `page`; every value is escaped, only our own style sheet and script are not."""
+    """A page as HTML. The template sees `page`; every value is escaped.
+
+    Only our own style sheet and script are not, and the drawings of charts, which escape their words themselves.
+    """
     environment = Environment(
         loader=PackageLoader("vineppo", "report"),
         autoescape=True,
@@ -45,10 +49,11 @@ def render_page(template: str, page: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals.update(dashes=dashes)
     script = environment.get_template("run.js.jinja").render()
     return environment.get_template(template).render(
         page=page,
-        style=Markup(environment.get_template("run.css.jinja").render()),
+        style=Markup(environment.get_template("run.css.jinja").render(colours=COLOURS)),
         script=Markup(script),
         script_hash=content_hash(script),
     )

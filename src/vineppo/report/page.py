@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vineppo.report.charts import Chart
 from vineppo.report.credit_map import CreditMap, make_credit_map
-from vineppo.report.curves import Chart
 from vineppo.report.panels import INKS, PHASES, TOKEN_KINDS, main_curves, small_multiples, stacks
 from vineppo.report.run_data import Accuracy, Run, Summary
 from vineppo.report.text import Unit, count, duration, plural, quantity

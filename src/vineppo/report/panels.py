@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import chain
 
-from vineppo.report.curves import Axes, Chart, Layer, line_chart, running_mean, stacked_chart
+from vineppo.report.charts import LOW, SHORT, Chart, Curve, Side, curve_chart, running_mean, stacked_chart
 from vineppo.report.run_data import Run
 from vineppo.report.text import Unit
 
@@ -47,41 +47,38 @@ CURRICULUM_INSTRUMENTS: tuple[tuple[str, str, Unit, str], ...] = (
 """Only where questions were tried."""
 
 
-def span_of(run: Run) -> tuple[float, float]:
-    """First and last iteration of every chart, so that all charts share one axis."""
-    return (0.0, max((line["iteration"] for line in run.metrics), default=0.0))
+def iterations(run: Run) -> Side:
+    """All charts of a run share one axis. Half an iteration of room on either side, for bars."""
+    last = max((line["iteration"] for line in run.metrics), default=0.0)
+    return Side(unit="count", reading="iteration {}", span=(-0.5, last + 0.5), whole=True)
 
 
 def main_curves(run: Run, unit: Unit) -> tuple[Chart, ...]:
     """Test accuracy with its standard error, and training reward."""
-    axes = Axes(span=span_of(run), unit=unit, from_zero=False, intervals=4)
-    return _accuracy(run, axes), _reward(run, axes)
+    x, y = iterations(run), Side(unit=unit, from_zero=False)
+    return _accuracy(run, x, y), _reward(run, x, y)
 
 
-def _accuracy(run: Run, axes: Axes) -> Chart:
+def _accuracy(run: Run, x: Side, y: Side) -> Chart:
     points, errors = run.column("eval/accuracy"), dict(run.column("eval/standard_error"))
-    layer = Layer(
-        name="accuracy",
-        ink="accent",
-        values=[y for _, y in points],
-        errors=[errors.get(x) for x, _ in points] if errors else (),
-        # more would merge into a thick line
-        dots=len(points) <= 40,
-    )
+    edges = [(at, score - errors[at], score + errors[at]) for at, score in points if at in errors]
+    curve = Curve(name="accuracy", ink="accent", points=points, band=edges, plus_minus=True)
     title = "Test reward" if run.column("eval/reward") else "Test accuracy"
-    blank = Chart(title=title, note="Mean reward on the test questions, \N{PLUS-MINUS SIGN} one standard error.")
-    return line_chart(blank, [x for x, _ in points], [layer], axes)
+    note = "Mean reward on the test questions, \N{PLUS-MINUS SIGN} one standard error."
+    return curve_chart(Chart(title=title, note=note), [curve], x, y)
 
 
-def _reward(run: Run, axes: Axes) -> Chart:
+def _reward(run: Run, x: Side, y: Side) -> Chart:
     points = run.column("reward")
-    rewards = [y for _, y in points]
-    window = min(25, len(rewards) // 10)
-    layers = [Layer(name="each", ink="accent", values=rewards, faint=window > 1)]
+    window = min(25, len(points) // 10)
+    curves = [Curve(name="each", ink="accent", points=points, faint=window > 1)]
     if window > 1:
-        layers.append(Layer(name=f"mean of last {window}", ink="accent", values=running_mean(rewards, window)))
-    blank = Chart(title="Training reward", note="Mean reward of each iteration's trajectories.")
-    return line_chart(blank, [x for x, _ in points], layers, axes)
+        means = running_mean([reward for _, reward in points], window)
+        smooth = [(at, mean) for (at, _), mean in zip(points, means, strict=True)]
+        curves.append(Curve(name=f"mean of last {window}", ink="accent", points=smooth))
+    return curve_chart(
+        Chart(title="Training reward", note="Mean reward of each iteration's trajectories."), curves, x, y
+    )
 
 
 def small_multiples(run: Run) -> tuple[Chart, ...]:
@@ -91,32 +88,26 @@ def small_multiples(run: Run) -> tuple[Chart, ...]:
         for instruments in (CRITIC_INSTRUMENTS, CURRICULUM_INSTRUMENTS)
         if any(run.column(key) for key, *_ in instruments)
     ]
-    charts = []
-    for key, title, unit, note in (*INSTRUMENTS, *chain.from_iterable(optional)):
-        points = run.column(key)
-        layer = Layer(name="", ink="accent", values=[y for _, y in points])
-        blank = Chart(title=title, note=note)
-        charts.append(line_chart(blank, [x for x, _ in points], [layer], Axes(span=span_of(run), unit=unit)))
-    return tuple(charts)
+    return tuple(
+        curve_chart(
+            Chart(title=title, note=note, sizes=SHORT),
+            [Curve(name="", ink="accent", points=run.column(key))],
+            iterations(run),
+            Side(unit=unit, ticks=3),
+        )
+        for key, title, unit, note in (*INSTRUMENTS, *chain.from_iterable(optional))
+    )
 
 
 def stacks(run: Run) -> tuple[Chart, ...]:
     """What each iteration cost."""
-    span = span_of(run)
     return (
-        _stack(run, "time", PHASES, Chart(title="Seconds per iteration"), Axes(span=span, unit="seconds", intervals=4)),
-        _stack(
-            run, "tokens", TOKEN_KINDS, Chart(title="Tokens per iteration"), Axes(span=span, unit="count", intervals=4)
-        ),
+        _stack(run, "time", PHASES, Chart(title="Seconds per iteration", sizes=LOW), "seconds"),
+        _stack(run, "tokens", TOKEN_KINDS, Chart(title="Tokens per iteration", sizes=LOW), "count"),
     )
 
 
-def _stack(run: Run, prefix: str, kinds: Sequence[str], blank: Chart, axes: Axes) -> Chart:
-    columns = {kind: dict(run.column(f"{prefix}/{kind}")) for kind in kinds}
-    xs = sorted({x for column in columns.values() for x in column})
-    layers = [
-        Layer(name=kind, ink=INKS.get(kind, kind), values=[column.get(x) for x in xs])
-        for kind, column in columns.items()
-        if column
-    ]
-    return stacked_chart(blank, xs, layers, axes)
+def _stack(run: Run, prefix: str, kinds: Sequence[str], blank: Chart, unit: Unit) -> Chart:
+    columns = {kind: run.column(f"{prefix}/{kind}") for kind in kinds}
+    parts = [Curve(name=kind, ink=INKS.get(kind, kind), points=column) for kind, column in columns.items() if column]
+    return stacked_chart(blank, parts, iterations(run), Side(unit=unit))

@@ -25,7 +25,7 @@ from vineppo.tasks.reasoning_gym import MODULE, Generator, ReasoningGym
 from vineppo.tasks.registers import Registers
 from vineppo.tasks.reward import WeightedRewards
 from vineppo.tasks.reward_file import load_reward
-from vineppo.tasks.rows import read_rows, read_splits
+from vineppo.tasks.rows import Row, read_rows, read_splits
 from vineppo.tasks.truncated import with_truncation
 from vineppo.tasks.word_problems.task import WordProblems
 
@@ -142,14 +142,14 @@ def build_math(config: MathTask) -> Math:
     )
 
 
-def build_dataset(config: DatasetTask) -> Dataset:
-    """Rows, and what judges them."""
+def read_dataset(config: DatasetTask) -> tuple[list[Row], list[Row]]:
+    """Its train rows and its test rows."""
     if config.held_out is not None and (config.test_file or config.test_split != "test"):
         raise UserError(
             f"task.held_out is {config.held_out}, but task.test_split or task.test_file names test questions; leave "
             "one of them out"
         )
-    train, test = read_splits(
+    return read_splits(
         config.path,
         subset=config.subset,
         files=(config.train_file, config.test_file),
@@ -157,6 +157,11 @@ def build_dataset(config: DatasetTask) -> Dataset:
         held_out=config.held_out,
         seed=config.seed,
     )
+
+
+def build_dataset(config: DatasetTask) -> Dataset:
+    """Rows, and what judges them."""
+    train, test = read_dataset(config)
     return Dataset(
         train=train,
         test=test,

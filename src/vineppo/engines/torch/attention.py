@@ -8,15 +8,13 @@ Sharing the product is the idea of Hydragen (Juravsky et al., arXiv 2402.05099),
 every row leaves its trunk at a place of its own, so one trunk serves all states of a trajectory.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import AttentionInterface
 
 from vineppo.errors import UserError
 
@@ -147,22 +145,3 @@ def _capped(scores: Tensor, softcap: float | None) -> Tensor:
 
 
 AttentionInterface.register(NAME, branching_attention)
-
-
-@contextmanager
-def branching_in(model: PreTrainedModel) -> Iterator[None]:
-    """Let the model attend through `branching_attention`; afterwards as before.
-
-    transformers builds no mask for an attention that registers none: all masking is the Branching's.
-    """
-    before = str(model.config._attn_implementation)
-    model.set_attn_implementation(NAME)
-    if model.config._attn_implementation != NAME:
-        raise UserError(
-            f"policy: {type(model).__name__} does not attend through transformers' attention interface, so the "
-            "embedded engine cannot share trunks in it; take a decoder-only model that does (Llama, Qwen, Mistral ...)"
-        )
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)

@@ -38,7 +38,7 @@ class Batch:
 
     All rows end at the same column. Row b's tokens stand in the columns first[b].. of `tokens`; the last of them is fed
     next, and its keys and values go to the same column of the branches. The model must attend in branches
-    (`attention.branching_in`) while rows begin or step.
+    (`attention.NAME`) while rows begin or step.
     """
 
     def __init__(

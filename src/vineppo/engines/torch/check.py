@@ -4,16 +4,16 @@ Every way in which it cannot ends here, as one error with a remedy.
 """
 
 import inspect
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import DynamicCache, PreTrainedConfig, PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from vineppo.engines.torch.attention import branching_in
+from vineppo.attending import attending_by, numbers, thresholds
+from vineppo.engines.torch.attention import NAME
 from vineppo.engines.torch.branches import BranchCache
 from vineppo.engines.torch.forest import Forest
 from vineppo.engines.torch.trunks import Trunk, prefill_missing
@@ -25,8 +25,6 @@ SHORTEST = 5
 """Tokens of the trunk that any model is tried with."""
 BY_LENGTH = ("longrope", "dynamic")
 """Rotations that depend on the length of the whole sequence, so that keys from before are not those of now."""
-THRESHOLD = re.compile(r"window|chunk_size$|floor_scale$")
-"""Settings of a length beyond which a model attends otherwise."""
 UNCHANGED = "original_max_position_embeddings"
 """Up to this length such a rotation is one and the same."""
 REMEDY = "take a decoder-only attention model (Llama, Qwen, Mistral, Gemma ...), or try engine=vllm"
@@ -57,11 +55,6 @@ def check_branching(model: PreTrainedModel, context: int) -> None:
         ) from error
 
 
-def thresholds(config: PreTrainedConfig) -> list[int]:
-    """Lengths past which the model attends otherwise, as its config has them, the shortest first."""
-    return sorted({value for key, value in _numbers(config.get_text_config().to_dict()) if THRESHOLD.search(key)})
-
-
 def _shorter(trunk: int) -> str:
     return "" if trunk == SHORTEST else f" (shorter ones it does: engine.context={trunk - 1} keeps to them)"
 
@@ -79,24 +72,13 @@ def _check_cache(model: PreTrainedModel) -> None:
 def _check_rotation(model: PreTrainedModel, context: int) -> None:
     settings = model.config.get_text_config().to_dict()
     kinds = {value for key, value in _texts(settings) if key in ("rope_type", "type")}
-    unchanged = min((value for key, value in _numbers(settings) if key == UNCHANGED), default=context)
+    unchanged = min((value for key, value in numbers(settings) if key == UNCHANGED), default=context)
     if kinds & set(BY_LENGTH) and context > unchanged:
         raise UserError(
             f"policy: {type(model).__name__} rotates keys otherwise ({', '.join(sorted(kinds & set(BY_LENGTH)))}) once "
             f"a sequence is longer than {unchanged} tokens, so that sampler and learner would differ there; set "
             f"engine.context to at most {unchanged}, or take a model without it"
         )
-
-
-def _numbers(settings: Mapping[Any, object]) -> Iterator[tuple[str, int]]:
-    for key, value in settings.items():
-        match value:
-            case dict():
-                yield from _numbers(value)
-            case int() if not isinstance(value, bool):
-                yield str(key), value
-            case _:
-                pass
 
 
 def _texts(settings: Mapping[Any, object]) -> Iterator[tuple[str, str]]:
@@ -125,7 +107,7 @@ def branching_difference(model: PreTrainedModel, length: int = SHORTEST) -> floa
     worst = 0.0
     for column in range(fed):
         positions = starts + column
-        with branching_in(model):
+        with attending_by(model, NAME):
             logits = model(
                 input_ids=torch.tensor(sequence, device=model.device)[positions][:, None],
                 position_ids=torch.from_numpy(positions).to(model.device)[:, None],

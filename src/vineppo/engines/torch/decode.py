@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
-from vineppo.engines.torch.attention import branching_in
+from vineppo.attending import attending_by
+from vineppo.engines.torch.attention import NAME
 from vineppo.engines.torch.batch import Batch
 from vineppo.engines.torch.ledger import distinct
 from vineppo.engines.torch.memory import ROOM
@@ -29,7 +30,7 @@ def decode(
         newcomers = budget.take(waiting, batch.going, batch.columns, held=batch.held)
         prefill_missing(model, distinct(row.trunk for row in newcomers), together=together)
         most = budget.most_branches([*batch.going, *newcomers], batch.columns)
-        with branching_in(model):
+        with attending_by(model, NAME):
             batch.lay_out(newcomers, room=ROOM, most=most)
             while batch.share_going > RELAY_AT:
                 if batch.is_full:

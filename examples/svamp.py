@@ -1,0 +1,140 @@
+"""SVAMP (Patel et al. 2021, MIT): one- and two-step word problems that people wrote, with worked lines to learn from.
+
+    python examples/svamp.py ChilleD/SVAMP build/svamp        # from the Hugging Face Hub
+    python examples/svamp.py DATA build/svamp                 # from a folder with train.jsonl and test.jsonl
+
+writes four files. The first 200 training problems are kept for a short finetuning, with a response each; the others are
+for RL, with nothing but the answer. The test problems are in both folders, so that a loss can be measured on them.
+
+    build/svamp/worked/train.jsonl, test.jsonl     {"question": "Ann had 8 apples, ate 3 and got 5. How many are left?",
+                                                    "response": "8 - 3 = 5\\n5 + 5 = 10\\n#### 10"}
+    build/svamp/train.jsonl, test.jsonl            {"question": "...", "answer": "10"}
+
+The lines follow the row's equation. Where a row has none (some copies lack the column), it is the first of the smallest
+equations in the question's numbers that uses the row's kind of operation, comes to the answer and never below 0; a
+problem without one is left out of the first folder.
+"""
+
+import ast
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from itertools import permutations
+from pathlib import Path
+
+from vineppo.tasks.rows import read_rows
+
+OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+KINDS = {"Addition": "+", "Subtraction": "-", "Multiplication": "*", "Common-Division": "/", "Common-Divison": "/"}
+"""By the column Type; the last is how the data spells it."""
+NUMBER = re.compile(r"\d[\d,]*\.?\d*")
+
+
+START = 200
+"""Training problems for the finetuning."""
+
+
+def main() -> None:
+    source, out = sys.argv[1], Path(sys.argv[2])
+    train, test = ([plain_row(row) for row in read_rows(source, split, subset=None)] for split in ("train", "test"))
+    write(out / "worked" / "train.jsonl", with_response(train[:START]))
+    write(out / "worked" / "test.jsonl", with_response(test))
+    write(out / "train.jsonl", without_response(train[START:]))
+    write(out / "test.jsonl", without_response(test))
+
+
+def write(file: Path, rows: list[dict[str, str]]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    print(f"{file}: {len(rows)} problems")
+
+
+def with_response(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [{"question": row["question"], "response": row["response"]} for row in rows if "response" in row]
+
+
+def without_response(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [{"question": row["question"], "answer": row["answer"]} for row in rows]
+
+
+def plain_row(row: Mapping[str, object]) -> dict[str, str]:
+    """Question, answer, and the worked lines where there is an equation."""
+    lower = {key.lower(): str(value) for key, value in row.items()}
+    question = lower.get("question_concat") or " ".join([lower.get("body", ""), lower["question"]]).strip()
+    answer = Fraction(lower["answer"])
+    equation = lower.get("equation") or find_equation(question, answer, lower.get("type", ""))
+    response = None if equation is None else worked(equation, answer)
+    return {"question": question, "answer": show(answer)} | ({} if response is None else {"response": response})
+
+
+def worked(equation: str, answer: Fraction) -> str | None:
+    """A line an operation, innermost first, then the answer; None where the equation does not come to it."""
+    lines: list[str] = []
+
+    def value_of(node: ast.expr) -> Fraction:
+        match node:
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
+                one, other = value_of(left), value_of(right)
+                value = calculate(one, OPERATORS[type(op)], other)
+                lines.append(f"{show(one)} {OPERATORS[type(op)]} {show(other)} = {show(value)}")
+                return value
+            case ast.Constant(value=int() | float() as number):
+                return Fraction(str(number))
+            case _:
+                raise ValueError(f"{equation} is no equation of + - * /")
+
+    try:
+        value = value_of(ast.parse(equation.strip(), mode="eval").body)
+    except (SyntaxError, ZeroDivisionError):
+        return None
+    return "\n".join([*lines, f"#### {show(answer)}"]) if value == answer else None
+
+
+def find_equation(question: str, answer: Fraction, kind: str) -> str | None:
+    """The first of the smallest that fits."""
+    numbers = [Fraction(text.replace(",", "").rstrip(".")) for text in NUMBER.findall(question)]
+    wanted = KINDS.get(kind, "")
+    for equation, signs in equations(numbers):
+        try:
+            response = worked(equation, answer) if wanted in signs else None
+            if response and "-" not in response.replace(" - ", " "):
+                return equation
+        except ValueError:
+            continue
+    return None
+
+
+def equations(numbers: list[Fraction]) -> Iterator[tuple[str, str]]:
+    """All of one operation, then all of two; each with its signs."""
+    for one, other in permutations(numbers, 2):
+        for sign in "+-*/":
+            yield f"({show(one)} {sign} {show(other)})", sign
+    for one, other, third in permutations(numbers, 3):
+        for sign in "+-*/":
+            for outer in "+-*/":
+                inner = f"({show(one)} {sign} {show(other)})"
+                yield f"({inner} {outer} {show(third)})", sign + outer
+                yield f"({show(third)} {outer} {inner})", sign + outer
+
+
+def calculate(one: Fraction, sign: str, other: Fraction) -> Fraction:
+    match sign:
+        case "+":
+            return one + other
+        case "-":
+            return one - other
+        case "*":
+            return one * other
+        case _:
+            return one / other
+
+
+def show(number: Fraction) -> str:
+    """5, 2.5; rounded where it has no end."""
+    return str(number.numerator) if number.denominator == 1 else f"{float(number):.6g}"
+
+
+if __name__ == "__main__":
+    main()

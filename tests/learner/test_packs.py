@@ -1,0 +1,82 @@
+"""Token trees by hand, and what any samples have of them."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vineppo.config.operations import Costs, block_size
+from vineppo.learner.packs import count_nodes, cut
+from vineppo.learner.passes import Passes
+from vineppo.learner.trees import merge
+from vineppo.types import PromptAndResponse
+
+
+def sample(*token_ids: int, prompt_length: int = 1) -> PromptAndResponse:
+    return PromptAndResponse(token_ids=token_ids, prompt_length=prompt_length)
+
+
+def test_a_pack_by_hand():
+    #  5 - 6 - 7 - 8        a trajectory
+    #        \ 9 - 9        a branch that left it after two tokens
+    #  4 - 6                another question
+    pack = merge([sample(5, 6, 7, 8), sample(4, 6), sample(5, 6, 9, 9), sample(5, 6, 7)])
+    assert pack.token_ids.tolist() == [4, 6, 5, 6, 7, 8, 9, 9]
+    assert pack.depths.tolist() == [0, 1, 0, 1, 2, 3, 2, 3]
+    assert pack.ends.tolist() == [2, 2, 8, 8, 6, 6, 8, 8]
+    assert [path.tolist() for path in pack.paths] == [[2, 3, 4, 5], [0, 1], [2, 3, 6, 7], [2, 3, 4]]
+
+
+SAMPLES = st.lists(
+    st.lists(st.integers(0, 2), min_size=2, max_size=9).map(lambda tokens: sample(*tokens)), min_size=1, max_size=12
+)
+
+
+@settings(max_examples=30)
+@given(SAMPLES)
+def test_each_distinct_prefix_is_one_node(samples: list[PromptAndResponse]):
+    pack = merge(samples)
+    prefixes = {own.token_ids[:stop] for own in samples for stop in range(1, len(own.token_ids) + 1)}
+    assert len(pack.token_ids) == len(prefixes) == count_nodes(samples)
+    for own, path in zip(samples, pack.paths, strict=True):
+        assert pack.token_ids[path].tolist() == list(own.token_ids)
+        assert pack.depths[path].tolist() == list(range(len(own.token_ids)))
+        # Ancestors, as attention finds them: whoever stands before a node and ends after it.
+        last = path[-1]
+        assert [node for node in range(last + 1) if pack.ends[node] > last] == path.tolist()
+
+
+@settings(max_examples=30)
+@given(SAMPLES, st.integers(1, 30), st.integers(1, 3))
+def test_packs_hold_each_sample_once_and_keep_to_the_limit(samples: list[PromptAndResponse], limit: int, multiple: int):
+    packs = cut(samples, range(len(samples)), limit=limit, multiple=multiple)
+    assert sorted(index for pack in packs for index in pack) == list(range(len(samples)))
+    for pack in packs:
+        assert len(pack) == 1 or count_nodes([samples[index] for index in pack]) <= limit
+
+
+def test_packs_are_even():
+    # Filled one after the other, packs of 39 tokens would hold three samples and one.
+    samples = [sample(*range(start, start + 10)) for start in (0, 100, 200, 300)]
+    assert cut(samples, range(4), limit=39) == [[0, 1], [2, 3]]
+    assert cut(samples, range(4), limit=1000, multiple=4) == [[0], [1], [2], [3]]
+
+
+def test_blocks_by_hand():
+    assert block_size(nodes=1000, depth=300) == 150
+    assert block_size(nodes=1000, depth=20) == 64
+    assert block_size(nodes=40, depth=20) == 40
+
+
+def test_operations_by_hand():
+    costs = Costs(token=100, pair=1)
+    # Rows of 2, 3 and of 5, 5 tokens; the shorter one of the first two is padded.
+    assert costs.of_rows([5, 2, 5, 3], rows=2) == 2 * 3 * (100 + 3) + 2 * 5 * (100 + 5)
+    # One block of ten nodes, each of which meets at most five ancestors and ten of its block.
+    assert costs.of_pack(10, depth=5) == 10 * 100 + 10 * 15
+
+
+def test_samples_are_packed_where_that_takes_fewer_operations():
+    shared = [sample(1, 2, 3, 4, 5, end) for end in (6, 7)]  # 7 nodes instead of 12
+    apart = [sample(start, 2, 3, 4, 5, 6) for start in (1, 7)]
+    for costs, packed in ((Costs(token=100, pair=1), True), (Costs(token=0, pair=1), False), (None, False)):
+        assert Passes(costs=costs).deal(shared, range(2)).packed is packed
+    assert not Passes(costs=Costs(token=100, pair=1)).deal(apart, range(2)).packed
