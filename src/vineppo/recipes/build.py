@@ -267,6 +267,8 @@ def build_pool(policy: Policy, engine: EngineConfig) -> Engine:
         tokenizer=policy.tokenizer,
         engine=engine,
         device="cuda" if pool.gpus else "cpu",
+        # Of the processor's memory all that may be on one machine get a share alike.
+        neighbours=max(1, int(1 / pool.gpus)) if pool.gpus else pool.replicas,
     )
     return RayPool(
         make,
