@@ -11,20 +11,20 @@ cut off loses only itself.
 """
 
 import argparse
+import json
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from gpu_run.assignment import Assignment
-from gpu_run.launch import ROOT, run_within
+from gpu_run.launch import ROOT, prepare_environment, run_within
 from gpu_run.page import page, read_all, record
 from gpu_run.plan import LEAST_SECONDS, Part, allowance
-from gpu_run.results import Result, read_result, result_path
+from gpu_run.results import DONE, Result, read_result, result_path, troubles
 from rollout_speed.names import Model
 
 SIZES = {"cuda": (Model.HALF_B, Model.ONE_AND_A_HALF_B), "cpu": (Model.TINY,)}
@@ -55,10 +55,11 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> int:
-    """Run, show, record. The exit code is 1 where a part failed; one that was cut off did not."""
+    """Run, show, record. The exit code is 1 where anything failed, was cut off or is missing of the parts asked for."""
     given = arguments()
     given.out.mkdir(parents=True, exist_ok=True)
     if not given.show:
+        prepare_environment()
         run_parts(Run(given=given, command=shlex.join(["python", "benchmarks/gpu.py", *sys.argv[1:]])))
     results = read_all(given.out)
     text = page(results)
@@ -66,7 +67,9 @@ def main() -> int:
     print(text)
     if given.record:
         record(results, given.record)
-    return int(any(result.status.startswith("failed") for result in results))
+    found = [trouble for result in results if result.part in given.parts for trouble in troubles(result)]
+    print("\n".join(found), file=sys.stderr)
+    return int(bool(found))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,13 +103,33 @@ def run_parts(run: Run) -> None:
     began, out = time.monotonic(), run.given.out
     waiting = [part for part in Part if part in run.given.parts]
     run.given.work.mkdir(parents=True, exist_ok=True)
+    machine = ask_machine(run)
     for place, part in enumerate(waiting):
         left = run.given.minutes * 60 - (time.monotonic() - began)
-        run_part(run, part, allowance(waiting[place:], left))
+        run_part(run, part, allowance(waiting[place:], left, run.given.device), machine)
         (out / "tables.md").write_text(page(read_all(out)))
 
 
-def run_part(run: Run, part: Part, seconds: float) -> None:
+def ask_machine(run: Run) -> dict[str, str]:
+    """What it is, asked in a process of its own: whoever asked a GPU cannot be forked from."""
+    from gpu_run.child import find_machine  # seconds of importing, which all parts share
+
+    path = run.given.work.resolve() / "machine.json"
+    path.unlink(missing_ok=True)
+    log = run.given.out / "log.txt"
+    work = partial(write_json, path, partial(find_machine, run.given.device))
+    status = run_within(work, seconds=60.0, log=log, poll=lambda: None)
+    if status != DONE:
+        raise SystemExit(status)
+    return json.loads(path.read_text())
+
+
+def write_json(path: Path, make: Callable[[], object]) -> None:
+    """What is made."""
+    path.write_text(json.dumps(make()))
+
+
+def run_part(run: Run, part: Part, seconds: float, machine: dict[str, str]) -> None:
     """In a process of its own; its result, with how it ended, is on the disk afterwards, whatever happened."""
     out = run.given.out
     result_path(out, part).unlink(missing_ok=True)
@@ -115,11 +138,10 @@ def run_part(run: Run, part: Part, seconds: float) -> None:
         status = f"not run: {seconds:.0f} s were left for it"
     else:
         print(f"{part.title}: at most {seconds:.0f} s", flush=True)
-        assignment = run.assignment(part, seconds)
-        words = TypeAdapter(Assignment).dump_json(assignment).decode()
-        command = [sys.executable, "-m", "gpu_run.child", words, run.command]
-        tables = TablesOf(out)
-        status = run_within(command, seconds=seconds, log=out / "log.txt", poll=tables.renew)
+        from gpu_run.child import do
+
+        work = partial(do, run.assignment(part, seconds), run.command, machine)
+        status = run_within(work, seconds=seconds, log=out / "log.txt", poll=TablesOf(out).renew)
     taken = time.monotonic() - began
     result = read_result(out, part) or Result(part=part, command=run.command, allowed=seconds)
     result.status, result.seconds = status, taken

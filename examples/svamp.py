@@ -3,7 +3,7 @@
     python examples/svamp.py ChilleD/SVAMP build/svamp        # from the Hugging Face Hub
     python examples/svamp.py DATA build/svamp                 # from a folder with train.jsonl and test.jsonl
 
-writes four files. The first 200 training problems are kept for a short finetuning, with a response each; the others are
+writes four files. The first 350 training problems are kept for a short finetuning, with a response each; the others are
 for RL, with nothing but the answer. The test problems are in both folders, so that a loss can be measured on them.
 
     build/svamp/worked/train.jsonl, test.jsonl     {"question": "Ann had 8 apples, ate 3 and got 5. How many are left?",
@@ -32,7 +32,7 @@ KINDS = {"Addition": "+", "Subtraction": "-", "Multiplication": "*", "Common-Div
 NUMBER = re.compile(r"\d[\d,]*\.?\d*")
 
 
-START = 200
+START = 350
 """Training problems for the finetuning."""
 
 

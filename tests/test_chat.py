@@ -97,8 +97,8 @@ def test_where_all_are_cut_off_a_person_is_told_what_ends_a_response():
     assert warning is not None
     assert "max_new_tokens 5" in warning
     assert "'<eos>', '<end_turn>'" in warning
-    assert judge_endings(0.5, 8, policy=policy, limit=5).verdict is Verdict.OK
-    assert judge_endings(1.0, 8, policy=policy, limit=5).verdict is Verdict.WARN
+    assert judge_endings(0.5, 8, policy=policy, tried=5, limit=5).verdict is Verdict.OK
+    assert judge_endings(1.0, 8, policy=policy, tried=5, limit=5).verdict is Verdict.WARN
 
 
 # --- special tokens that are tags --------------------------------------------------------------------------------

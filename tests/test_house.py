@@ -19,7 +19,7 @@ FLOORS = (
     ("steps", "tasks", "credit", "engines", "learner"),
     ("curriculum", "analysis"),
     ("recipes", "report"),
-    ("trainer", "preview", "compare", "explain", "analyze", "doctor", "judging", "import_gguf"),
+    ("trainer", "preview", "compare", "explain", "analyze", "doctor", "judging", "import_gguf", "integrations"),
     ("sweep", "arguments"),
     ("cli",),
     ("__main__", "__init__"),

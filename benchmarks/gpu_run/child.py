@@ -1,63 +1,44 @@
-"""The process of one part, so that a part that hangs, or spoils its GPU, can be killed and costs the others nothing.
+"""What the process of a part does. It imports what all parts need; whoever forks such processes imports it first."""
 
-python -m gpu_run.child ASSIGNMENT COMMAND: an assignment as JSON (assignment.py), and the command line for the result.
-"""
-
-import os
 import platform
-import sys
-import traceback
 from importlib import metadata
 
-from pydantic import TypeAdapter
+import torch
 
 from gpu_run.assignment import Assignment
+from gpu_run.parts import correctness, learning, memory, promises, real, rollouts, update
 from gpu_run.plan import Part
-from gpu_run.results import Result, Sheet, failure
+from gpu_run.results import Result, Sheet
+from rollout_speed.roofs import processor
 
 LIBRARIES = ("torch", "transformers", "vineppo")
 
 
-def main() -> int:
-    """Do the part. Its status is written by whoever started it; the last line of a failure is why."""
-    assignment = TypeAdapter(Assignment).validate_json(sys.argv[1])
-    sheet = Sheet(Result(part=assignment.part, command=sys.argv[2], allowed=assignment.seconds), assignment.out)
-    sheet.machine(machine(assignment.device))
-    try:
-        do(assignment, sheet)
-    except Exception as error:  # told in one line, which the table shows
-        traceback.print_exc()
-        print(failure(error), flush=True)
-        return 1
-    sys.stdout.flush()
-    # Nothing is left to save, and continuous batching keeps threads that never end.
-    os._exit(0)
-
-
-def do(assignment: Assignment, sheet: Sheet) -> None:
-    """Each part imports what it needs."""
+def do(assignment: Assignment, command: str, machine: dict[str, str]) -> None:
+    """Do the part. Its status is written by whoever started it."""
+    sheet = Sheet(Result(part=assignment.part, command=command, allowed=assignment.seconds), assignment.out)
+    sheet.machine(machine)
+    if assignment.device == "cpu":
+        torch.set_num_threads(1)  # such models gain nothing from more
     match assignment.part:
         case Part.CORRECTNESS:
-            from gpu_run.parts.correctness import measure
+            correctness.measure(assignment, sheet)
+        case Part.PROMISES:
+            promises.measure(assignment, sheet)
         case Part.ROLLOUTS:
-            from gpu_run.parts.rollouts import measure
+            rollouts.measure(assignment, sheet)
         case Part.UPDATE:
-            from gpu_run.parts.update import measure
+            update.measure(assignment, sheet)
         case Part.MEMORY:
-            from gpu_run.parts.memory import measure
+            memory.measure(assignment, sheet)
         case Part.LEARNING:
-            from gpu_run.parts.learning import measure
+            learning.measure(assignment, sheet)
         case Part.REAL:
-            from gpu_run.parts.real import measure
-    measure(assignment, sheet)
+            real.measure(assignment, sheet)
 
 
-def machine(device: str) -> dict[str, str]:
-    """What this runs on."""
-    import torch
-
-    from rollout_speed.roofs import processor
-
+def find_machine(device: str) -> dict[str, str]:
+    """What this runs on. Asks the GPU, so processes cannot be forked afterwards."""
     if device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("failed: torch sees no GPU here; give --device cpu, or install torch for CUDA")
     name = torch.cuda.get_device_name() if device == "cuda" else processor()
@@ -75,7 +56,3 @@ def _version(library: str) -> str:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
         return "from source"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,24 +1,22 @@
 """Runs of several methods with the same share of the time, and their accuracy over seconds."""
 
-import multiprocessing
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gpu_run import train_one
-from gpu_run.launch import GRACE_SECONDS
+from gpu_run.launch import FORKS, GRACE_SECONDS, do_logged
 from gpu_run.results import Cell, Sheet
 from vineppo.analysis.run_comparison import Point, read_points
 from vineppo.errors import UserError
 from vineppo.run_dir import RunDir
 
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["gpu_run.train_one"])
 SHOWN = 12
 """Points of a run in the table, evenly chosen; the last always."""
-FOREVER = 100_000
-"""Iterations: the time ends a run, not their number."""
+FOREVER, FEW = 100_000, 2
+"""Iterations: the time ends a run, not their number; on a CPU the other way round."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,9 +32,6 @@ def compare(
 ) -> None:
     """One after the other, whatever is left shared by those to come; the table is renewed after each."""
     deadline, curves = time.monotonic() + seconds, {}
-    first = PROCESSES.Process(target=train_one.warm)
-    first.start()
-    first.join()
     for place, method in enumerate(methods):
         own = (deadline - time.monotonic()) / (len(methods) - place)
         folder = work / method.name.replace(" ", "_")
@@ -50,7 +45,7 @@ def train_for(words: Sequence[str], folder: Path, *, seconds: float) -> str:
     """Train until the time is up; how it ended. Every line of its metrics is there whenever it is killed."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     log = folder.with_suffix(".log")
-    process = PROCESSES.Process(target=train_one.train, args=(tuple(words), log))
+    process = FORKS.Process(target=do_logged, args=(partial(train_one.train, tuple(words)), log))
     process.start()
     process.join(seconds)
     late = process.is_alive()

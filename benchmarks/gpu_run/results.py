@@ -99,6 +99,23 @@ class Sheet:
         return self._result.tables[-1]
 
 
+BAD = ("failed:", "FAIL", "differs", "too far", "cut off", "some failed")
+"""How a cell begins that tells of trouble."""
+
+
+def troubles(result: Result) -> list[str]:
+    """What went wrong, a line each; nothing where all was done and well."""
+    own = [] if result.status == DONE else [f"{result.part.title}: {result.status}"]
+    empty = [] if result.tables else [f"{result.part.title}: no table"]
+    bad = [
+        f"{table.title}: {', '.join(str(cell) for cell in row.values() if cell is not None)}"
+        for table in result.tables
+        for row in table.rows
+        if any(isinstance(cell, str) and cell.startswith(BAD) for cell in row.values())
+    ]
+    return [*own, *empty, *bad]
+
+
 def failure(error: Exception) -> str:
     """An error as the content of a cell."""
     words = " ".join(str(error).split())

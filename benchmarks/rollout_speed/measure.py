@@ -57,11 +57,12 @@ def load(contender: Contender, stage: Stage, workload: Workload, place: Place, s
     Imported here are only the contender's own libraries: vLLM lives in another virtual environment.
     """
     match contender:
-        case Contender.OURS:
+        case Contender.OURS | Contender.OURS_PLAIN:
             from rollout_speed.contenders import ours
 
             model, before = _model_and_memory(stage, place)
-            return ours.sampler(model, workload, rows=setting.rows), before
+            compiled = None if contender == Contender.OURS else False
+            return ours.sampler(model, workload, rows=setting.rows, compiled=compiled), before
         case Contender.GENERATE:
             from rollout_speed.contenders import generate
 

@@ -34,6 +34,8 @@ class Contender(StrEnum):
     """Who samples."""
 
     OURS = "ours"
+    OURS_PLAIN = "ours-plain"
+    """With engine.compile=false; on a CPU the same."""
     GENERATE = "generate"
     CONTINUOUS = "continuous"
     VLLM = "vllm"
@@ -44,6 +46,7 @@ class Contender(StrEnum):
         """For tables."""
         return {
             Contender.OURS: "vineppo embedded engine",
+            Contender.OURS_PLAIN: "the same, every kernel launched",
             Contender.GENERATE: "transformers.generate",
             Contender.CONTINUOUS: "transformers continuous batching",
             Contender.VLLM: "vLLM, eager",

@@ -17,7 +17,7 @@ VLLM_ROWS = {"cpu": (256,), "cuda": (1024,)}
 def candidates(contender: Contender, device: str, threads: Sequence[int]) -> list[Setting]:
     """All settings that are tried: rows side by side x threads."""
     match contender:
-        case Contender.OURS:
+        case Contender.OURS | Contender.OURS_PLAIN:
             rows = OUR_ROWS[device]
         case Contender.GENERATE:
             rows = GENERATE_ROWS[device]

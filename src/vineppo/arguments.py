@@ -66,7 +66,14 @@ def build_parser() -> argparse.ArgumentParser:
     steps.add_argument("--limit", metavar="N", type=int, help="take only the first N solutions, and show all of them")
     add_analyze(commands)
     add_instruments(commands)
-    add_command(commands, "doctor", "check versions, sampler, weight updates, judge and memory before a run")
+    doctor = add_command(commands, "doctor", "check versions, sampler, weight updates, judge and memory before a run")
+    doctor.add_argument(
+        "--seconds",
+        metavar="S",
+        type=float,
+        default=60.0,
+        help="look as closely as so many seconds allow, and say what was left out (%(default)g)",
+    )
     config = add_command(commands, "config", "print the resolved config as YAML")
     config.add_argument("--keys", action="store_true", help="print all keys with type, default and meaning instead")
     config.add_argument("--sft", action="store_true", help="the config of `vineppo sft`, not of `vineppo train`")

@@ -78,7 +78,7 @@ def look(arguments: argparse.Namespace, path: Path | None, overrides: Sequence[s
         case "sweep":
             return sweep(path, overrides, dry_run=arguments.dry_run)
         case "doctor":
-            return doctor(path, overrides)
+            return doctor(path, overrides, seconds=arguments.seconds)
         case _:
             return read_files(arguments)
 
@@ -203,12 +203,12 @@ def sweep(file: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:
     return 0 if run_sweep(file, overrides) else INTERRUPTED
 
 
-def doctor(path: Path | None, overrides: Sequence[str]) -> int:
+def doctor(path: Path | None, overrides: Sequence[str], *, seconds: float) -> int:
     """Check whether everything is as a run needs it."""
     config = load_config(path, overrides)
     from vineppo.doctor import diagnose
 
-    return 0 if diagnose(config) else FAILED
+    return 0 if diagnose(config, seconds=seconds) else FAILED
 
 
 def judge(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from vineppo.metrics import Metrics
@@ -86,9 +86,13 @@ class Display:
         """A line for the reader."""
         self._print(text, markup=False)
 
-    def _print(self, text: str, *, markup: bool) -> None:
+    def show(self, what: RenderableType) -> None:
+        """Anything that rich can print."""
+        self._print(what, markup=False)
+
+    def _print(self, what: RenderableType, *, markup: bool) -> None:
         try:
-            self._console.print(text, soft_wrap=True, markup=markup)
+            self._console.print(what, soft_wrap=isinstance(what, str), markup=markup)
         except OSError:  # the terminal is gone
             self._console.on_broken_pipe()
 

@@ -2,21 +2,23 @@
 
 import json
 import os
-import sys
+import signal
+import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import gpu
-from gpu_run.assignment import Assignment
 from gpu_run.curves import goal_of, put_curve, summary
 from gpu_run.launch import run_within
 from gpu_run.page import page, read_all, record, shown
-from gpu_run.parts import correctness, learning, memory, real
+from gpu_run.parts import correctness, learning, memory, promises, real
 from gpu_run.plan import RESERVE_SECONDS, SHARES, Part, affordable, allowance
-from gpu_run.results import DONE, Result, Sheet, failure, read_result, result_path
+from gpu_run.results import DONE, Result, Sheet, failure, read_result, result_path, troubles
 from vineppo.analysis.run_comparison import Point
 from vineppo.config.load import load_config
 
@@ -28,30 +30,31 @@ ALL = list(Part)
 
 def test_correctness_is_first_and_shares_are_hundredths():
     assert ALL[0] is Part.CORRECTNESS
-    assert set(SHARES) == set(Part)
-    assert sum(SHARES.values()) == 100
+    for shares in SHARES.values():
+        assert set(shares) == set(Part)
+        assert sum(shares.values()) == 100
 
 
 def test_a_part_gets_its_share_of_what_is_left():
-    assert allowance(ALL, 100 + RESERVE_SECONDS) == SHARES[Part.CORRECTNESS]
+    assert allowance(ALL, 100 + RESERVE_SECONDS, "cuda") == SHARES["cuda"][Part.CORRECTNESS]
     # 84 hundredths wait for 84 seconds.
-    assert allowance(ALL[1:], 84 + RESERVE_SECONDS) == pytest.approx(SHARES[Part.ROLLOUTS])
+    assert allowance(ALL[2:], 84 + RESERVE_SECONDS, "cuda") == pytest.approx(SHARES["cuda"][Part.ROLLOUTS])
 
 
 def test_what_one_part_leaves_over_the_others_get():
-    assert allowance(ALL[1:], 100 + RESERVE_SECONDS) == pytest.approx(100 * 25 / 84)
-    assert allowance([Part.REAL], 40 + RESERVE_SECONDS) == 40
+    assert allowance(ALL[2:], 100 + RESERVE_SECONDS, "cuda") == pytest.approx(100 * 25 / 84)
+    assert allowance([Part.REAL], 40 + RESERVE_SECONDS, "cuda") == 40
 
 
 def test_without_time_a_part_gets_none():
-    assert allowance(ALL, 1.0) == 0
-    assert allowance(ALL, -5.0) == 0
+    assert allowance(ALL, 1.0, "cuda") == 0
+    assert allowance(ALL, -5.0, "cuda") == 0
 
 
 def test_the_whole_never_takes_longer_than_it_may():
     left = 600.0
     for place in range(len(ALL)):
-        left -= allowance(ALL[place:], left)
+        left -= allowance(ALL[place:], left, "cuda")
     assert left == pytest.approx(RESERVE_SECONDS)
 
 
@@ -64,12 +67,12 @@ def test_as_much_work_as_there_is_time_for():
 # --- killing -----------------------------------------------------------------------------------------------------
 
 
-def python(code: str) -> list[str]:
-    return [sys.executable, "-c", code]
+def run(work: Callable[[], object], folder: Path, *, seconds: float = 20.0) -> str:
+    return run_within(partial(work), seconds=seconds, log=folder / "log.txt", poll=lambda: None)
 
 
-def run(code: str, folder: Path, *, seconds: float = 20.0) -> str:
-    return run_within(python(code), seconds=seconds, log=folder / "log.txt", poll=lambda: None)
+def fail(error: BaseException) -> None:
+    raise error
 
 
 def is_there(process: int) -> bool:
@@ -81,38 +84,34 @@ def is_there(process: int) -> bool:
 
 
 def test_what_ends_by_itself_is_done(tmp_path: Path):
-    assert run("pass", tmp_path) == DONE
+    assert run(int, tmp_path) == DONE
 
 
 def test_the_last_words_of_what_fails_are_told(tmp_path: Path):
-    assert run("raise ValueError('no such size')", tmp_path) == "failed: ValueError: no such size"
-    assert run("raise SystemExit('failed: no GPU')", tmp_path) == "failed: no GPU"
-    assert run("import os; os._exit(3)", tmp_path) == "failed: exit code 3"
+    assert run(lambda: fail(ValueError("no such size")), tmp_path) == "failed: ValueError: no such size"
+    assert run(lambda: fail(SystemExit("failed: no GPU")), tmp_path) == "failed: no GPU"
+    assert run(lambda: os._exit(3), tmp_path) == "failed: exit code 3"
+    assert run(lambda: fail(SystemExit(0)), tmp_path) == DONE
 
 
 def test_only_its_own_last_words_are_told(tmp_path: Path):
-    run("print('of another part')", tmp_path)
-    assert run("import os; os._exit(3)", tmp_path) == "failed: exit code 3"
+    run(lambda: print("of another part"), tmp_path)
+    assert (tmp_path / "log.txt").read_text() == "of another part\n"
+    assert run(lambda: os._exit(3), tmp_path) == "failed: exit code 3"
 
 
-STUBBORN = """
-import pathlib, signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, '-c', '''
-import signal, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-time.sleep(600)
-'''])
-pathlib.Path({path!r}).write_text(f'{{child.pid}}')
-time.sleep(600)
-"""
+def stubborn(path: Path) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is started inherits it
+    path.write_text(str(subprocess.Popen(["sleep", "600"]).pid))
+    time.sleep(600)
 
 
 def test_what_is_late_is_killed_with_all_that_it_started(tmp_path: Path):
     path, polls = tmp_path / "pid", []
     began = time.monotonic()
-    code = STUBBORN.format(path=str(path))
-    seen = run_within(python(code), seconds=3.0, log=tmp_path / "log.txt", poll=lambda: polls.append(path.exists()))
+    seen = run_within(
+        partial(stubborn, path), seconds=3.0, log=tmp_path / "log.txt", poll=lambda: polls.append(path.exists())
+    )
     assert seen == "cut off after 3 s"
     assert time.monotonic() - began < 30
     assert polls
@@ -185,18 +184,27 @@ def test_results_replace_the_section_of_their_device(tmp_path: Path):
         record([], path)
 
 
+def test_whatever_went_wrong_is_told(tmp_path: Path):
+    result = filled(tmp_path)
+    result.status = DONE
+    assert troubles(result) == ["Speed: tiny, theirs, failed: out of memory"]
+    result.status = "cut off after 3 s"
+    assert troubles(result)[0] == "Rollouts: cut off after 3 s"
+    assert troubles(Result(part=Part.UPDATE, status=DONE)) == ["Update: no table"]
+
+
 def test_a_failure_fits_into_a_cell():
     assert failure(ValueError("two\nlines")) == "failed: ValueError: two lines"
     assert len(failure(RuntimeError("x" * 1000))) < 250
 
 
 def test_what_a_suite_had_passed_when_it_was_cut_off_is_counted(tmp_path: Path):
-    sheet = Sheet(Result(part=Part.CORRECTNESS), tmp_path)
+    sheet = Sheet(Result(part=Part.PROMISES), tmp_path)
     log = "suite.py::test_a[torch] PASSED  [  2%]\nsuite.py::test_b[torch-0] FAILED [  5%]\nsuite.py::test_c[torch] "
-    correctness.put_counts(sheet, "bfloat16", log, "cut off after 3 s")
-    (row,) = sheet.rows(correctness.PROMISES)
+    promises.put_counts(sheet, "bfloat16", log, "cut off after 3 s")
+    (row,) = sheet.rows(promises.PROMISES)
     assert (row["passed"], row["failed"], row["skipped"]) == (1, 1, 0)
-    saved = read_result(tmp_path, Part.CORRECTNESS)
+    saved = read_result(tmp_path, Part.PROMISES)
     assert saved is not None
     assert saved.tables[0].notes == ["Failed in bfloat16: test_b[torch-0]."]
 
@@ -239,7 +247,8 @@ def given(folder: Path, *words: str) -> gpu.Run:
     return gpu.Run(given=arguments, command="python benchmarks/gpu.py")
 
 
-def test_parts_without_time_are_not_begun_and_say_so(tmp_path: Path):
+def test_parts_without_time_are_not_begun_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gpu, "ask_machine", lambda run: {"kind": "cpu"})
     gpu.run_parts(given(tmp_path, "--minutes", "0.01"))
     results = read_all(tmp_path)
     assert [result.part for result in results] == ALL
@@ -250,17 +259,19 @@ def test_parts_without_time_are_not_begun_and_say_so(tmp_path: Path):
 def test_a_part_that_hangs_costs_the_others_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     began: list[Part] = []
 
-    def child(command: list[str], *, seconds: float, log: Path, poll: object) -> str:
-        assignment = json.loads(command[3])
-        part = Part(assignment["part"])
+    def child(work: partial[None], *, seconds: float, log: Path, poll: object) -> str:
+        assignment, _, machine = work.args
+        part = assignment.part
         began.append(part)
-        assert assignment["seconds"] == seconds
+        assert assignment.seconds == seconds
+        assert machine == {"kind": "cpu"}
         if part is Part.MEMORY:
             return f"cut off after {seconds:.0f} s"
         filled(tmp_path, part)
         return DONE
 
     monkeypatch.setattr(gpu, "run_within", child)
+    monkeypatch.setattr(gpu, "ask_machine", lambda run: {"kind": "cpu"})
     run = given(tmp_path, "--minutes", "1", "--parts", "learning", "memory", "update")
     gpu.run_parts(run)
     assert began == [Part.UPDATE, Part.MEMORY, Part.LEARNING], "in the plan's order, whatever was typed"
@@ -275,7 +286,8 @@ def test_every_config_of_a_part_is_valid_on_a_gpu_too(tmp_path: Path, device: st
     full = given(tmp_path, *arguments).assignment(Part.REAL, 60.0)
     bare = replace(full, model=None, data=None, policy=None)
     for each in (full, bare):
-        configs = [learning.words(each), real.words(each), correctness.small_words(each, tmp_path)]
+        real_words = [*real.words(each, each.model or "here", each.data or "there"), *real.STAND_IN]
+        configs = [learning.words(each), real_words, correctness.small_words(each, tmp_path)]
         configs.append(correctness.real_words(each, "bundled:registers"))
         for words in configs:
             for method in learning.METHODS:
@@ -284,12 +296,9 @@ def test_every_config_of_a_part_is_valid_on_a_gpu_too(tmp_path: Path, device: st
             assert memory.settings(each, tmp_path, kind).policy.device == device
 
 
-def test_an_assignment_survives_the_command_line(tmp_path: Path):
-    from pydantic import TypeAdapter
-
+def test_an_assignment_is_made_of_the_command_line(tmp_path: Path):
     assignment = given(tmp_path, "--sizes", "tiny", "--model", "here").assignment(Part.REAL, 12.0)
-    words = TypeAdapter(Assignment).dump_json(assignment)
-    assert TypeAdapter(Assignment).validate_json(words) == assignment
+    assert (assignment.part, assignment.model, assignment.sizes) == (Part.REAL, "here", ("tiny",))
     assert not assignment.on_gpu
     assert 0 < assignment.left <= 12, "what importing takes is not the part's own"
     assert os.path.isabs(assignment.out)

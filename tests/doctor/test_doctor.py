@@ -15,7 +15,9 @@ from vineppo.config.schema import Config, Gsm8kTask, MathTask
 from vineppo.doctor import examine
 from vineppo.doctor.agreement import check_agreement
 from vineppo.doctor.batch import check_batch
+from vineppo.doctor.budget import SIZES, Budget, Size
 from vineppo.doctor.credit import check_credit, expected_departures
+from vineppo.doctor.endings import judge_endings
 from vineppo.doctor.finding import Verdict
 from vineppo.doctor.judge import QUESTIONS, check_judge, right, wrong
 from vineppo.doctor.memory import judge_memory
@@ -45,7 +47,7 @@ CONFIG = load_config(None, QUICK)
 
 def examined(config: Config) -> dict[str, Verdict]:
     with Display(6) as display:
-        return {finding.check: finding.verdict for finding in examine(config, display).findings}
+        return {finding.check: finding.verdict for finding in examine(config, display, Budget(60)).findings}
 
 
 # --- the whole ---------------------------------------------------------------------------------------------------
@@ -108,6 +110,39 @@ def refuse():
     from vineppo.errors import UserError
 
     raise UserError("no engine today; come back tomorrow")
+
+
+# --- time --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "size"), [(1000, SIZES[0]), (300, SIZES[1]), (60, SIZES[2]), (10, SIZES[3]), (5, None)]
+)
+def test_the_look_is_as_close_as_the_time_allows(seconds: float, size: Size | None):
+    """The smallest, of 2 x 2 x 8 tokens, took 1 s: five passes of 4 x 4 x 16 should take 5 x 8 x 1.25 = 50 s."""
+    assert Budget(seconds, clock=lambda: 0.0).largest(1.0, passes=5) == size
+
+
+def test_what_is_left_shrinks_and_never_below_nothing():
+    now = iter([0.0, 4.0, 11.0])
+    budget = Budget(10, clock=lambda: next(now))
+    assert (budget.left, budget.left) == (6.0, 0.0)
+
+
+def test_without_time_the_sampler_is_looked_at_once_and_the_rest_is_left_out(capsys):
+    assert main(["doctor", *QUICK, "--seconds", "0.01"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"over \d\d tokens", printed)  # 4 trajectories of 8 tokens, and rollouts of at most 8
+    for check in ("stale cache", "endings"):
+        assert f"{check} not run it would not have ended within 0 s; give --seconds more" in printed
+
+
+def test_responses_that_had_no_time_to_end_tell_nothing(policy: Policy):
+    verdicts = [judge_endings(1.0, 8, policy=policy, tried=tried, limit=80).verdict for tried in (40, 80)]
+    assert verdicts == [Verdict.NOT_RUN, Verdict.WARN]
+    finding = judge_endings(0.5, 8, policy=policy, tried=40, limit=80)
+    assert finding.verdict is Verdict.OK
+    assert "4 of 8 were cut off at 40 tokens (sampling.max_new_tokens is 80" in finding.found
 
 
 # --- credit ------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from tiny_models import SHAPE, tiny_model
 from vineppo.engines.fake import FakeEngine
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.engines.torch.law import sampling_logprobs
+from vineppo.engines.torch.recordings import choose_capture
 from vineppo.seams import Engine
 from vineppo.types import Completion, Request, Sampling
 
@@ -73,7 +74,10 @@ def make_subject(name: str) -> Subject:
             return Subject(FakeEngine(live_law(model), end_ids=(END,)), model, 6000, truncates=False, limited=False)
         case "torch":
             model = tiny_model("llama", sharpness=1.5).to(DEVICE, DTYPE)  # pyright: ignore[reportArgumentType]
-            return Subject(TorchEngine(model, end_ids=(END,), context=CONTEXT, rows=4096), model, 20_000)
+            capture = choose_capture(model.device, None)
+            return Subject(
+                TorchEngine(model, end_ids=(END,), context=CONTEXT, rows=4096, capture=capture), model, 20_000
+            )
         case "vllm":  # heads of 8 numbers, which vLLM's attention on the CPU takes only widened
             return vllm_subject(tiny_model("llama", sharpness=1.5))
         case _:  # heads of 32 numbers, which it takes as they are; keys shared by two heads; one matrix at both ends

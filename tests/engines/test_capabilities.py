@@ -5,7 +5,7 @@ import torch
 from transformers import PreTrainedModel
 
 from tiny_models import tiny_kind, tiny_model
-from vineppo.attending import thresholds
+from vineppo.attending.interface import thresholds
 from vineppo.engines.torch.check import check_branching
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.errors import UserError

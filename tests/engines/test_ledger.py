@@ -1,5 +1,7 @@
 """All that sampling holds stays within the budget, measured as it happens."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from transformers import DynamicCache
@@ -8,14 +10,25 @@ from tiny_models import tiny_model
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.engines.torch.memory import default_memory, measure
 from vineppo.engines.torch.passing import Living, activation_bytes
+from vineppo.engines.torch.recordings import Capture
 from vineppo.types import Request, Sampling
 
 
-@pytest.mark.parametrize("kib", [400, 4000])
-def test_bytes_held_never_exceed_the_budget(kib: int):
+class Anew:
+    """Records nothing and does the work anew, so that all it holds is seen."""
+
+    def record(self, work: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
+        return work
+
+    def forget(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("kib", "capture"), [(400, None), (4000, None), (1600, Anew()), (8000, Anew())])
+def test_bytes_held_never_exceed_the_budget(kib: int, capture: Capture | None):
     memory = kib * 2**10
     model = tiny_model("llama-gqa")
-    engine = TorchEngine(model, end_ids=(1,), context=64, rows=200, memory_bytes=memory)
+    engine = TorchEngine(model, end_ids=(1,), context=64, rows=200, memory_bytes=memory, capture=capture)
     prompts = [Request(prefix=(2, 5 + i, 3), count=5, seed=i, branches=True) for i in range(6)]
     with Living() as living:
         groups = engine.sample(prompts, Sampling(max_new_tokens=30, top_p=0.9))
@@ -23,7 +36,7 @@ def test_bytes_held_never_exceed_the_budget(kib: int):
         states = [Request(prefix=t[:cut], count=3, seed=cut) for t in whole for cut in range(3, len(t), 9)]
         engine.sample(states, Sampling(max_new_tokens=30, top_p=0.9))
     assert living.peak <= memory
-    assert living.peak >= 0.3 * memory or kib == 4000, "the budget is used"
+    assert living.peak >= 0.3 * memory or kib >= 4000, "the budget is used"
 
 
 def test_the_peak_is_that_of_what_lives_at_once():

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vineppo.engines.torch.forest import _slots
+from vineppo.engines.torch.forest import slots_of
+from vineppo.engines.torch.ledger import Load, Prices
 from vineppo.engines.torch.schedule import Budget, Row, in_order
 from vineppo.engines.torch.trunks import Trunk, Trunks, find_trunks, maximal
 
@@ -57,6 +58,25 @@ def test_outgrown_rows_are_given_back():
     assert Budget(rows=9, tokens=0).fitting(rows, 16) == 1
 
 
+def test_a_stretch_that_stays_counts_until_no_row_decodes():
+    """Of rounded shapes: 64 tokens of a trunk, and 8 rows of 32 columns; copied aside, what 2 rows write."""
+    prices, trunk = Prices(rounded=True, room=16), Trunk(tuple(range(40)))
+    load = Load(prices, None)
+    for _ in range(2):
+        load.add(trunk, width=10, reserve=0)
+    assert load.stretch == 64 + 8 * 32
+    assert load.tokens == load.stretch + 2 * 10
+    held = Load(prices, None, held=1000)
+    held.add(trunk, width=10, reserve=0)
+    assert held.tokens == 1000 + 10
+    budget = Budget(rows=9, tokens=5000, prices=prices)
+    assert budget.most_held([], 0) == 5000
+    waiting = deque(row(trunk, 30, limit=10, draw=draw) for draw in range(2))
+    assert not Budget(rows=9, tokens=1009, prices=prices).take(waiting, [row(trunk, 30)], 0, held=1000)
+    taken = Budget(rows=9, tokens=1009, prices=prices).take(waiting, [], 0, held=1000)
+    assert len(taken) == 2, "what no row needs can be given back"
+
+
 prefixes = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=5).map(tuple), min_size=1, max_size=12)
 
 
@@ -87,7 +107,7 @@ def test_kept_trajectories_are_found_and_have_a_limit():
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=20))
 def test_slots_and_places_are_inverse(groups: list[int]):
-    slots, places = _slots(np.array(groups), 4)
+    slots, places = slots_of(np.array(groups), 4)
     assert [int(slots.flatten()[place]) for place in places] == list(range(len(groups)))
     assert [int(place) // slots.shape[1] for place in places] == groups
     assert slots.shape == (4, max(groups.count(g) for g in range(4)))

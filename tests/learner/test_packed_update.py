@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from tiny_models import tiny_kind, tiny_model
-from together import together
 from vineppo.config.operations import Costs
 from vineppo.config.schema import LearnerConfig, PpoCredit
 from vineppo.learner.batch import collate, collate_trees
@@ -127,22 +126,30 @@ def test_so_they_are_whatever_the_settings(passes: Passes, settings: dict):
 
 def test_many_blocks_of_queries(monkeypatch: pytest.MonkeyPatch):
     # Five queries a block, whose path to the root reaches far back.
-    monkeypatch.setattr("vineppo.learner.tree_attention.block_size", lambda nodes, depth: 5)
+    monkeypatch.setattr("vineppo.attending.tree_attention.block_size", lambda nodes, depth: 5)
     assert_agree(updated("mistral-sliding", PACKED)[0], updated("mistral-sliding", ROWS)[0])
+
+
+class OneOf(Processes):
+    """One of several processes, which hears nothing of the others."""
+
+    def gather(self, own):
+        return [own] * self.count
 
 
 def test_two_processes_are_dealt_packs_and_add_up_to_the_same():
     samples, branches = groups(0, 1, 2)
     items = [*samples, *branches]
-    policies = [TokenLogprobs(tiny_model("llama"), temperature=1.0, chunk=100) for _ in range(3)]
 
     def gradients(processes: Processes) -> list[torch.Tensor]:
-        policy = policies[processes.rank if processes.count > 1 else -1]
+        policy = TokenLogprobs(tiny_model("llama"), temperature=1.0, chunk=100)
         accumulate_likelihood(policy, items, range(len(items)), passes=PACKED, processes=processes)
         return [torch.zeros_like(p) if p.grad is None else p.grad for p in policy.parameters()]
 
     assert PACKED.deal(items, range(len(items)), count=2).packed
-    for one, other, alone in zip(*together(2, gradients), gradients(ALONE), strict=True):
+    for one, other, alone in zip(
+        gradients(OneOf(rank=0, count=2)), gradients(OneOf(rank=1, count=2)), gradients(ALONE), strict=True
+    ):
         torch.testing.assert_close((one + other) / 2, alone, atol=1e-6, rtol=1e-4)  # DDP takes the mean of both
 
 

@@ -3,10 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vineppo.attending.trees import merge
 from vineppo.config.operations import Costs, block_size
 from vineppo.learner.packs import count_nodes, cut
 from vineppo.learner.passes import Passes
-from vineppo.learner.trees import merge
 from vineppo.types import PromptAndResponse
 
 
@@ -18,7 +18,7 @@ def test_a_pack_by_hand():
     #  5 - 6 - 7 - 8        a trajectory
     #        \ 9 - 9        a branch that left it after two tokens
     #  4 - 6                another question
-    pack = merge([sample(5, 6, 7, 8), sample(4, 6), sample(5, 6, 9, 9), sample(5, 6, 7)])
+    pack = merge([(5, 6, 7, 8), (4, 6), (5, 6, 9, 9), (5, 6, 7)])
     assert pack.token_ids.tolist() == [4, 6, 5, 6, 7, 8, 9, 9]
     assert pack.depths.tolist() == [0, 1, 0, 1, 2, 3, 2, 3]
     assert pack.ends.tolist() == [2, 2, 8, 8, 6, 6, 8, 8]
@@ -33,7 +33,7 @@ SAMPLES = st.lists(
 @settings(max_examples=30)
 @given(SAMPLES)
 def test_each_distinct_prefix_is_one_node(samples: list[PromptAndResponse]):
-    pack = merge(samples)
+    pack = merge([own.token_ids for own in samples])
     prefixes = {own.token_ids[:stop] for own in samples for stop in range(1, len(own.token_ids) + 1)}
     assert len(pack.token_ids) == len(prefixes) == count_nodes(samples)
     for own, path in zip(samples, pack.paths, strict=True):

@@ -66,7 +66,7 @@ def items_of(asked: SftConfig, model: Path, count: int) -> list[tuple[str, str]]
     return [(decode(i.token_ids[: i.prompt_length]), decode(i.token_ids[i.prompt_length :])) for i in taken]
 
 
-def lines_of(output: Path) -> list[dict[str, float]]:
+def lines_of(output: Path) -> list[dict[str, float | None]]:
     lines = [json.loads(line) for line in (output / "sft.jsonl").read_text().splitlines()]
     return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
 
@@ -125,10 +125,21 @@ def test_the_loss_on_held_out_demonstrations_is_that_of_their_response_tokens_al
     assert (first["update"], first["tokens"], first["loss"]) == (0, 0, None)
 
 
+def test_packs_and_rows_teach_the_same(model: Path, tmp_path: Path):
+    """Conversations that begin alike share what they have in common; the numbers differ by rounding alone."""
+    data = write_rows(tmp_path / "data", ROWS)
+    for name, setting in (("packs", "pack_tokens=64"), ("rows", "pack_tokens=0")):
+        assert finetune(config(model, data, tmp_path / name, setting, "updates=2", "learning_rate=1e-3")) == 0
+    packs, rows = lines_of(tmp_path / "packs"), lines_of(tmp_path / "rows")
+    for key, first in (("held_out_loss", 0), ("loss", 1)):
+        assert packs[-1][key] == pytest.approx(rows[-1][key], rel=1e-4)
+        assert packs[first][key] == pytest.approx(rows[first][key], rel=1e-4)
+
+
 def test_finetuning_lowers_it(model: Path, tmp_path: Path):
     data = write_rows(tmp_path / "data", ROWS[:7], ROWS[7:])
     assert finetune(config(model, data, tmp_path / "out", "updates=20", "evaluate_every=10")) == 0
-    measured = [line["held_out_loss"] for line in lines_of(tmp_path / "out") if line["held_out_loss"] is not None]
+    measured = [loss for line in lines_of(tmp_path / "out") if (loss := line["held_out_loss"]) is not None]
     assert len(measured) == 3
     assert measured[0] > measured[1] > measured[2]
 

@@ -1,12 +1,7 @@
-"""Does it compute the same there? Gradients, greedy decoding, what every engine promises, `vineppo doctor`."""
+"""Does it compute the same there? Gradients, greedy decoding, `vineppo doctor`."""
 
 import copy
-import os
 import random
-import re
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import torch
@@ -21,6 +16,7 @@ from rollout_speed.names import Model, Place
 from vineppo.config.load import load_config
 from vineppo.doctor import STAGES, examine
 from vineppo.engines.torch.engine import TorchEngine
+from vineppo.engines.torch.recordings import choose_capture
 from vineppo.learner.batch import collate
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.losses import ppo_clip_loss
@@ -30,11 +26,10 @@ from vineppo.tasks.arithmetic import Arithmetic
 from vineppo.types import Request, Sample, Sampling
 
 GRADIENTS, GREEDY = "Gradients of the update, beside float32 on the CPU", "Greedy decoding beside `generate`"
-PROMISES, DOCTOR = "What every engine promises (tests/engines/test_conformance.py)", "`vineppo doctor`"
+DOCTOR = "`vineppo doctor`"
 ERROR: dict[Dtype, float] = {"float32": 1e-3, "bfloat16": 0.1}
 """Relative, of the whole gradient, above which it is another one."""
-SUITE = "tests/engines/test_conformance.py"
-OUTCOME = re.compile(r"^\S+::(\S+) (PASSED|FAILED|ERROR|SKIPPED)", re.MULTILINE)
+QUESTIONS, NEW_TOKENS = {"cuda": 8, "cpu": 3}, {"cuda": 96, "cpu": 40}
 
 
 def measure(assignment: Assignment, sheet: Sheet) -> None:
@@ -44,9 +39,6 @@ def measure(assignment: Assignment, sheet: Sheet) -> None:
     for dtype in assignment.dtypes:
         compare_greedy(assignment, dtype, sheet)
     consult(assignment, sheet)
-    for dtype in assignment.dtypes:
-        share = 2 if dtype == assignment.dtypes[0] else 1
-        run_suite(assignment, dtype, sheet, seconds=(assignment.left - 1) / share)
 
 
 def compare_gradients(assignment: Assignment, dtype: Dtype, sheet: Sheet) -> None:
@@ -92,10 +84,13 @@ def compare_greedy(assignment: Assignment, dtype: Dtype, sheet: Sheet) -> None:
     """A trained policy on questions of its own. In bfloat16 two near-equal tokens may change places."""
     policy = load_policy("bundled:arithmetic", device=assignment.device)
     model = cast(policy.model, DTYPES[dtype])
-    prompts = [policy.encode(question.prompt) for question in Arithmetic().questions("test")[:8]]
-    engine = TorchEngine(model, end_ids=policy.end_ids, context=policy.context, rows=64)
+    prompts = [
+        policy.encode(question.prompt) for question in Arithmetic().questions("test")[: QUESTIONS[assignment.device]]
+    ]
+    capture, most = choose_capture(model.device, None), NEW_TOKENS[assignment.device]
+    engine = TorchEngine(model, end_ids=policy.end_ids, context=policy.context, rows=64, capture=capture)
     requests = [Request(prefix=prompt, count=1, seed=0) for prompt in prompts]
-    groups = engine.sample(requests, Sampling(temperature=0, max_new_tokens=96))
+    groups = engine.sample(requests, Sampling(temperature=0, max_new_tokens=most))
     same = total = 0
     for prompt, (completion,) in zip(prompts, groups, strict=True):
         ids = torch.tensor([prompt], device=model.device)
@@ -103,7 +98,7 @@ def compare_greedy(assignment: Assignment, dtype: Dtype, sheet: Sheet) -> None:
             ids,
             attention_mask=torch.ones_like(ids),
             do_sample=False,
-            max_new_tokens=96,
+            max_new_tokens=most,
             eos_token_id=list(policy.end_ids),
             pad_token_id=0,
         )
@@ -129,7 +124,7 @@ def consult(assignment: Assignment, sheet: Sheet) -> None:
 def small_words(assignment: Assignment, folder: Path) -> list[str]:
     """A config and overrides."""
     place = [f"policy.dtype={assignment.place.dtype}", f"policy.device={assignment.device}"]
-    few = ["engine.rows=64", "engine.memory_gib=1", "sampling.max_new_tokens=32"]
+    few = ["engine.rows=64", "engine.memory_gib=1", "sampling.max_new_tokens=32", "task.train_questions=100"]
     return [str(ROOT / "configs/arithmetic.yaml"), f"policy.path={folder}", *place, *few]
 
 
@@ -154,37 +149,3 @@ def examine_into(sheet: Sheet, name: str, words: list[str]) -> None:
     for finding in findings:
         row = {"model": name, "check": finding.check, "verdict": str(finding.verdict), "found": finding.found}
         sheet.put(DOCTOR, row, keys=2)
-
-
-def run_suite(assignment: Assignment, dtype: Dtype, sheet: Sheet, *, seconds: float) -> None:
-    """pytest in a process of its own; its log is read while it runs, so that what had passed counts however it ends."""
-    log = assignment.work / f"conformance-{dtype}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-u", "-m", "pytest", "-v", "--color=no", "-p", "no:cacheprovider", SUITE]
-    environment = {**os.environ, "VINEPPO_TEST_DEVICE": assignment.device, "VINEPPO_TEST_DTYPE": dtype}
-    deadline = time.monotonic() + seconds
-    with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=ROOT)
-        while process.poll() is None and time.monotonic() < deadline:
-            put_counts(sheet, dtype, log.read_text(), "running")
-            time.sleep(1)
-        late = process.poll() is None
-        if late:
-            process.kill()
-        code = process.wait()
-    ended = {0: "all done", 1: "some failed"}.get(code, f"pytest ended with code {code}")
-    put_counts(sheet, dtype, log.read_text(), f"cut off after {seconds:.0f} s" if late else ended)
-
-
-def put_counts(sheet: Sheet, dtype: Dtype, log: str, outcome: str) -> None:
-    """One row, and below the table which tests failed."""
-    found = OUTCOME.findall(log)
-    failed = [name for name, verdict in found if verdict in ("FAILED", "ERROR")]
-    counts = {
-        "passed": sum(verdict == "PASSED" for _, verdict in found),
-        "failed": len(failed),
-        "skipped": sum(verdict == "SKIPPED" for _, verdict in found),
-    }
-    sheet.put(PROMISES, {"dtype": dtype, **counts, "outcome": outcome})
-    if failed and outcome != "running":
-        sheet.note(PROMISES, f"Failed in {dtype}: {', '.join(failed)}.")

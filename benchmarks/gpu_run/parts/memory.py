@@ -31,9 +31,9 @@ from vineppo.recipes.build_learner import (
 from vineppo.types import Request, Sample, Sampling
 
 TITLE = "Peak memory, forecast and measured"
-PROMPT, RESPONSE = {"cuda": 100, "cpu": 10}, {"cuda": 412, "cpu": 118}
+PROMPT, RESPONSE = {"cuda": 100, "cpu": 10}, {"cuda": 412, "cpu": 54}
 KINDS = {"whole": (), "LoRA": ("learner.lora.rank=16",)}
-COUNT, ROWS = 16, 8
+COUNT, ROWS = {"cuda": 16, "cpu": 4}, {"cuda": 8, "cpu": 2}
 GIB = 2**30
 ENGINE_GIB = {"cuda": 0.25, "cpu": 0.05}
 """Set, not a share of what is free, so that it can be forecast."""
@@ -67,8 +67,8 @@ def settings(assignment: Assignment, folder: Path, words: tuple[str, ...]) -> Co
             f"sampling.max_new_tokens={RESPONSE[device]}",
             f"engine.memory_gib={ENGINE_GIB[device]}",
             "engine.rows=64",
-            f"learner.minibatch={COUNT}",
-            f"learner.micro_batch={ROWS}",
+            f"learner.minibatch={COUNT[device]}",
+            f"learner.micro_batch={ROWS[device]}",
             "learner.epochs=1",
             "learner.kl_coefficient=1e-4",
             *words,
@@ -97,7 +97,7 @@ def one_case(assignment: Assignment, sheet: Sheet, name: tuple[str, str], config
         work()
         return memory.peak(device) - before
 
-    prompts = random_prompts(shape.vocabulary, PROMPT[device])
+    prompts = random_prompts(shape.vocabulary, PROMPT[device], count=COUNT[device])
     samples = random_samples(prompts, shape.vocabulary, RESPONSE[device])
     learner.update(samples, seed=0)
     requests = [Request(prefix=prompt, count=1, seed=0) for prompt in prompts]
@@ -123,10 +123,10 @@ def put(sheet: Sheet, name: tuple[str, str], forecast: MemoryForecast, phases: t
     sheet.put(TITLE, row, keys=3)
 
 
-def random_prompts(vocabulary: int, length: int) -> list[tuple[int, ...]]:
+def random_prompts(vocabulary: int, length: int, *, count: int) -> list[tuple[int, ...]]:
     """Of random tokens."""
     rng = random.Random(0)
-    return [tuple(rng.randrange(vocabulary) for _ in range(length)) for _ in range(COUNT)]
+    return [tuple(rng.randrange(vocabulary) for _ in range(length)) for _ in range(count)]
 
 
 def random_samples(prompts: list[tuple[int, ...]], vocabulary: int, length: int) -> list[Sample]:

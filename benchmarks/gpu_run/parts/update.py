@@ -8,6 +8,7 @@ as it does not serve the model, so gradient checkpointing lowers the share.
 import gc
 import random
 import time
+from argparse import Namespace
 from collections.abc import Sequence
 
 import torch
@@ -20,18 +21,27 @@ from rollout_speed.measure import model_shape
 from rollout_speed.models import make_model
 from rollout_speed.names import Model, Place
 from rollout_speed.roofs import measure_roofs
+from update import make_workload, our_update
+from update import measure as measure_update
 from vineppo.config.schema import LearnerConfig
 from vineppo.learner.learner import Learner
 from vineppo.learner.logprobs import TokenLogprobs
+from vineppo.learner.packs import count_nodes
 from vineppo.learner.recompute import enable_recompute
 from vineppo.policy import DTYPES
 from vineppo.types import Sample
 
 TITLE = "One update of the policy: forward, backward and AdamW"
-COUNT, MICRO_BATCH = {"cuda": 64, "cpu": 8}, {"cuda": 8, "cpu": 4}
-PROMPT, RESPONSES = {"cuda": 100, "cpu": 10}, {"cuda": (60, 500), "cpu": (10, 60)}
+SHARED = "One update of samples that share prefixes: as rows, and in packs of token trees"
+PACKED = {
+    "cuda": {"questions": 4, "trajectories": 4, "branches": 20, "response": 300},
+    "cpu": {"questions": 1, "trajectories": 2, "branches": 4, "response": 30},
+}
+COUNT, MICRO_BATCH = {"cuda": 64, "cpu": 4}, {"cuda": 8, "cpu": 2}
+PROMPT, RESPONSES = {"cuda": 100, "cpu": 10}, {"cuda": (60, 500), "cpu": (6, 30)}
 """Tokens; responses are evenly spread between the two."""
-REPEATS = 3
+REPEATS = {"cuda": 3, "cpu": 2}
+"""Of which the first does not count."""
 GIB = 2**30
 
 
@@ -39,7 +49,6 @@ def measure(assignment: Assignment, sheet: Sheet) -> None:
     """Small models first; ragged samples are what training has."""
     speed = measure_roofs(assignment.place).speed
     sheet.note(TITLE, f"The roof: {speed / 1e12:.3g} Tflop/s in a large matrix product, in {assignment.place.dtype}.")
-    sheet.note(TITLE, "Prefixes that samples share are computed once a sample: there is no tree packing yet.")
     for size in assignment.sizes:
         for ragged in (True, False):
             for recompute in (False, True):
@@ -51,6 +60,31 @@ def measure(assignment: Assignment, sheet: Sheet) -> None:
                     found = {"outcome": failure(error)}
                 sheet.put(TITLE, {**named, **found}, keys=3)
                 release(assignment)
+        compare_packs(assignment, size, sheet)
+
+
+def compare_packs(assignment: Assignment, size: Model, sheet: Sheet) -> None:
+    """What benchmarks/update.py measures: trajectories of a question and branches that leave them, in one update."""
+    device = assignment.device
+    asked = Namespace(**PACKED[device], micro_batch=MICRO_BATCH[device], dtype=assignment.place.dtype)
+    seconds: dict[str, float] = {}
+    for way in ("rows", "packs"):
+        row: dict[str, Cell] = {"model": size, "way": way}
+        try:
+            model = make_model(size, Place(device=device, dtype="float32"))
+            work = make_workload(asked, prompt=PROMPT[device], vocabulary=model.config.get_text_config().vocab_size)
+            update = our_update(model, asked, packed=way == "packs")
+            found = measure_update(update, work, device=device, repeats=REPEATS[device] - 1)
+        except torch.cuda.OutOfMemoryError as error:
+            sheet.put(SHARED, {**row, "outcome": failure(error)}, keys=2)
+        else:
+            seconds[way] = found.seconds
+            given = sum(len(sample.token_ids) for sample in work.samples)
+            row |= {"tokens": given, "distinct": count_nodes(work.samples), "tokens/s": given / found.seconds}
+            row |= {"speed-up": seconds.get("rows", found.seconds) / found.seconds, "more GiB": found.bytes / GIB}
+            sheet.put(SHARED, {**row, "outcome": "measured"}, keys=2)
+        model = update = None
+        release(assignment)
 
 
 def one_case(assignment: Assignment, size: Model, *, ragged: bool, recompute: bool, speed: float) -> dict[str, Cell]:
@@ -67,7 +101,7 @@ def one_case(assignment: Assignment, size: Model, *, ragged: bool, recompute: bo
     learner = Learner(scorer, None, settings, updates=100)
     memory.reset_peak(assignment.device)
     times = []
-    for repeat in range(REPEATS):
+    for repeat in range(REPEATS[assignment.device]):
         began = time.perf_counter()
         learner.update(samples, seed=repeat)
         if assignment.on_gpu:

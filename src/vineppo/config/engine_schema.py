@@ -19,6 +19,9 @@ class TorchEngineConfig(Strict):
     memory_gib: float | None = Field(default=None, gt=0)
     """For all that sampling holds: keys and values, their copies, logits. Null takes a share of what the learner leaves
     free on the policy's device. Trajectories that do not fit into half of it are prefilled again for their rollouts."""
+    compile: bool | None = None
+    """Record decoding steps as CUDA graphs and replay them, which spares launching every kernel from Python. Null: on a
+    GPU. A model whose steps cannot be recorded is decoded without, and a message says so."""
     pool: PoolConfig = PoolConfig()
 
 

@@ -247,6 +247,10 @@ class SftConfig(Strict):
     """Demonstrations per update."""
     micro_batch: int = Field(default=64, ge=1)
     """Demonstrations per forward pass. Memory only."""
+    pack_tokens: int | None = Field(default=None, ge=0)
+    """Demonstrations go through the model in packs, without padding and each shared beginning once, wherever that takes
+    fewer operations: the most tokens of such a pass. null: as many as `micro_batch` of the longest have. 0: never.
+    Memory only."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Longer gradients are scaled down to this norm."""
     lora: LoraConfig | None = None

@@ -4,7 +4,7 @@ One check a file. What a check needs and is not there is a finding of its own, a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -12,14 +12,15 @@ from vineppo.chat import encode_prompts
 from vineppo.config.schema import Config
 from vineppo.doctor.agreement import check_agreement
 from vineppo.doctor.batch import check_batch
+from vineppo.doctor.budget import MARGIN, SIZES, Budget
 from vineppo.doctor.credit import check_credit
 from vineppo.doctor.endings import check_endings
 from vineppo.doctor.finding import Finding, Verdict
 from vineppo.doctor.judge import check_judge
 from vineppo.doctor.memory import check_memory
-from vineppo.doctor.probe import Probe
+from vineppo.doctor.probe import Probe, Sampled
 from vineppo.doctor.prompts import describe_prompts, whole_prompts
-from vineppo.doctor.show import show
+from vineppo.doctor.show import rest, row
 from vineppo.doctor.staleness import check_staleness
 from vineppo.doctor.versions import check_devices, check_versions
 from vineppo.errors import UserError
@@ -35,12 +36,22 @@ from vineppo.tasks.build import build_task
 
 Made = TypeVar("Made")
 STAGES = 7
+SECONDS = 60.0
+"""That the checks may take, where nothing else is asked for."""
+PASSES = 5
+"""Times that agreement and stale cache sample and score, together."""
+ROUNDS = 2
+"""Of decoding in a look: trajectories, then rollouts from their middle."""
+FEWEST_TOKENS = 8
+"""A response cut off at fewer says nothing."""
 
 
 @dataclass(kw_only=True)
 class Examination:
     """The findings so far."""
 
+    display: Display
+    budget: Budget
     findings: list[Finding] = field(default_factory=list)
     memory: list[str] = field(default_factory=list)
     """The forecast behind the finding, as a table."""
@@ -50,39 +61,47 @@ class Examination:
         """Whether any check did."""
         return any(finding.verdict is Verdict.FAIL for finding in self.findings)
 
+    def add(self, *findings: Finding) -> None:
+        """Told at once."""
+        self.findings += findings
+        for finding in findings:
+            self.display.show(row(finding))
+
     def attempt(self, check: str, make: Callable[[], Made]) -> Made | None:
         """What `make` makes; None, and a finding, where the person at the keyboard must do something first."""
         try:
             return make()
         except UserError as error:
-            self.findings.append(Finding(check=check, verdict=Verdict.FAIL, found=str(error)))
+            self.add(Finding(check=check, verdict=Verdict.FAIL, found=str(error)))
             return None
 
     def leave_out(self, why: str, *checks: str) -> None:
         """These cannot run."""
-        self.findings += [Finding(check=check, verdict=Verdict.NOT_RUN, found=why) for check in checks]
+        self.add(*(Finding(check=check, verdict=Verdict.NOT_RUN, found=why) for check in checks))
 
 
-def diagnose(config: Config) -> bool:
-    """Check all there is, and print it. True where nothing failed."""
+def diagnose(config: Config, *, seconds: float = SECONDS) -> bool:
+    """Check all that `seconds` allow, and print it. True where nothing failed."""
+    budget = Budget(seconds)
+    taken = budget.timed()
     with Display(STAGES, unit="check") as display:
-        examination = examine(config, display)
-    show(examination.findings, examination.memory)
+        examination = examine(config, display, budget)
+    print(rest(examination.findings, examination.memory, seconds=taken()))
     return not examination.failed
 
 
-def examine(config: Config, display: Display) -> Examination:
+def examine(config: Config, display: Display, budget: Budget) -> Examination:
     """Cheap checks first; the model is loaded only where memory should suffice."""
-    done = Examination()
+    done = Examination(display=display, budget=budget)
     with display.phase("versions"):
-        done.findings += [check_versions(), check_devices(config), check_batch(config)]
+        done.add(check_versions(), check_devices(config), check_batch(config))
     display.advance(1)
     task = done.attempt("task", lambda: build_task(config.task))
     if task is None:
         done.leave_out("there is no task", "judge", "memory", "endings", "agreement", "credit", "stale cache")
         return done
     with display.phase("judge"):
-        done.findings.append(check_judge(config.task, task))
+        done.add(check_judge(config.task, task))
     display.advance(2)
     with display.phase("memory"):
         fits = examine_memory(config, task, done)
@@ -103,7 +122,7 @@ def examine(config: Config, display: Display) -> Examination:
     if fit is None:
         done.leave_out("a run would not start with these prompts", "endings", "agreement", "credit", "stale cache")
         return done
-    done.findings.append(describe_prompts(fit[0], dropped=fit[1]))
+    done.add(describe_prompts(fit[0], dropped=fit[1]))
     examine_engine(config, fit[0], policy, done, display)
     return done
 
@@ -123,7 +142,7 @@ def examine_memory(config: Config, task: Task, done: Examination) -> bool:
         return False
     longest = max(map(len, encoded), default=0)
     finding, done.memory = check_memory(config, prompt=longest, device=device)
-    done.findings.append(finding)
+    done.add(finding)
     return finding.verdict is not Verdict.FAIL
 
 
@@ -145,13 +164,58 @@ def examine_engine(config: Config, task: Task, policy: Policy, done: Examination
         sampling=build_sampling(config.sampling),
         passes=build_passes(config, policy),
     )
-    with display.phase("endings"):
-        done.findings.append(check_endings(probe, policy))
-    display.advance(5)
     with display.phase("agreement"):
-        sampled = probe.sample()
-        done.findings += [check_agreement(probe, sampled), check_credit(config, sampled)]
-    display.advance(6)
+        look = choose_look(probe, done.budget)
+        done.add(check_agreement(look.probe, look.sampled), check_credit(config, look.sampled))
+    display.advance(5)
     with display.phase("stale cache"):
-        done.findings.append(check_staleness(probe, policy.model, sampled))
+        if look.again:
+            done.add(check_staleness(look.probe, policy.model, look.sampled))
+        else:
+            done.leave_out(no_time(done.budget), "stale cache")
+    display.advance(6)
+    with display.phase("endings"):
+        steps = int(done.budget.left / (MARGIN * look.seconds_a_token))
+        if steps >= FEWEST_TOKENS:
+            done.add(check_endings(probe, policy, limit=steps))
+        else:
+            done.leave_out(no_time(done.budget), "endings")
     display.advance(7)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """Samples of as many questions and tokens as there is time for."""
+
+    probe: Probe
+    sampled: Sampled
+    again: bool
+    """Whether there is time to look as often as the last checks must."""
+    seconds_a_token: float
+    """Of decoding, however many sequences at a time."""
+
+
+def choose_look(probe: Probe, budget: Budget) -> Look:
+    """The smallest one first, which tells how long others take."""
+    small = replace(probe, size=SIZES[-1])
+    taken = budget.timed()
+    sampled = small.sample()
+    decoding = taken()
+    small.score(sampled)
+    size = budget.largest(taken(), passes=PASSES)
+    if size is None or size == small.size:
+        return Look(
+            probe=small,
+            sampled=sampled,
+            again=size is not None,
+            seconds_a_token=decoding / (ROUNDS * small.size.tokens),
+        )
+    larger = replace(probe, size=size)
+    taken = budget.timed()
+    sampled = larger.sample()
+    return Look(probe=larger, sampled=sampled, again=True, seconds_a_token=taken() / (ROUNDS * size.tokens))
+
+
+def no_time(budget: Budget) -> str:
+    """Why a check was left out."""
+    return f"it would not have ended within {budget.seconds:.0f} s; give --seconds more"

@@ -1,5 +1,6 @@
 """Do responses end? Where they do not, all rewards are those of responses that were cut off."""
 
+from dataclasses import replace
 from statistics import fmean
 
 from vineppo.doctor.finding import Finding, Verdict
@@ -12,19 +13,29 @@ from vineppo.types import Finish
 QUESTIONS = 8
 
 
-def check_endings(probe: Probe, policy: Policy) -> Finding:
-    """Some responses as they will be sampled, up to their full length."""
-    asked = probe.questions[:QUESTIONS]
-    sampled = probe.environment.sample(asked, count=1, sampling=probe.sampling, seed=derive_seed(0, "doctor endings"))
+def check_endings(probe: Probe, policy: Policy, *, limit: int | None = None) -> Finding:
+    """Some responses as they will be sampled, up to their full length, or to a shorter one that there is time for."""
+    asked, full = probe.questions[:QUESTIONS], probe.sampling.max_new_tokens
+    tokens = full if limit is None else min(full, limit)
+    sampled = probe.environment.sample(
+        asked,
+        count=1,
+        sampling=replace(probe.sampling, max_new_tokens=tokens),
+        seed=derive_seed(0, "doctor endings"),
+    )
     share = fmean(trajectory.finish is Finish.TRUNCATED for trajectory in sampled)
-    return judge_endings(share, len(sampled), policy=policy, limit=probe.sampling.max_new_tokens)
+    return judge_endings(share, len(sampled), policy=policy, tried=tokens, limit=full)
 
 
-def judge_endings(share: float, count: int, *, policy: Policy, limit: int) -> Finding:
-    """share: of `count` responses, cut off."""
-    found = f"{policy.end_names} end a response; {round(share * count)} of {count} were cut off at {limit} tokens"
+def judge_endings(share: float, count: int, *, policy: Policy, tried: int, limit: int) -> Finding:
+    """share: of `count` responses, those that did not end within the `tried` tokens, of `limit` that they may have."""
+    found = f"{policy.end_names} end a response; {round(share * count)} of {count} were cut off at {tried} tokens"
+    if tried < limit:
+        found += f" (sampling.max_new_tokens is {limit}: there was no time for so many, see --seconds)"
     if share < 1:
         return Finding(check="endings", verdict=Verdict.OK, found=found)
+    if tried < limit:
+        return Finding(check="endings", verdict=Verdict.NOT_RUN, found=found)
     return Finding(
         check="endings", verdict=Verdict.WARN, found=found, remedy=f"sampling.max_new_tokens: {remedy(policy)}"
     )

@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import fmean
 
+from vineppo.doctor.budget import SIZES, Size
 from vineppo.environment import Environment
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.passes import Passes
 from vineppo.learner.scores import score
 from vineppo.rng import derive_seed
 from vineppo.types import Completion, PromptAndResponse, Question, Request, Sampling
-
-QUESTIONS, COUNT, MOST_TOKENS = 8, 4, 128
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,13 +47,16 @@ class Probe:
     questions: Sequence[Question]
     sampling: Sampling
     passes: Passes
+    size: Size = SIZES[0]
+    """Of the look."""
 
     def sample(self) -> Sampled:
         """Trajectories, and rollouts that branch off half-way: the engine has their keys and values from before."""
-        engine, law = self.environment.engine, self.law
+        engine, law, size = self.environment.engine, self.law, self.size
+        prompts = [self.environment.encode(question.prompt) for question in self.questions[: size.questions]]
         first = [
-            Request(prefix=prompt, count=COUNT, seed=derive_seed(0, "doctor", prompt), branches=True)
-            for prompt in [self.environment.encode(question.prompt) for question in self.questions[:QUESTIONS]]
+            Request(prefix=prompt, count=size.count, seed=derive_seed(0, "doctor", prompt), branches=True)
+            for prompt in prompts
         ]
         trajectories = engine.sample(first, law)
         second = [
@@ -84,7 +86,7 @@ class Probe:
     @property
     def law(self) -> Sampling:
         """What is sampled from."""
-        shorter = min(self.sampling.max_new_tokens, MOST_TOKENS)
+        shorter = min(self.sampling.max_new_tokens, self.size.tokens)
         return replace(self.sampling, top_p=1.0, top_k=0, max_new_tokens=shorter)
 
 

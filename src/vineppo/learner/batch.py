@@ -15,10 +15,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from vineppo.attending import attending_by
+from vineppo.attending.interface import attending_by
+from vineppo.attending.tree_attention import NAME, Trees, trees_of
+from vineppo.attending.trees import merge
 from vineppo.learner.recompute import recomputed
-from vineppo.learner.tree_attention import NAME, Trees, trees_of
-from vineppo.learner.trees import merge
 from vineppo.types import PromptAndResponse
 
 
@@ -64,7 +64,7 @@ def collate(samples: Sequence[PromptAndResponse], *, device: torch.device | str 
 
 def collate_trees(samples: Sequence[PromptAndResponse], *, device: torch.device | str = "cpu") -> Batch:
     """One row, in which each distinct token stands once."""
-    pack = merge(samples)
+    pack = merge([sample.token_ids for sample in samples])
     parents = np.zeros_like(pack.token_ids)
     for path in pack.paths:
         parents[path[1:]] = path[:-1]

@@ -7,7 +7,7 @@ otherwise than `tree_attention` knows, gives other hidden states; its samples go
 import torch
 from transformers import PreTrainedModel
 
-from vineppo.attending import thresholds
+from vineppo.attending.interface import thresholds
 from vineppo.config.operations import Costs
 from vineppo.errors import UserError
 from vineppo.learner.batch import collate, collate_trees, hidden_states

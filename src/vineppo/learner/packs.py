@@ -1,13 +1,13 @@
 """Which samples make a pack: those that share prefixes, which then go through a model once. Pure Python.
 
-Samples in lexicographic order are token trees in depth-first order: each adds the tokens that its predecessor does not
-begin with. A pack is a run of samples in that order, so that what shares most is together; samples of different
-questions share what their prompts have in common.
+A pack is a run of samples in lexicographic order, so that what shares most is together; samples of different questions
+share what their prompts have in common.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
 
+from vineppo.attending.shared import in_order, shared_lengths
 from vineppo.types import PromptAndResponse
 
 
@@ -18,8 +18,9 @@ def cut(
 
     A sample that is longer than that has a pack of its own.
     """
-    order = in_order(samples, chosen)
-    lengths, shared = [len(samples[i].token_ids) for i in order], shared_lengths(samples, order)
+    sequences = {index: samples[index].token_ids for index in chosen}
+    order = in_order(sequences)
+    lengths, shared = [len(sequences[index]) for index in order], shared_lengths([sequences[index] for index in order])
     most = -(-len(_starts(lengths, shared, limit)) // multiple) * multiple
     low, high = 1, limit
     while low < high:
@@ -31,28 +32,8 @@ def cut(
 
 def count_nodes(samples: Sequence[PromptAndResponse]) -> int:
     """Distinct prefixes of these samples, the empty one left out."""
-    order = in_order(samples, range(len(samples)))
-    return sum(len(sample.token_ids) for sample in samples) - sum(shared_lengths(samples, order))
-
-
-def in_order(samples: Sequence[PromptAndResponse], chosen: Sequence[int]) -> list[int]:
-    """Lexicographic; of equal samples the first one first."""
-    return sorted(chosen, key=lambda index: (samples[index].token_ids, index))
-
-
-def shared_lengths(samples: Sequence[PromptAndResponse], order: Sequence[int]) -> list[int]:
-    """Of each sample, how many tokens it begins with as the one before it does."""
-    ordered = [samples[index].token_ids for index in order]
-    return [0, *(common_prefix(one, other) for one, other in pairwise(ordered))][: len(order)]
-
-
-def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
-    """Tokens that both begin with. By halves: comparing slices is fast."""
-    known, most = 0, min(len(one), len(other))
-    while known < most:
-        middle = (known + most + 1) // 2
-        known, most = (middle, most) if one[known:middle] == other[known:middle] else (known, middle - 1)
-    return known
+    ordered = sorted(sample.token_ids for sample in samples)
+    return sum(map(len, ordered)) - sum(shared_lengths(ordered))
 
 
 def _starts(lengths: Sequence[int], shared: Sequence[int], limit: int) -> list[int]:

@@ -41,6 +41,7 @@ from vineppo.curriculum.per_iteration import PerIteration
 from vineppo.curriculum.uniform import Uniform
 from vineppo.engines.sharded import ShardedEngine
 from vineppo.engines.torch.engine import TorchEngine
+from vineppo.engines.torch.recordings import choose_capture
 from vineppo.engines.vllm.start import Settings, start_vllm
 from vineppo.environment import Environment
 from vineppo.errors import UserError
@@ -292,6 +293,7 @@ def build_engine(policy: Policy, engine: EngineConfig) -> Engine:
                 context=min(policy.context, engine.context or policy.context),
                 rows=engine.rows,
                 memory_bytes=memory_bytes,
+                capture=choose_capture(policy.device, engine.compile),
             )
         case VllmEngineConfig():
             settings = Settings(

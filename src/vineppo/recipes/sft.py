@@ -13,13 +13,14 @@ from transformers import PreTrainedTokenizerFast
 
 from vineppo.config.schema import ArithmeticTask, RegistersTask, SftConfig, TaskConfig, WordProblemsTask
 from vineppo.errors import UserError
-from vineppo.learner.batch import collate
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.learner.lora import add_adapters
 from vineppo.learner.optimizer import Optimizer
+from vineppo.learner.packable import costs_of
 from vineppo.learner.passes import Passes
 from vineppo.learner.recompute import enable_recompute
+from vineppo.learner.shares import shares
 from vineppo.learner.trained import TrainedPolicy
 from vineppo.lock import DirectoryLock
 from vineppo.policy import DTYPES, Policy, cast, load_policy, new_policy, try_saving
@@ -109,8 +110,7 @@ class Sft:
         """One batch, one step of the optimizer, and what is to be written after it."""
         config, started = self._config, time.monotonic()
         batch = list(islice(self._demonstrated.training, config.batch))
-        passes = Passes(rows=config.micro_batch)
-        measured = accumulate_likelihood(self._policy.scorer, batch, range(len(batch)), passes=passes)
+        measured = accumulate_likelihood(self._policy.scorer, batch, range(len(batch)), passes=self._policy.passes)
         self._optimizer.step()
         self._done += 1
         self._tokens += sum(len(item.token_ids) for item in batch)
@@ -142,14 +142,14 @@ class Sft:
 
     def _held_out_loss(self, progress: Progress) -> float:
         """Mean over the tokens of all held-out responses."""
-        items, size = self._demonstrated.held_out, self._config.micro_batch
-        total = 0.0
-        for start in range(0, len(items), size):
-            batch = collate(items[start : start + size], device=self._policy.policy.device)
+        items, policy = self._demonstrated.held_out, self._policy
+        total, done = 0.0, 0
+        for share in shares(items, range(len(items)), passes=policy.passes):
             with torch.no_grad():
-                logprobs, _ = self._policy.scorer(batch)
+                logprobs, _ = policy.scorer(share.batch(items, device=policy.policy.device))
             total -= logprobs.sum().item()
-            progress(min(start + size, len(items)), len(items))
+            done += len(share.indices)
+            progress(done, len(items))
         return total / sum(item.response_length for item in items)
 
     def _tell_known(self, display: Display) -> None:
@@ -183,6 +183,7 @@ class Sft:
 def build_trained(config: SftConfig, policy: Policy) -> TrainedPolicy:
     """The policy made ready to be trained, in place: all of it, or adapters."""
     dtype = DTYPES["float32" if config.policy is None else config.policy.dtype]
+    costs = None if config.pack_tokens == 0 else costs_of(policy.model, context=policy.context)
     added = None
     if config.lora is not None:
         cast(policy.model, dtype)  # frozen weights need no master copy
@@ -192,7 +193,8 @@ def build_trained(config: SftConfig, policy: Policy) -> TrainedPolicy:
     scorer = TokenLogprobs(
         policy.model, temperature=1.0, chunk=CHUNK, dtype=dtype, recompute=config.gradient_checkpointing
     )
-    return TrainedPolicy(policy=policy, scorer=scorer, adapters=added)
+    passes = Passes(rows=config.micro_batch, pack_tokens=config.pack_tokens, costs=costs)
+    return TrainedPolicy(policy=policy, scorer=scorer, passes=passes, adapters=added)
 
 
 def starting_policy(config: SftConfig) -> Policy:

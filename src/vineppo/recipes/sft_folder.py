@@ -22,7 +22,7 @@ from vineppo.disk import append_line, write_atomically
 from vineppo.errors import UserError
 from vineppo.output_folder import check_empty, fill_folder
 
-FREE = ("output", "device", "policy.device", "micro_batch", "gradient_checkpointing", "evaluate_every")
+FREE = ("output", "device", "policy.device", "micro_batch", "pack_tokens", "gradient_checkpointing", "evaluate_every")
 FREE_TOO = ("held_out", "checkpoint_every")
 """Settings that do not decide what is learned."""
 STATE, POLICY = "state.pt", "policy"

@@ -53,7 +53,7 @@ class Branching:
     """Of the token that is fed now."""
     first: Int[Tensor, " B"]
     """The column of the branch cache where each row's branch begins."""
-    column: int
+    column: int | Int[Tensor, "1"]
     """Where the token that is fed now goes; later columns are not written yet."""
     own: Float[Tensor, "S B H C D"]
     """The branches' planes, to tell whose keys a layer attends to."""
@@ -92,11 +92,11 @@ class Branching:
         if window not in self._biases:
             column = torch.arange(columns, device=self.first.device)
             first = self.first if window is None else self.first.clamp(min=self.column + 1 - window)
-            branch = _hiding((column < first[:, None]) | (column > self.column))
+            branch = hiding((column < first[:, None]) | (column > self.column))
             trunk = self.trunk_bias
             if window is not None:
                 place = torch.arange(trunk.shape[1], device=trunk.device)
-                trunk = trunk + _hiding(place <= (self.positions - window)[:, None])
+                trunk = trunk + hiding(place <= (self.positions - window)[:, None])
             self._biases[window] = torch.cat([trunk, branch], dim=1)[:, None, None]
         return self._biases[window]
 
@@ -135,7 +135,7 @@ def branching_attention(
     return out.view(rows, 1, query_heads, value.shape[-1]), None
 
 
-def _hiding(hidden: Bool[Tensor, "B J"]) -> Float[Tensor, "B J"]:
+def hiding(hidden: Bool[Tensor, "B J"]) -> Float[Tensor, "B J"]:
     """-inf where something is hidden, else 0."""
     return torch.zeros_like(hidden, dtype=torch.float32).masked_fill_(hidden, -torch.inf)
 

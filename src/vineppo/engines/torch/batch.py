@@ -8,13 +8,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from vineppo.engines.torch.attention import Branching
-from vineppo.engines.torch.branches import BranchCache
-from vineppo.engines.torch.forest import Forest, Layout
+from vineppo.engines.torch.decoder import Decoder
 from vineppo.engines.torch.law import CHUNK, counter_uniforms, draw_tokens
-from vineppo.engines.torch.ledger import distinct
 from vineppo.engines.torch.schedule import Row
 from vineppo.engines.torch.trunks import TokenIds, present
 from vineppo.types import Finish, Sampling
@@ -34,7 +30,7 @@ OnFinish = Callable[[Row, Decoded, Callable[[], Float[Tensor, "S H T D"]]], None
 
 
 class Batch:
-    """The rows, what they have written, and the keys and values they need for more.
+    """The rows and what they have written; the `decoder` holds the keys and values they need for more.
 
     All rows end at the same column. Row b's tokens stand in the columns first[b].. of `tokens`; the last of them is fed
     next, and its keys and values go to the same column of the branches. The model must attend in branches
@@ -43,7 +39,7 @@ class Batch:
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        decoder: Decoder,
         sampling: Sampling,
         end_ids: Sequence[int],
         on_finish: OnFinish,
@@ -51,17 +47,14 @@ class Batch:
         law: int = CHUNK,
     ):
         """law: numbers of the law that are made at once."""
-        self._law = law
-        self._model, self._sampling, self._end_ids, self._on_finish = model, sampling, list(end_ids), on_finish
+        self._decoder, self._law = decoder, law
+        self._sampling, self._end_ids, self._on_finish = sampling, list(end_ids), on_finish
         self.rows: list[Row] = []
         """The oldest first."""
         self._over = np.zeros(0, dtype=bool)
         self._first = np.zeros(0, dtype=np.int64)
         self._tokens = np.zeros((0, 0), dtype=np.int64)
         self._logprobs = np.zeros((0, 0))
-        self._forest: Forest | None = None
-        self._layout: Layout | None = None
-        self._branches: BranchCache | None = None
 
     @property
     def going(self) -> list[Row]:
@@ -77,52 +70,46 @@ class Batch:
     def columns(self) -> int:
         """Columns of the branches that are still needed."""
         going = self._first[~self._over]
-        return self._written - int(going.min()) if len(going) else 0
+        return self._decoder.columns - int(going.min()) if len(going) else 0
 
     @property
     def is_full(self) -> bool:
         """No further token fits."""
-        return self._branches is not None and self._branches.is_full
-
-    @property
-    def _written(self) -> int:
-        return 0 if self._branches is None else self._branches.columns
+        return bool(self.rows) and self._decoder.columns == self._decoder.capacity
 
     @property
     def held(self) -> int:
-        """Tokens that the present layout of the branches takes, of rows that are over, too."""
-        return 0 if self._branches is None else self._branches.held
+        """Tokens that the present layout takes, of rows that are over, too."""
+        return self._decoder.held
+
+    def trim(self, most: int) -> None:
+        """Before newcomers are let in where no row decodes: hold at most so many tokens."""
+        if not self.going:
+            self._decoder.trim(most)
 
     def lay_out(self, newcomers: Sequence[Row], *, room: int, most: int | None = None) -> None:
         """Drop what is over, let newcomers in, draw their first tokens, and have `room` free columns.
 
-        most: tokens that branches may take afterwards.
+        most: tokens that may be held afterwards, if less does.
         """
         going, columns = np.flatnonzero(~self._over), self.columns
-        skip = self._written - columns
+        skip = self._decoder.columns - columns
         self.rows = [*self.going, *newcomers]
         self._over = np.zeros(len(self.rows), dtype=bool)
         if not self.rows:
-            self._branches = self._forest = None
+            self._decoder.clear()
             return
         self._first = np.concatenate([self._first[going] - skip, np.full(len(newcomers), columns)])
         self._starts = np.array([len(row.prefix) for row in self.rows])
         self._limits = np.array([row.limit for row in self.rows])
         self._seeds = np.array([row.seed for row in self.rows], dtype=np.uint64)
-        trunks = distinct(row.trunk for row in self.rows)
-        if self._forest is None or self._forest.trunks != trunks:
-            self._forest = self._layout = None  # the old one goes before the new one is made
-            self._forest = Forest(trunks)
-        forest = self._forest
-        self._layout = forest.layout([row.trunk for row in self.rows], self._starts)
-
-        branches = BranchCache.empty(forest.planes) if self._branches is None else self._branches
-        self._branches = branches.relaid(going, skip=skip, newcomers=len(newcomers), room=room, most=most)
-        shape = (len(self.rows), columns + room + 1)
+        trunks = [row.trunk for row in self.rows]
+        self._decoder.lay_out(trunks, self._starts, self._first, going, skip=skip, room=room, most=most)
+        shape = (len(self.rows), self._decoder.capacity + 1)
         self._tokens = _enlarged(self._tokens[going, skip:], shape)
         self._logprobs = _enlarged(self._logprobs[going, skip:], shape)
         if newcomers:
-            self._begin(newcomers, forest)
+            self._begin(newcomers)
 
     def give_back(self, count: int) -> list[Row]:
         """Stop the youngest `count` rows. Drawn again, they become what they would have become."""
@@ -133,32 +120,20 @@ class Batch:
 
     def step(self) -> None:
         """One token for every row."""
-        assert self._branches is not None, "lay_out made them"
-        assert self._layout is not None, "lay_out made it"
-        column = self._written
+        column = self._decoder.columns
         # Rows that are over stay for a while; their positions must not run past the model's context.
         fed = np.minimum(column - self._first, self._limits - 1)
-        branching = self._layout.branching(self._branches, positions=self._starts + fed, first=self._first)
-        logits = self._next_logits(self._tokens[:, column], self._branches, branching)
         uniforms = counter_uniforms(self._seeds, fed + 1)
-        tokens, logprobs = draw_tokens(logits, self._sampling, uniforms, chunk=self._law)
+        tokens, logprobs = self._decoder.draw_next(self._tokens[:, column], self._starts + fed, uniforms)
         self._write(slice(None), column + 1, tokens, logprobs)
 
-    def _begin(self, newcomers: Sequence[Row], forest: Forest) -> None:
-        """Draw the newcomers' first tokens: one forward row for each state, however many rows leave it.
-
-        The state's last token is in the trunk already; it is fed again for its logits, as a branch of one token.
-        """
+    def _begin(self, newcomers: Sequence[Row]) -> None:
+        """Draw the newcomers' first tokens: one forward row for each state, however many rows leave it."""
         states = {(row.trunk, len(row.prefix)): row for row in newcomers}
         place = {state: i for i, state in enumerate(states)}
         last = np.array([length - 1 for _, length in states])
-        layout = forest.layout([trunk for trunk, _ in states], last)
-        branch = BranchCache.empty(forest.planes).relaid(np.zeros(0, np.int64), newcomers=len(states), room=1)
-        logits = self._next_logits(
-            np.array([row.prefix[-1] for row in states.values()]),
-            branch,
-            layout.branching(branch, positions=last, first=np.zeros_like(last)),
-        )
+        tokens = np.array([row.prefix[-1] for row in states.values()])
+        logits = self._decoder.first_logits([trunk for trunk, _ in states], last, tokens)
         new = slice(len(self.rows) - len(newcomers), None)
         tokens, logprobs = draw_tokens(
             logits,
@@ -168,16 +143,7 @@ class Batch:
             forbidden=[row.forbidden_first for row in newcomers],
             chunk=self._law,
         )
-        self._write(new, self._written, tokens, logprobs)
-
-    def _next_logits(self, tokens: np.ndarray, branches: BranchCache, branching: Branching) -> Float[Tensor, "B V"]:
-        return self._model(
-            input_ids=torch.from_numpy(tokens).to(self._model.device)[:, None],
-            position_ids=branching.positions[:, None],
-            past_key_values=branches,
-            use_cache=True,
-            branching=branching,
-        ).logits[:, -1]
+        self._write(new, self._decoder.columns, tokens, logprobs)
 
     def _write(self, rows: slice, column: int, tokens: np.ndarray, logprobs: np.ndarray) -> None:
         """Take down the tokens drawn and report the rows that end with them."""
@@ -195,9 +161,8 @@ class Batch:
 
     def _keys_values(self, row: int, own: slice) -> Float[Tensor, "S H T D"]:
         """Of the row's whole sequence but its last token, which was never fed."""
-        assert self._branches is not None, "lay_out made them"
         trunk = present(self.rows[row].trunk)[:, :, : self._starts[row]]
-        return torch.cat([trunk, self._branches.planes[:, row, :, own.start : own.stop - 1]], dim=2)
+        return torch.cat([trunk, self._decoder.branch(row, slice(own.start, own.stop - 1))], dim=2)
 
 
 def _first_uniforms(rows: Sequence[Row], seeds: np.ndarray) -> np.ndarray:

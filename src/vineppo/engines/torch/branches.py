@@ -32,11 +32,6 @@ class BranchCache(Cache):
         """Written so far."""
         return self.get_seq_length()
 
-    @property
-    def is_full(self) -> bool:
-        """No further token fits."""
-        return self.columns == self.planes.shape[3]
-
     @classmethod
     def empty(cls, like: Float[Tensor, "S G H T D"]) -> "BranchCache":
         """No rows yet, for a model with such planes."""

@@ -12,7 +12,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from vineppo.attending import attending_by, numbers, thresholds
+from vineppo.attending.interface import attending_by, numbers, thresholds
 from vineppo.engines.torch.attention import NAME
 from vineppo.engines.torch.branches import BranchCache
 from vineppo.engines.torch.forest import Forest
@@ -95,12 +95,12 @@ def _texts(settings: Mapping[Any, object]) -> Iterator[tuple[str, str]]:
 @torch.inference_mode()
 def branching_difference(model: PreTrainedModel, length: int = SHORTEST) -> float:
     """Largest difference of the logits of two branches of a trunk of so many tokens from plain ones, relative to the
-    largest logit. One branch leaves it at its end, one before."""
+    largest logit. One branch leaves it at its end, one before; a trunk prefilled with it shares its beginning."""
     sequence = tuple((7 * i + 1) % model.config.get_text_config().vocab_size for i in range(length + 2))
     starts, fed = np.array([length - 3, length - 1]), 3
     plain = _last_logits(model, sequence, count=fed + 2)
-    trunk = Trunk(sequence[:length])
-    prefill_missing(model, [trunk])
+    trunk, other = Trunk(sequence[:length]), Trunk((*sequence[: length - 2], *sequence[:2]))
+    prefill_missing(model, [trunk, other])
     forest = Forest([trunk])
     layout = forest.layout([trunk, trunk], starts)
     cache = BranchCache.empty(forest.planes).relaid(np.zeros(0, np.int64), newcomers=2, room=fed)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
-from vineppo.attending import attending_by
+from vineppo.attending.interface import attending_by
 from vineppo.engines.torch.attention import NAME
 from vineppo.engines.torch.batch import Batch
 from vineppo.engines.torch.ledger import distinct
@@ -28,8 +28,9 @@ def decode(
     """
     while waiting or batch.going:
         newcomers = budget.take(waiting, batch.going, batch.columns, held=batch.held)
+        most = budget.most_held([*batch.going, *newcomers], batch.columns)
+        batch.trim(most)
         prefill_missing(model, distinct(row.trunk for row in newcomers), together=together)
-        most = budget.most_branches([*batch.going, *newcomers], batch.columns)
         with attending_by(model, NAME):
             batch.lay_out(newcomers, room=ROOM, most=most)
             while batch.share_going > RELAY_AT:
@@ -38,7 +39,7 @@ def decode(
                     given = batch.give_back(len(batch.going) - fitting)
                     waiting.extendleft(given)
                     forget(given, batch.going, budget)
-                    batch.lay_out([], room=ROOM, most=budget.most_branches(batch.going, batch.columns))
+                    batch.lay_out([], room=ROOM, most=budget.most_held(batch.going, batch.columns))
                 else:
                     batch.step()
 

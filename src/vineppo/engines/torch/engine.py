@@ -1,9 +1,10 @@
 """The embedded engine: any Hugging Face decoder-only model, on the CPU or one GPU, in this process.
 
-Four ideas. (1) A *trunk* is prefilled or decoded once; all rollouts from its prefixes branch off its keys and values,
+Five ideas. (1) A *trunk* is prefilled or decoded once; all rollouts from its prefixes branch off its keys and values,
 which are held once. (2) The rows that decode side by side meet their trunk in one matrix product (`attention`).
 (3) Rows that finish leave at once for rows that wait (`decode`, `schedule`). (4) A continuation's random numbers depend
-on its seed alone, so the batch around it does not matter.
+on its seed alone, so the batch around it does not matter. (5) On a GPU, decoding steps are recorded once for each shape
+and replayed (`recorded`, `recordings`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,10 @@ from vineppo.engines.limits import new_tokens
 from vineppo.engines.torch.batch import Batch, Decoded
 from vineppo.engines.torch.check import check_branching
 from vineppo.engines.torch.decode import decode
+from vineppo.engines.torch.decoder import Decoder, PlainDecoder
 from vineppo.engines.torch.memory import Measures, default_memory, measure
+from vineppo.engines.torch.recorded import RecordedDecoder
+from vineppo.engines.torch.recordings import Capture, Recordings
 from vineppo.engines.torch.schedule import Budget, Row, in_order
 from vineppo.engines.torch.trunks import Trunks, find_trunks
 from vineppo.rng import derive_seed
@@ -39,12 +43,13 @@ class TorchEngine:
         context: int,
         rows: int = 1024,
         memory_bytes: int | None = None,
+        capture: Capture | None = None,
     ):
         """end_ids: tokens that end a response. context: the most tokens, prompt and response together.
 
         rows: the most sequences decoded side by side. memory_bytes: for all that sampling holds; None takes, when first
-        something is sampled, a share of what is free on the model's device. Raises UserError for a model that cannot be
-        branched.
+        something is sampled, a share of what is free on the model's device. capture: how decoding steps are recorded,
+        to be replayed; None: they are not. Raises UserError for a model that cannot be branched.
         """
         check_branching(model, context)
         self._model = model
@@ -53,6 +58,7 @@ class TorchEngine:
         self._rows = rows
         self._memory = memory_bytes
         self._measures: Measures | None = None
+        self._recordings = None if capture is None else Recordings(model, capture)
         self._kept = Trunks(max_tokens=0)
         self._policy_version = 0
 
@@ -103,16 +109,23 @@ class TorchEngine:
             if progress is not None:
                 progress(finished, total)
 
-        batch = Batch(self._model, sampling, self._end_ids, on_finish, law=measures.law)
+        batch = Batch(self._decoder(sampling, measures), sampling, self._end_ids, on_finish, law=measures.law)
         budget = Budget(rows=self._rows, tokens=measures.tokens, prices=measures.prices, kept=self._kept)
         decode(self._model, batch, waiting, budget, together=measures.together)
         return [tuple(draws[draw] for draw in range(len(draws))) for draws in done]
+
+    def _decoder(self, sampling: Sampling, measures: Measures) -> Decoder:
+        if self._recordings is None:
+            return PlainDecoder(self._model, sampling, law=measures.law)
+        self._recordings.check_weights()
+        self._recordings.most = measures.recordings
+        return RecordedDecoder(self._model, sampling, self._recordings, law=measures.law)
 
     def _sized(self) -> Measures:
         if self._memory is None:
             self._memory = default_memory(self._model.device)
         if self._measures is None or self._measures.memory_bytes != self._memory:
-            self._measures = measure(self._model, self._memory)
+            self._measures = measure(self._model, self._memory, recorded=self._recordings is not None)
             self._kept.max_tokens = int(KEPT_SHARE * self._measures.tokens)
         return self._measures
 

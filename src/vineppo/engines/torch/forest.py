@@ -22,7 +22,7 @@ class Forest:
     def layout(self, row_trunks: Sequence[Trunk], starts: np.ndarray) -> "Layout":
         """Row b of B leaves row_trunks[b] after its first starts[b] tokens."""
         place = {trunk: group for group, trunk in enumerate(self.trunks)}
-        slots, places = _slots(np.array([place[trunk] for trunk in row_trunks]), len(self.trunks))
+        slots, places = slots_of(np.array([place[trunk] for trunk in row_trunks]), len(self.trunks))
         hidden = np.arange(self.planes.shape[3]) >= starts[:, None]
         bias = np.where(hidden, -np.inf, 0.0).astype(np.float32)
         device = self.planes.device
@@ -59,13 +59,13 @@ def _side_by_side(trunks: Sequence[Float[Tensor, "S H _ D"]]) -> Float[Tensor, "
     return together
 
 
-def _slots(groups: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def slots_of(groups: np.ndarray, count: int, *, most: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """From the [B] trunks of the rows: the [G, R] rows of each trunk (row 0 where it has fewer than R), and the [B]
-    places of the rows in that table, flattened."""
+    places of the rows in that table, flattened. most: R, if not as many rows as some trunk has."""
     sizes = np.bincount(groups, minlength=count)
     order = np.argsort(groups, kind="stable")
     within = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    slots = np.zeros((count, sizes.max()), dtype=np.int64)
+    slots = np.zeros((count, sizes.max() if most is None else most), dtype=np.int64)
     slots[groups[order], within] = order
     places = np.empty(len(groups), dtype=np.int64)
     places[order] = groups[order] * slots.shape[1] + within

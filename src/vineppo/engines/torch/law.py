@@ -42,7 +42,7 @@ def _nucleus(logits: Float[Tensor, "B V"], top_p: float) -> Float[Tensor, "B V"]
     """Keep the likeliest tokens up to and including the one that brings their mass to top_p."""
     ordered, order = logits.sort(-1, descending=True)
     mass_before = ordered.softmax(-1).cumsum(-1).roll(1, -1)
-    mass_before[:, 0] = 0
+    mass_before[:, 0].zero_()
     dropped = (mass_before >= top_p).scatter(-1, order, mass_before >= top_p)
     return logits.masked_fill(dropped, -torch.inf)
 
@@ -89,15 +89,26 @@ def draw_tokens(
     several = max(1, chunk // logits.shape[-1])
     for start in range(0, len(uniforms), several):
         part = slice(start, start + several)
-        law = sampling_logprobs(
+        drawn, likely = draw_part(
             logits[part] if of is None else logits[torch.from_numpy(rows[part]).to(device)],
             sampling,
+            torch.from_numpy(uniforms[part]).to(device),
             None if forbidden is None else _pairs(forbidden[part], device),
         )
-        drawn = draw(law, torch.from_numpy(uniforms[part]).to(device))
-        tokens[part] = drawn.cpu().numpy()
-        logprobs[part] = law.gather(-1, drawn[:, None]).squeeze(-1).cpu().numpy()
+        tokens[part], logprobs[part] = drawn.cpu().numpy(), likely.cpu().numpy()
     return tokens, logprobs
+
+
+def draw_part(
+    logits: Float[Tensor, "B V"],
+    sampling: Sampling,
+    uniforms: Float[Tensor, " B"],
+    forbidden: Int[Tensor, "F 2"] | None = None,
+) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
+    """One token a row, and its log-prob under the sampling law; nothing leaves the device."""
+    law = sampling_logprobs(logits, sampling, forbidden)
+    drawn = draw(law, uniforms)
+    return drawn, law.gather(-1, drawn[:, None]).squeeze(-1)
 
 
 def _pairs(forbidden: Sequence[tuple[int, ...]], device: torch.device) -> Int[Tensor, "F 2"] | None:

@@ -9,6 +9,9 @@ In tokens, of which each has keys and values in all layers:
     logits of a row, and what it takes in a pass            V numbers; `passing.activation_bytes`
     attention scores of a row                               over trunk and branch, in all heads; see `attention`
     a prefill pass, or the law's copies, never both         whichever is larger
+
+Where passes are recorded (`recorded`), the forest and the branches lie in one stretch of memory, of rounded shapes,
+which stays when it is larger than needed; while rows are laid out anew, what they have written is copied aside.
 """
 
 from collections import Counter
@@ -16,6 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
+from vineppo.engines.torch.buckets import Shape
 from vineppo.engines.torch.trunks import Trunk, Trunks
 
 LAW_BYTES = 44
@@ -44,13 +48,15 @@ class Prices:
     """Of the attention scores of a row with one token, in all heads of a layer."""
     room: int = 0
     """Columns that branches get ahead of need."""
+    rounded: bool = False
+    """Whether passes are recorded."""
 
 
 class Load:
     """What some rows come to; rows are added one by one."""
 
     def __init__(self, prices: Prices, kept: Trunks | None, *, held: int = 0, columns: int = 0):
-        """held: of branches, now. columns: that the rows which decode have written."""
+        """held: by the present layout. columns: that the rows which decode have written."""
         self._prices, self._kept, self._held, self._columns = prices, kept, held, columns
         self._trunks: Counter[Trunk] = Counter()
         """Rows of each."""
@@ -70,24 +76,46 @@ class Load:
         self._reserved += reserve
 
     @property
+    def laid_out(self) -> int:
+        """Trunks side by side and branches, also while they are laid out anew."""
+        if self._prices.rounded:
+            return max(self.stretch, self._held) + self._rows * self._width
+        return len(self._trunks) * self._longest + self.branches
+
+    @property
     def branches(self) -> int:
-        """Of which those of the present layout are held while the next is made."""
+        """What they may come to; those of the present layout are held while the next is made."""
         full = self._prices.branches * self._rows * (self._width + self._prices.room)
         return max(full, self._held + self._rows * (self._columns + self._prices.room))
+
+    @property
+    def stretch(self) -> int:
+        """Trunks and branches of rounded shapes."""
+        return self._shape.tokens if self._rows else 0
+
+    @property
+    def _shape(self) -> Shape:
+        return Shape.around(
+            groups=len(self._trunks),
+            slots=self._most,
+            trunk=self._longest,
+            rows=self._rows,
+            columns=self._width + self._prices.room,
+        )
 
     @property
     def tokens(self) -> int:
         """All of it."""
         kept = 0 if self._kept is None else self._kept.tokens
         left = 0 if self._kept is None else self._kept.max_tokens - kept
+        rows = self._shape.rows if self._prices.rounded else self._rows
         alone = ceil(self._prices.passing * self._longest) if self._prices.prefilled else 0
         return (
             kept
             + min(self._reserved, left)
-            + len(self._trunks) * self._longest
             + self._prices.prefilled * self._prefilled
-            + self.branches
-            + self._rows * self._prices.row
+            + self.laid_out
+            + rows * self._prices.row
             + self._scores
             + max(self._prices.step, alone)
         )
@@ -95,8 +123,15 @@ class Load:
     @property
     def _scores(self) -> int:
         """Rows meet their trunks side by side, as many for each as the fullest one has; see `Branching.with_trunks`."""
-        copies = ROW_SCORES * self._rows + SLOT_SCORES * len(self._trunks) * self._most
-        return ceil(self._prices.score * copies * (self._longest + self._width + self._prices.room))
+        if not self._rows:
+            return 0
+        if self._prices.rounded:
+            shape = self._shape
+            rows, slots, length = shape.rows, shape.groups * shape.slots, shape.trunk + shape.columns
+        else:
+            rows, slots = self._rows, len(self._trunks) * self._most
+            length = self._longest + self._width + self._prices.room
+        return ceil(self._prices.score * (ROW_SCORES * rows + SLOT_SCORES * slots) * length)
 
 
 def distinct(trunks: Iterable[Trunk]) -> list[Trunk]:

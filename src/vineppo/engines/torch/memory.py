@@ -11,6 +11,7 @@ from vineppo.config.memory.sampler import FREE_SHARE
 from vineppo.engines.torch.law import CHUNK
 from vineppo.engines.torch.ledger import LAW_BYTES, PASS_SHARE, Prices
 from vineppo.engines.torch.passing import activation_bytes
+from vineppo.engines.torch.recordings import MOST, RECORDING_BYTES
 from vineppo.engines.torch.trunks import PREFILL_TOKENS, prefill
 
 FREE_SHARE_CPU = 0.25
@@ -33,15 +34,19 @@ class Measures:
     """Numbers of the law made at once."""
     together: int
     """Tokens of a prefill pass."""
+    recordings: int
+    """Decoder that may be kept recorded."""
 
 
-def measure(model: PreTrainedModel, memory_bytes: int) -> Measures:
-    """What the ledger counts with, for this model."""
+def measure(model: PreTrainedModel, memory_bytes: int, *, recorded: bool = False) -> Measures:
+    """What the ledger counts with, for this model. recorded: whether its passes are."""
     token = token_bytes(model)
     vocabulary = model.config.get_text_config().vocab_size
     activations = activation_bytes(model)
     passing = token + activations
     part = memory_bytes // PASS_SHARE
+    recordings = min(MOST, max(2, part // RECORDING_BYTES))
+    tokens = (memory_bytes - (min(part, recordings * RECORDING_BYTES) if recorded else 0)) // token
     law = min(CHUNK, max(vocabulary, part // LAW_BYTES))
     together = min(PREFILL_TOKENS, max(1, part // passing))
     logits = vocabulary * (model.dtype.itemsize + torch.float32.itemsize)
@@ -54,8 +59,11 @@ def measure(model: PreTrainedModel, memory_bytes: int) -> Measures:
         passing=passing / token,
         score=scores / token,
         room=ROOM,
+        rounded=recorded,
     )
-    return Measures(memory_bytes=memory_bytes, tokens=memory_bytes // token, prices=prices, law=law, together=together)
+    return Measures(
+        memory_bytes=memory_bytes, tokens=tokens, prices=prices, law=law, together=together, recordings=recordings
+    )
 
 
 def default_memory(device: torch.device, *, spoken_for: int = 0) -> int:

@@ -61,12 +61,12 @@ class Budget:
 
     def take(self, waiting: deque[Row], going: Sequence[Row], columns: int, *, held: int = 0) -> list[Row]:
         """Remove from `waiting` the rows that may join those that decode, whose branches have `columns` columns and
-        hold `held`.
+        whose layout holds `held`.
 
         One row may always decode, whatever it needs.
         """
         taken: list[Row] = []
-        load = self._load(going, columns, held)
+        load = self._load(going, columns, 0 if self.prices.rounded and not going else held)
         while waiting and len(going) + len(taken) < self.rows:
             _add(load, waiting[0], columns + waiting[0].expected)
             if len(going) + len(taken) > 0 and load.tokens > self.tokens:
@@ -85,9 +85,13 @@ class Budget:
 
         return max(1, bisect_left(range(1, len(going) + 1), True, key=too_many))
 
-    def most_branches(self, rows: Sequence[Row], columns: int) -> int:
-        """Of these rows, at their full length."""
-        return self._load(rows, columns, 0).branches
+    def most_held(self, rows: Sequence[Row], columns: int) -> int:
+        """By the layout of these rows: their branches at full length, or, of a stretch that stays, what all else leaves
+        of the budget."""
+        load = self._load(rows, columns, 0)
+        if self.prices.rounded:
+            return max(load.stretch, self.tokens - (load.tokens - load.stretch))
+        return load.branches
 
     def _load(self, going: Sequence[Row], columns: int, held: int) -> Load:
         load = Load(self.prices, self.kept, held=held, columns=columns)

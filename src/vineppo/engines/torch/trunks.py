@@ -9,10 +9,20 @@ from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from vineppo.attending.interface import attending_by
+from vineppo.attending.shared import shared_lengths
+from vineppo.attending.tree_attention import NAME as TREES
+from vineppo.attending.tree_attention import trees_of
+from vineppo.attending.trees import merge
 from vineppo.engines.prefixes import TokenIds, maximal
 
 PREFILL_TOKENS = 16_384
 """Most tokens, padding included, of one prefill pass: its activations must fit beside everything else."""
+
+
+WORTH = 0.75
+"""Sequences are prefilled as trees where their distinct tokens are fewer than this share of those of padded rows: trees
+meet more keys."""
 
 
 class Trunk:
@@ -90,9 +100,33 @@ def prefill_missing(model: PreTrainedModel, trunks: Sequence[Trunk], *, together
             trunk.keys_values = keys_values
 
 
-@torch.inference_mode()
 def prefill(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Float[Tensor, "S H T D"]]:
-    """Keys and values of each sequence, in one right-padded forward pass of the backbone."""
+    """Keys and values of each sequence, in one forward pass of the backbone: of trees where they share enough."""
+    padded = len(sequences) * max(map(len, sequences))
+    nodes = sum(map(len, sequences)) - sum(shared_lengths(sorted(sequences)))
+    return prefill_trees(model, sequences) if nodes < WORTH * padded else prefill_rows(model, sequences)
+
+
+@torch.inference_mode()
+def prefill_trees(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Float[Tensor, "S H T D"]]:
+    """What sequences share is computed once."""
+    pack, cache = merge(sequences), DynamicCache()
+    trees = trees_of(pack, device=model.device)
+    with attending_by(model, TREES):
+        model.base_model(
+            input_ids=torch.from_numpy(pack.token_ids).to(model.device)[None],
+            position_ids=trees.depths[None],
+            past_key_values=cache,
+            use_cache=True,
+            trees=trees,
+        )
+    paths = [torch.from_numpy(path).to(model.device) for path in pack.paths]
+    return [stack_planes([plane[0].index_select(1, path) for plane in planes_of(cache)]) for path in paths]
+
+
+@torch.inference_mode()
+def prefill_rows(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Float[Tensor, "S H T D"]]:
+    """Right-padded."""
     lengths = [len(s) for s in sequences]
     token_ids = torch.zeros(len(sequences), max(lengths), dtype=torch.long)
     for row, sequence in enumerate(sequences):
@@ -105,10 +139,14 @@ def prefill(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Float
         past_key_values=cache,
         use_cache=True,
     )
-    layers = [layer for layer in cache.layers if isinstance(layer, DynamicLayer)]
-    planes = [plane for layer in layers for plane in (layer.keys, layer.values) if plane is not None]
     # Copies, so that one long sequence does not hold the padding of all its neighbours.
-    return [stack_planes([plane[row, :, :length] for plane in planes]) for row, length in enumerate(lengths)]
+    return [stack_planes([plane[row, :, :length] for plane in planes_of(cache)]) for row, length in enumerate(lengths)]
+
+
+def planes_of(cache: DynamicCache) -> list[Float[Tensor, "B H T D"]]:
+    """Keys and values by turns, layer after layer."""
+    layers = [layer for layer in cache.layers if isinstance(layer, DynamicLayer)]
+    return [plane for layer in layers for plane in (layer.keys, layer.values) if plane is not None]
 
 
 def stack_planes(planes: Sequence[Tensor]) -> Float[Tensor, "S H T D"]:

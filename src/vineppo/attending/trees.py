@@ -1,4 +1,4 @@
-"""The samples of a pack as token trees, in which each distinct token stands once. Pure."""
+"""Sequences as token trees, in which each distinct token stands once. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from vineppo.learner.packs import in_order, shared_lengths
-from vineppo.types import PromptAndResponse
+from vineppo.attending.shared import TokenIds, in_order, shared_lengths
 
 Nodes = Int[np.ndarray, " L"]
 
@@ -22,18 +21,18 @@ class Pack:
     ends: Nodes
     """One past its last descendant: a node's ancestors are those before it that end after it."""
     paths: Sequence[Int[np.ndarray, " _"]]
-    """Per sample, as given: the nodes it is made of."""
+    """Per sequence, as given: the nodes it is made of."""
 
 
-def merge(samples: Sequence[PromptAndResponse]) -> Pack:
-    """One pack of all samples, each distinct prefix once."""
-    order = in_order(samples, range(len(samples)))
-    shared = shared_lengths(samples, order)
-    paths: list[Int[np.ndarray, " _"]] = [np.zeros(0, np.int64)] * len(samples)
-    tokens, depths, ends = [], [], np.zeros(sum(len(s.token_ids) for s in samples), np.int64)
+def merge(sequences: Sequence[TokenIds]) -> Pack:
+    """One pack of all sequences, each distinct prefix once."""
+    order = in_order(dict(enumerate(sequences)))
+    shared = shared_lengths([sequences[index] for index in order])
+    paths: list[Int[np.ndarray, " _"]] = [np.zeros(0, np.int64)] * len(sequences)
+    tokens, depths, ends = [], [], np.zeros(sum(map(len, sequences)), np.int64)
     path, total = np.zeros(0, np.int64), 0
     for index, common in zip(order, shared, strict=True):
-        own = samples[index].token_ids[common:]
+        own = sequences[index][common:]
         ends[path[common:]] = total
         path = np.concatenate([path[:common], np.arange(total, total + len(own))])
         paths[index] = path

@@ -1,4 +1,4 @@
-"""Attention within a pack (`learner/trees.py`): each node attends to its ancestors and itself, exactly.
+"""Attention within a pack (`attending/trees.py`): each node attends to its ancestors and itself, exactly.
 
 Queries go in blocks of neighbours. Neighbours in depth-first order have most of their ancestors in common, so a block
 meets few keys: those on the way to its first node, and the block's own. The work grows with the nodes times the depth
@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from vineppo.attending.trees import Pack
 from vineppo.config.operations import block_size
 from vineppo.errors import UserError
-from vineppo.learner.trees import Pack
 
 NAME = "vineppo_trees"
 EDGE = 8
