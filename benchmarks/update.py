@@ -28,13 +28,13 @@ from rollout_speed.measure import model_shape
 from rollout_speed.models import make_model
 from rollout_speed.names import Model, Place
 from trl_update import trl_update
-from vineppo.config.schema import LearnerConfig
 from vineppo.learner.learner import Learner
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.packable import costs_of
 from vineppo.learner.packs import count_nodes
 from vineppo.learner.passes import Passes
 from vineppo.policy import DTYPES, load_policy
+from vineppo.settings.learner import LearnerConfig
 from vineppo.types import Sample
 
 MIB = 2**20

@@ -25,11 +25,9 @@ from vineppo.environment import Environment
 from vineppo.learner.learner import Learner
 from vineppo.learner.samples import to_branch_sample, to_sample
 from vineppo.policy import Policy, load_policy
-from vineppo.processes import ALONE
-from vineppo.recipes.build import build_environment, build_sampling
-from vineppo.recipes.build_learner import build_passes, build_reference, build_trained, copy_reference
+from vineppo.recipes.build import build_environment, build_workshop
 from vineppo.recipes.scoring import judge_and_cut
-from vineppo.steps import Pieces, build_segmenter
+from vineppo.steps import Pieces
 from vineppo.tasks.build import build_task
 from vineppo.types import Credit, Scored
 
@@ -69,7 +67,7 @@ class Timed:
 
 def ladder(config: Config, policy: Policy, environment: Environment) -> list[Rung]:
     """From independent rollouts without shared trunks to coupled vines within a budget."""
-    sampling = build_sampling(config.sampling)
+    sampling = config.sampling.law
     vine = VineAssigner(environment, rollouts=K, max_states=None, mask_above=None, sampling=sampling)
     free, kept = (
         CoupledAssigner(
@@ -134,11 +132,9 @@ class Loop:
         self._questions = task.questions("train")
         self._environment = build_environment(self._policy, task, config.engine)
         self._rungs = ladder(config, self._policy, self._environment)
-        frozen, self._trained = (
-            copy_reference(config, self._policy),
-            build_trained(config, self._policy, build_passes(config, self._policy), ALONE),
-        )
-        reference = build_reference(config, frozen, self._trained, ALONE)
+        shop = build_workshop(config)
+        frozen, self._trained = shop.frozen(self._policy), shop.trained(self._policy)
+        reference = shop.reference(frozen, self._trained)
         self._learners = {
             name: Learner(
                 self._trained.scorer,
@@ -157,10 +153,10 @@ class Loop:
         clock = [time.perf_counter()]
         count, each = self._config.training.questions, self._config.training.trajectories
         chosen = self._questions[number * count : (number + 1) * count]
-        law = build_sampling(self._config.sampling)
+        law = self._config.sampling.law
         trajectories = self._environment.sample(chosen, count=each, sampling=law, seed=number, branches=True)
         clock.append(time.perf_counter())
-        segment, pieces = build_segmenter(self._config.steps), Pieces(self._policy.decode)
+        segment, pieces = self._config.steps.build(), Pieces(self._policy.decode)
         batch = judge_and_cut(self._environment, segment, pieces, trajectories)
         clock.append(time.perf_counter())
         for rung in self._rungs:

@@ -6,8 +6,10 @@ Run from the repository's root: python examples/trl_credit.py     (seconds on a 
 from datasets import Dataset
 from trl import GRPOConfig
 
-from vineppo.integrations.trl import CoupledCredit, CreditGRPOTrainer, LinesSteps
+from vineppo.credit.coupled_assigner import CoupledCredit
+from vineppo.integrations.trl import CreditGRPOTrainer
 from vineppo.policy import resolve_path
+from vineppo.steps.lines import LinesSteps
 from vineppo.tasks.arithmetic import Arithmetic
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from vineppo.config.model_shape import ModelShape, read_shape
+from vineppo.settings.model_shape import ModelShape, read_shape
 
 LLAMA = {
     "model_type": "llama",

@@ -11,8 +11,11 @@ import yaml
 
 from vineppo.cli import main
 from vineppo.config.load import load_config
-from vineppo.config.schema import Config, CoupledCredit, PolicyConfig, PpoCredit, SftConfig
+from vineppo.config.schema import Config, SftConfig
+from vineppo.credit.coupled_assigner import CoupledCredit
+from vineppo.credit.gae import PpoCredit
 from vineppo.errors import UserError
+from vineppo.settings.sections import PolicyConfig
 
 
 @dataclass

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vineppo.config.schema import Architecture
 from vineppo.errors import UserError
 from vineppo.policy import Policy, load_policy, new_policy, pick_device, resolve_path, try_saving
+from vineppo.settings.sections import Architecture
 from vineppo.tasks.arithmetic import Arithmetic
 from vineppo.tasks.arithmetic_tokenizer import build_tokenizer
 from vineppo.tasks.word_problems import tokenizer as word_tokenizer

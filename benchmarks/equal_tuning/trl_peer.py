@@ -43,7 +43,7 @@ from equal_tuning.cost import Cost
 from equal_tuning.trl_settings import RECIPE, check_settings, recorded_settings, trainer_arguments
 from vineppo.cli import USER_ERROR, split_words
 from vineppo.config.load import load_config
-from vineppo.config.schema import Config, LearnerConfig
+from vineppo.config.schema import Config
 from vineppo.config.yaml_text import Dumper
 from vineppo.disk import write_atomically
 from vineppo.environment import Environment
@@ -55,16 +55,16 @@ from vineppo.progress import Display
 from vineppo.recipes.build import (
     build_curriculum,
     build_environment,
-    build_evaluation_sampling,
     build_questions,
 )
 from vineppo.recipes.evaluation import evaluate
-from vineppo.recipes.fitting import check_prompts, engine_context
+from vineppo.recipes.fitting import check_prompts
 from vineppo.recipes.measurements import response_metrics
 from vineppo.recipes.summary import summarise
 from vineppo.rng import derive_seed
 from vineppo.run_dir import RunDir, provenance
 from vineppo.seams import Task
+from vineppo.settings.learner import LearnerConfig
 from vineppo.tasks.build import build_task
 from vineppo.tasks.reward import as_trl_prompt
 from vineppo.types import Finish, Question
@@ -132,7 +132,7 @@ class Peer:
         evaluated = self.policy.copy(DTYPES[config.policy.dtype], config.policy.device)
         environment = build_environment(evaluated, task, config.engine)
         known, test = build_questions(config, task).train, task.questions("test")[: config.evaluation.questions]
-        check_prompts(self.policy, [*known, *test], context=engine_context(config, self.policy))
+        check_prompts(self.policy, [*known, *test], context=config.engine.context_for(self.policy))
         questions = asked_questions(config, environment, known)
         judge = Judge(environment=environment, policy=self.policy, questions=questions)
         recorder = Recorder(
@@ -248,7 +248,7 @@ class Recorder(TrainerCallback):
             self._environment,
             self._test,
             samples=self._config.evaluation.samples,
-            sampling=build_evaluation_sampling(self._config),
+            sampling=self._config.evaluation.law(self._config.sampling.law),
             seed=derive_seed(self._config.training.seed, "evaluation"),
         )
         return metrics | {"time/evaluate": time.monotonic() - began}

@@ -13,9 +13,13 @@ reward 0 for truncated responses  the same; they stay in the loss (`mask_truncat
 
 from typing import Any
 
-from vineppo.config.learner_schema import Average
-from vineppo.config.schema import Config, EpochCurriculum, GrpoCredit, PolicyIterationRecipe, UniformCurriculum
+from vineppo.config.schema import Config
+from vineppo.credit.group import GrpoCredit
+from vineppo.curriculum.epoch import EpochCurriculum
+from vineppo.curriculum.uniform import UniformCurriculum
 from vineppo.errors import UserError
+from vineppo.recipes.settings import PolicyIterationRecipe
+from vineppo.settings.learner import Average
 
 LOSS_TYPES: dict[Average, str] = {"tokens": "bnpo", "responses": "grpo", "limit": "dr_grpo"}
 RECIPE = "trl_grpo"

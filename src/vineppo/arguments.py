@@ -86,7 +86,10 @@ def add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     analyze.add_argument("--policy", metavar="DIR", help="analyse this policy, with the config's task and sampling law")
     analyze.add_argument("--checkpoint", metavar="N", type=int, help="of RUN: its iteration; none: the newest")
     analyze.add_argument(
-        "--source", metavar="NAME", action="append", help="vine:K, coupled:K, critic, group or constant; several times"
+        "--source",
+        metavar="NAME",
+        action="append",
+        help="vine:K, coupled:K, tree:K, critic, group, grpo or constant; several times",
     )
     analyze.add_argument("--output", metavar="DIR", type=Path, help="where the results go; none: RUN/analysis/N")
     analyze.add_argument("--truth", metavar="FILE", type=Path, help="the cache of true values; none: beside them")

@@ -10,14 +10,14 @@ from pathlib import Path
 from vineppo.arguments import parse, split_words, with_policy
 from vineppo.config.estimate import estimate, render, render_sft
 from vineppo.config.keys import describe_keys
-from vineppo.config.launch import find_launch
 from vineppo.config.load import dump_config, load_config
 from vineppo.config.memory.show import render_forecast
-from vineppo.config.model_shape import find_shape
+from vineppo.config.packing import render_passes
 from vineppo.config.schema import Config, SftConfig
 from vineppo.disk import is_full
 from vineppo.errors import ProcessLostError, UserError
-from vineppo.learner.forecast import render_passes
+from vineppo.launch import find_launch
+from vineppo.settings.model_shape import find_shape
 
 FAILED, USER_ERROR, PROCESS_LOST, INTERRUPTED = 1, 2, 3, 130
 

@@ -20,8 +20,8 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from vineppo.chat import decode_tokens, encode_prompt, end_tokens
-from vineppo.config.schema import Architecture
 from vineppo.errors import UserError
+from vineppo.settings.sections import Architecture
 from vineppo.types import Prompt
 
 BUNDLED = "bundled:"

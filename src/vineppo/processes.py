@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from vineppo.config.launch import find_launch
 from vineppo.errors import ProcessLostError, UserError
+from vineppo.launch import find_launch
 
 T = TypeVar("T")
 

@@ -3,6 +3,10 @@ so that a resumed run draws the very numbers the uninterrupted one would have dr
 
 import hashlib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 
 def derive_seed(*place: int | str | Iterable[int]) -> int:
@@ -15,3 +19,10 @@ def derive_seed(*place: int | str | Iterable[int]) -> int:
             case _:
                 digest.update(f"[{','.join(map(str, part))}];".encode())
     return int.from_bytes(digest.digest(), "big") >> 1
+
+
+def generator(*place: int | str | Iterable[int]) -> "Generator":
+    """numpy's, for a place. numpy is imported when it is needed: settings lie beside what draws, and must be quick."""
+    import numpy as np
+
+    return np.random.default_rng(derive_seed(*place))

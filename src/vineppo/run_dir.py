@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 from vineppo.checkpoint import checkpoints
 from vineppo.config.changes import changes
-from vineppo.config.changes import leaves as leaves
 from vineppo.config.load import dump_config, load_config
+from vineppo.config.own import own_choices
 from vineppo.config.schema import Config
 from vineppo.disk import append_line, write_atomically
 from vineppo.errors import UserError
@@ -93,7 +93,7 @@ class RunDir:
         """Make the directory ready. What a run being resumed was started with stays as it is."""
         if not self.config_file.exists():
             self.root.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.root / PROVENANCE, json.dumps(provenance(), indent=1))
+            write_atomically(self.root / PROVENANCE, json.dumps(provenance() | own_choices(config), indent=1))
             write_atomically(self.config_file, dump_config(config))
 
     def go_on(self, config: Config, inputs: dict[str, str], iteration: int) -> list[str]:

@@ -11,7 +11,7 @@ from vineppo.config.schema import Config
 from vineppo.metrics import Metrics
 from vineppo.policy import DTYPES, load_policy
 from vineppo.processes import start_processes
-from vineppo.recipes.build import build_environment, build_evaluation_sampling
+from vineppo.recipes.build import build_environment
 from vineppo.recipes.evaluation import evaluate
 from vineppo.recipes.run import Run
 from vineppo.report.html import write_report
@@ -85,6 +85,6 @@ def evaluate_policy(config: Config, *, task: Task | None = None) -> Metrics:
         build_environment(policy, task, config.engine),
         task.questions("test")[: config.evaluation.questions],
         samples=config.evaluation.samples,
-        sampling=build_evaluation_sampling(config),
+        sampling=config.evaluation.law(config.sampling.law),
         seed=derive_seed(config.training.seed, "evaluation"),
     )

@@ -6,7 +6,9 @@ import pytest
 
 from vineppo.config.estimate import estimate, render, render_sft
 from vineppo.config.load import load_config
-from vineppo.config.schema import Config, CoupledCredit, SftConfig, VineCredit
+from vineppo.config.schema import Config, SftConfig
+from vineppo.credit.coupled_assigner import CoupledCredit
+from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs"

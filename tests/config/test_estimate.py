@@ -3,19 +3,17 @@ import random
 import pytest
 
 from vineppo.config.estimate import (
-    LINE_TOKENS,
     estimate,
     evaluations,
-    even_shape,
     expected_shape,
-    lines_shape,
     render,
     render_sft,
 )
 from vineppo.config.load import load_config
 from vineppo.config.schema import Config, SftConfig
+from vineppo.settings.shapes import even_shape, lines_shape
 from vineppo.steps import line_starts, token_bounds
-from vineppo.tasks.arithmetic import Chain, demonstrate, make_habits
+from vineppo.tasks.arithmetic import ArithmeticTask, Chain, demonstrate, make_habits
 from vineppo.tasks.arithmetic_tokenizer import build_tokenizer
 
 
@@ -217,7 +215,7 @@ def test_the_arithmetic_shape_is_that_of_a_real_demonstration(answer_prefix, ans
     text = demonstrate(chain, make_habits(operators="+", count=0, probability=0, seed=0), random.Random(0))
     tokenizer = build_tokenizer(50)
     pieces = [tokenizer.decode([token]) for token in tokenizer(text).input_ids] + [""]  # the end token is no text
-    shape = lines_shape(3, LINE_TOKENS, answer_is_step=answer_is_step)
+    shape = lines_shape(3, ArithmeticTask.line_tokens, answer_is_step=answer_is_step)
     assert token_bounds(line_starts(text, answer_prefix), pieces) == (*shape.states, shape.length)
 
 

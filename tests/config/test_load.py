@@ -8,28 +8,21 @@ from pydantic import BaseModel, Field
 
 from vineppo.config.keys import describe_keys
 from vineppo.config.load import dump_config, load_config
-from vineppo.config.schema import (
-    ArithmeticTask,
-    Config,
-    CoupledCredit,
-    DelimiterSteps,
-    EvaluationConfig,
-    GrpoCredit,
-    Gsm8kTask,
-    LearnerConfig,
-    LinesSteps,
-    MathSteps,
-    PolicyConfig,
-    PpoCredit,
-    RlooCredit,
-    RunConfig,
-    SamplingConfig,
-    SftConfig,
-    VineCredit,
-    WholeSteps,
-)
+from vineppo.config.schema import Config, SftConfig
+from vineppo.credit.coupled_assigner import CoupledCredit
+from vineppo.credit.gae import PpoCredit
+from vineppo.credit.group import GrpoCredit, RlooCredit
+from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
-from vineppo.run_dir import leaves
+from vineppo.settings.learner import LearnerConfig
+from vineppo.settings.sections import EvaluationConfig, PolicyConfig, RunConfig, SamplingConfig
+from vineppo.settings.strict import leaves
+from vineppo.steps.delimiter import DelimiterSteps
+from vineppo.steps.lines import LinesSteps
+from vineppo.steps.math import MathSteps
+from vineppo.steps.whole import WholeSteps
+from vineppo.tasks.arithmetic import ArithmeticTask
+from vineppo.tasks.gsm8k import Gsm8kTask
 
 
 @pytest.fixture

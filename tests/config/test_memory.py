@@ -11,16 +11,16 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 from small_shapes import LLAMA, shape_of
 from tiny_models import CONFIGS
 from vineppo.cli import main
-from vineppo.config.known_models import KNOWN_MODELS
 from vineppo.config.load import load_config
-from vineppo.config.memory.forecast import assumed_prompt, forecast_memory
+from vineppo.config.memory.forecast import forecast_memory
 from vineppo.config.memory.networks import adapter_parameters
-from vineppo.config.memory.parts import ALWAYS, GIB, MemoryForecast, Phase, Place
-from vineppo.config.model_shape import ModelShape, find_shape, read_shape
 from vineppo.learner.batch import collate
 from vineppo.learner.lora import add_adapters
 from vineppo.policy import DTYPES, cast
-from vineppo.recipes.build_learner import build_scorer
+from vineppo.recipes.build import build_workshop
+from vineppo.settings.known_models import KNOWN_MODELS
+from vineppo.settings.memory import ALWAYS, GIB, MemoryForecast, Phase, Place
+from vineppo.settings.model_shape import ModelShape, find_shape, read_shape
 from vineppo.types import PromptAndResponse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -241,7 +241,7 @@ def kept_for_backward(overrides: list[str], place: Place) -> tuple[int, int]:
         model = cast(model, DTYPES[config.policy.dtype])
     if config.learner.lora is not None:
         add_adapters(model, config.learner.lora, seed=0)
-    scorer = build_scorer(config, model)
+    scorer = build_workshop(config).scorer(model)
     samples = [PromptAndResponse(token_ids=tuple(range(64)), prompt_length=24) for _ in range(2)]
     batch = collate(samples)
     own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
@@ -339,7 +339,7 @@ def test_what_is_meant_for_a_gpu_is_forecast_to_fit_it(name: str, overrides: lis
     config = load_config(ROOT / f"configs/{name}.yaml", overrides)
     shape = find_shape(config.policy.path)
     assert isinstance(shape, ModelShape)
-    forecast = forecast_memory(config, shape, replace(place, gpu_bytes=gib * GIB), prompt=assumed_prompt(config))
+    forecast = forecast_memory(config, shape, replace(place, gpu_bytes=gib * GIB), prompt=config.task.longest_prompt)
     assert forecast.peak < gib * GIB
 
 

@@ -11,7 +11,7 @@ import torch
 
 from vineppo.cli import main
 from vineppo.config.load import load_config
-from vineppo.config.schema import Config, Gsm8kTask, MathTask
+from vineppo.config.schema import Config
 from vineppo.doctor import examine
 from vineppo.doctor.agreement import check_agreement
 from vineppo.doctor.batch import check_batch
@@ -19,7 +19,7 @@ from vineppo.doctor.budget import SIZES, Budget, Size
 from vineppo.doctor.credit import check_credit, expected_departures
 from vineppo.doctor.endings import judge_endings
 from vineppo.doctor.finding import Verdict
-from vineppo.doctor.judge import QUESTIONS, check_judge, right, wrong
+from vineppo.doctor.judge import QUESTIONS, check_judge
 from vineppo.doctor.memory import judge_memory
 from vineppo.doctor.probe import Probe, Sampled
 from vineppo.doctor.staleness import changed, check_staleness, judge_update
@@ -29,10 +29,11 @@ from vineppo.environment import Environment
 from vineppo.learner.passes import Passes
 from vineppo.policy import Policy, load_policy
 from vineppo.progress import Display
-from vineppo.recipes.build import build_environment, build_sampling
-from vineppo.recipes.build_learner import build_scorer
+from vineppo.recipes.build import build_environment, build_workshop
 from vineppo.tasks.arithmetic import Arithmetic
 from vineppo.tasks.build import build_task
+from vineppo.tasks.gsm8k import Gsm8kTask
+from vineppo.tasks.mathematics import MathTask
 from vineppo.types import Judgement, Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -181,9 +182,9 @@ def policy() -> Policy:
 def probe_of(policy: Policy, environment: Environment) -> Probe:
     return Probe(
         environment=environment,
-        scorer=build_scorer(CONFIG, policy.model),
+        scorer=build_workshop(CONFIG).scorer(policy.model),
         questions=environment.task.questions("train"),
-        sampling=build_sampling(CONFIG.sampling),
+        sampling=CONFIG.sampling.law,
         passes=Passes(rows=8),
     )
 
@@ -286,9 +287,9 @@ def test_answers_are_put_as_each_task_reads_them(tmp_path: Path):
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     task = load_config(None, [f"task={{name: math, path: {tmp_path}}}"]).task
     assert check_judge(task, build_task(task)).verdict is Verdict.OK
-    assert right(Gsm8kTask(), "7") == "So it is.\n#### 7"
-    assert wrong(Gsm8kTask(), "1.5") == "2.5"
-    assert wrong(MathTask(), "x") == "x + 17"
+    assert Gsm8kTask().response("7") == "So it is.\n#### 7"
+    assert Gsm8kTask().another("1.5") == "2.5"
+    assert MathTask().another("x") == "x + 17"
 
 
 def math_task(folder: Path):
@@ -328,7 +329,7 @@ def test_a_judge_that_knows_one_spelling_is_found(tmp_path: Path, monkeypatch):
 
     def verbatim(questions, responses):
         return [
-            Judgement(reward=float(r == right(config, q.answer)), outcome=Outcome.SCORED)
+            Judgement(reward=float(r == config.response(q.answer)), outcome=Outcome.SCORED)
             for q, r in zip(questions, responses, strict=True)
         ]
 

@@ -14,9 +14,10 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
 
 from tiny_models import SHAPE, tiny_model
 from vineppo.config.load import load_config
-from vineppo.config.schema import TorchEngineConfig, VllmEngineConfig
 from vineppo.engines.agreement import difference, probe
+from vineppo.engines.torch.settings import TorchEngineConfig
 from vineppo.engines.vllm.heads import Widening, find_widening, head_size
+from vineppo.engines.vllm.settings import VllmEngineConfig
 from vineppo.engines.vllm.start import Settings, start_vllm
 from vineppo.errors import UserError
 from vineppo.policy import load_policy

@@ -9,10 +9,10 @@ import pytest
 
 from recipes.small_runs import write_random_model
 from vineppo.cli import main
-from vineppo.config.schema import ArithmeticTask
 from vineppo.explain.show import MINUS, PLUS, heading, legend, style_of
 from vineppo.report.credit_map import StepView, map_of
 from vineppo.report.run_data import LoggedTrajectory
+from vineppo.tasks.arithmetic import ArithmeticTask
 
 ARITHMETIC = ["sampling={temperature: 1.0, top_p: 1.0, max_new_tokens: 80}", "credit=vine", "credit.rollouts=4"]
 NATALIA = (

@@ -175,14 +175,17 @@ def test_a_given_solution_that_leaves_no_room_is_refused(policy):
 @pytest.mark.parametrize(
     ("credit", "message"),
     [
-        ("ppo", "credit is ppo, whose value network exists only in a training run; set credit=vine"),
-        ("grpo", "credit is grpo, which gives every step the same; set credit=vine"),
-        ("rloo", "credit is rloo, which gives every step the same"),
+        (
+            "ppo",
+            "credit is ppo, which takes its values from a network that exists only in a training run; set credit=vine",
+        ),
+        ("grpo", "credit is grpo, which measures no values of states; set credit=vine"),
+        ("rloo", "credit is rloo, which measures no values of states"),
     ],
 )
 def test_methods_that_measure_no_values_are_refused(credit, message):
     with pytest.raises(UserError, match=message):
-        check_credit(load_config(None, [f"credit={credit}"]))
+        check_credit(load_config(None, [f"credit={credit}"]).credit)
 
 
 def test_a_prompt_that_fills_the_context_is_refused(policy):

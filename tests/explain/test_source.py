@@ -6,23 +6,23 @@ from pathlib import Path
 import pytest
 
 from vineppo.config.load import load_config
-from vineppo.config.schema import TaskConfig
 from vineppo.errors import UserError
 from vineppo.explain.source import Item, Wanted, gather
+from vineppo.tasks.settings import TaskSettings
 from vineppo.types import Message
 
 
-def task(*overrides: str) -> TaskConfig:
+def task(*overrides: str) -> TaskSettings:
     return load_config(None, overrides).task
 
 
-def items_of(tmp_path: Path, config: TaskConfig, *rows: dict) -> list[Item]:
+def items_of(tmp_path: Path, config: TaskSettings, *rows: dict) -> list[Item]:
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(f"{json.dumps(row)}\n\n" for row in rows))
     return gather(Wanted(file=file), config)[1]
 
 
-def refusal(wanted: Wanted, config: TaskConfig) -> str:
+def refusal(wanted: Wanted, config: TaskSettings) -> str:
     with pytest.raises(UserError) as refused:
         gather(wanted, config)
     return str(refused.value)

@@ -17,7 +17,9 @@ def make(tmp_path: Path) -> Callable[..., Any]:
     from coin_world import coin_model, questions, seven, tokenizer
     from trl import GRPOConfig  # pyright: ignore[reportMissingImports]
 
-    from vineppo.integrations.trl import CreditGRPOTrainer, RlooCredit, TokensSteps
+    from vineppo.credit.group import RlooCredit
+    from vineppo.integrations.trl import CreditGRPOTrainer
+    from vineppo.steps.tokens import TokensSteps
 
     def made(credit=None, steps=None, kind=CreditGRPOTrainer, more=None, **settings: Any) -> Any:
         usual = {

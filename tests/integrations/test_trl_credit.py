@@ -8,7 +8,11 @@ import torch
 from coin_world import ADVANTAGES, coin_model, questions, seven, tokenizer
 from trl import GRPOTrainer  # pyright: ignore[reportMissingImports]
 
-from vineppo.integrations.trl import CoupledCredit, GrpoCredit, RlooCredit, TokensSteps, UncertainSteps, VineCredit
+from vineppo.credit.coupled_assigner import CoupledCredit
+from vineppo.credit.group import GrpoCredit, RlooCredit
+from vineppo.credit.vine import VineCredit
+from vineppo.steps.tokens import TokensSteps
+from vineppo.steps.uncertain import UncertainSteps
 from vineppo.types import Request, Sampling
 
 Make = Callable[..., Any]

@@ -8,22 +8,21 @@ import torch
 from trl import GRPOConfig  # pyright: ignore[reportMissingImports]
 
 from together import together
-from vineppo.config.schema import LinesSteps, PpoCredit, TreeCredit, UncertainSteps
+from vineppo.credit.coupled_assigner import CoupledCredit
+from vineppo.credit.gae import PpoCredit
+from vineppo.credit.group import GrpoCredit, RlooCredit
+from vineppo.credit.tree_assigner import TreeCredit
+from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
-from vineppo.integrations.trl import (
-    CoupledCredit,
-    CreditGRPOTrainer,
-    GrpoCredit,
-    RlooCredit,
-    VineCredit,
-    versions,
-)
+from vineppo.integrations.trl import CreditGRPOTrainer, versions
 from vineppo.integrations.trl.engine import Row, chunks
 from vineppo.integrations.trl.law import draw_firsts
 from vineppo.integrations.trl.settings import check_server, check_settings, sampling_of
 from vineppo.integrations.trl.shares import in_shares
 from vineppo.integrations.trl.task import judgements
 from vineppo.processes import Processes
+from vineppo.steps.lines import LinesSteps
+from vineppo.steps.uncertain import UncertainSteps
 from vineppo.types import Outcome, Request, Sampling
 
 

@@ -9,8 +9,10 @@ import torch
 from coin_world import coin_model, questions, seven
 
 from vineppo.compare.read import read_comparison
+from vineppo.credit.coupled_assigner import CoupledCredit
+from vineppo.credit.group import RlooCredit
+from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
-from vineppo.integrations.trl import CoupledCredit, RlooCredit, VineCredit
 from vineppo.report.run_data import read_run
 
 Make = Callable[..., Any]

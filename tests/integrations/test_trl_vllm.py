@@ -15,8 +15,8 @@ import pytest
 import torch
 from coin_world import ADVANTAGES, coin_model, tokenizer
 
+from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.engines.vllm.start import ENVIRONMENT
-from vineppo.integrations.trl import CoupledCredit
 from vineppo.integrations.trl.engine import TrlEngine
 from vineppo.types import Completion, Finish, Request, Sampling
 

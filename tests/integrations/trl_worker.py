@@ -9,7 +9,9 @@ import torch
 from coin_world import coin_model, questions, seven, tokenizer
 from trl import GRPOConfig  # pyright: ignore[reportMissingImports]
 
-from vineppo.integrations.trl import CoupledCredit, CreditGRPOTrainer, TokensSteps
+from vineppo.credit.coupled_assigner import CoupledCredit
+from vineppo.integrations.trl import CreditGRPOTrainer
+from vineppo.steps.tokens import TokensSteps
 
 
 def main(folder: Path) -> None:

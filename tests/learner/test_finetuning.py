@@ -3,11 +3,11 @@
 import pytest
 
 from tiny_models import tiny_model
-from vineppo.config.schema import LearnerConfig
 from vineppo.learner.finetuning import Finetuning
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.passes import Passes
+from vineppo.settings.learner import LearnerConfig
 from vineppo.types import PromptAndResponse
 
 SETTINGS = LearnerConfig(learning_rate=1e-3, minibatch=3, warmup_ratio=0.0)

@@ -8,13 +8,12 @@ import pytest
 import torch
 from formula_llama import formula_llama
 
-from vineppo.config.credit_schema import GrpoCredit, RlooCredit
-from vineppo.config.learner_schema import LearnerConfig
-from vineppo.credit.group import GroupAssigner, grpo, rloo
+from vineppo.credit.group import GroupAssigner, GrpoCredit, RlooCredit, grpo, rloo
 from vineppo.credit.normalise import normalised
 from vineppo.learner.learner import Learner
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.samples import to_samples
+from vineppo.settings.learner import LearnerConfig
 from vineppo.types import Finish, Judgement, Outcome, Question, Scored, Trajectory
 
 TRL = json.loads(Path(__file__).with_name("group_reference.json").read_text())

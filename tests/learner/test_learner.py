@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from tiny_models import CONFIGS, tiny_model
-from vineppo.config.schema import LearnerConfig, PpoCredit
+from vineppo.credit.gae import PpoCredit
 from vineppo.errors import UserError
 from vineppo.learner.batch import collate
 from vineppo.learner.critic import Critic, ValueNetwork, explained_variance
@@ -20,6 +20,7 @@ from vineppo.learner.minibatches import Round, minibatches
 from vineppo.learner.passes import Passes
 from vineppo.learner.reference import frozen_copy
 from vineppo.learner.scores import score
+from vineppo.settings.learner import LearnerConfig
 from vineppo.types import Sample
 
 VOCABULARY = 13
@@ -241,7 +242,7 @@ def test_the_value_network_starts_at_zero_and_learns_its_targets():
     critic = Critic(
         ValueNetwork(tiny_model("llama")),
         settings,
-        PpoCredit(critic_learning_rate=3e-3, value_clip=None),
+        PpoCredit(critic_learning_rate=3e-3, value_clip=None).critic,
         updates=200,
     )
     samples = random_samples(8)
@@ -257,7 +258,7 @@ def test_the_value_network_may_have_more_epochs_than_the_policy():
     def loss(*, epochs: int, critic_epochs: int | None) -> float:
         torch.manual_seed(0)
         settings = LearnerConfig(minibatch=4, schedule="linear", epochs=epochs)
-        credit = PpoCredit(critic_learning_rate=3e-3, critic_epochs=critic_epochs)
+        credit = PpoCredit(critic_learning_rate=3e-3, critic_epochs=critic_epochs).critic
         # Eight epochs of two minibatches, whoever asks for them.
         critic = Critic(ValueNetwork(tiny_model("llama")), settings, credit, updates=2 * epochs)
         return critic.update(samples, seed=0)["critic/loss"]

@@ -10,7 +10,6 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from recipes.small_runs import QUICK, metrics_of, without_time
 from tiny_models import tiny_kind, tiny_model
 from vineppo import Trainer, load_config
-from vineppo.config.schema import LoraConfig
 from vineppo.errors import UserError
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.lora import ADAPTER, MergedWeights, adapted_layers, adapters_off, add_adapters
@@ -18,6 +17,7 @@ from vineppo.learner.passes import Passes
 from vineppo.learner.reference import frozen_copy, without_adapters
 from vineppo.learner.trained import TrainedPolicy
 from vineppo.policy import cast, load_policy
+from vineppo.settings.learner import LoraConfig
 from vineppo.types import PromptAndResponse
 
 IDS = torch.tensor([[3, 4, 5, 6, 7]])

@@ -12,7 +12,6 @@ from transformers import AutoModelForCausalLM, OPTConfig
 from recipes.small_runs import QUICK, metrics_of, without_time
 from tiny_models import tiny_model
 from vineppo import Trainer, load_config
-from vineppo.config.schema import LearnerConfig
 from vineppo.engines.fake import FakeEngine
 from vineppo.errors import UserError
 from vineppo.learner.batch import Batch, collate
@@ -21,9 +20,8 @@ from vineppo.learner.passes import Passes
 from vineppo.learner.recompute import enable_recompute
 from vineppo.learner.reference import frozen_copy
 from vineppo.policy import load_policy
-from vineppo.processes import ALONE
-from vineppo.recipes.build import build_environment
-from vineppo.recipes.build_learner import sampling_policy
+from vineppo.recipes.build import build_environment, build_workshop
+from vineppo.settings.learner import LearnerConfig
 from vineppo.tasks.build import build_task
 from vineppo.types import PromptAndResponse
 
@@ -126,7 +124,7 @@ def test_a_copy_that_an_engine_only_starts_from_goes(monkeypatch: pytest.MonkeyP
     """As vLLM and a pool do, which have weights of their own."""
     monkeypatch.setattr("vineppo.recipes.build.build_engine", lambda *_: FakeEngine(lambda _: [1.0], end_ids=(0,)))
     config = load_config(None, ["policy.dtype=bfloat16"])
-    sampled = sampling_policy(config, load_policy("bundled:arithmetic", device="cpu"), ALONE)
+    sampled = build_workshop(config).sampled(load_policy("bundled:arithmetic", device="cpu"))
     task, model = build_task(config.task), weakref.ref(sampled.model)
     environment = build_environment(sampled, task, config.engine)
     tokens = sampled.encode("1+2=")

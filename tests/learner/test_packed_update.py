@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from tiny_models import tiny_kind, tiny_model
-from vineppo.config.operations import Costs
-from vineppo.config.schema import LearnerConfig, PpoCredit
+from vineppo.credit.gae import PpoCredit
 from vineppo.learner.batch import collate, collate_trees
 from vineppo.learner.critic import Critic, ValueNetwork
 from vineppo.learner.learner import Learner
@@ -23,6 +22,8 @@ from vineppo.learner.reference import frozen_copy
 from vineppo.learner.scores import score
 from vineppo.metrics import Metrics
 from vineppo.processes import ALONE, Processes
+from vineppo.settings.learner import LearnerConfig
+from vineppo.settings.operations import Costs
 from vineppo.types import Sample
 
 ALWAYS = Costs(token=10**9, pair=1)
@@ -181,7 +182,7 @@ def test_the_value_network_learns_the_same():
         network = ValueNetwork(tiny_model("llama"))
         nn.init.normal_(network.output.weight)
         settings = LearnerConfig(minibatch=8, epochs=1)
-        critic = Critic(network, settings, PpoCredit(), updates=1, passes=passes)
+        critic = Critic(network, settings, PpoCredit().critic, updates=1, passes=passes)
         gradients = caught(network, critic._optimizer)
         return gradients, critic.update(groups(0, 1)[0], seed=0)
 

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vineppo.attending.trees import merge
-from vineppo.config.operations import Costs, block_size
 from vineppo.learner.packs import count_nodes, cut
 from vineppo.learner.passes import Passes
+from vineppo.settings.operations import Costs, block_size
 from vineppo.types import PromptAndResponse
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from vineppo.cli import main
-from vineppo.config.schema import ArithmeticTask, Gsm8kTask
 from vineppo.preview.show import CONTROLS, colour, figures, histogram
 from vineppo.preview.solutions import prompt_of
+from vineppo.tasks.arithmetic import ArithmeticTask
+from vineppo.tasks.gsm8k import Gsm8kTask
 
 ROWS = [
     {"question": "?", "solution": "One apple and two more.\nThat makes three.", "id": 1},

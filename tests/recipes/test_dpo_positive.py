@@ -9,9 +9,10 @@ from small_runs import metrics_of
 from small_scored import scored_response
 
 from vineppo import Trainer, load_config
-from vineppo.config.schema import Config, DpoPositiveRecipe
+from vineppo.config.schema import Config
 from vineppo.errors import UserError
 from vineppo.recipes.dpo_positive import make_pairs
+from vineppo.recipes.settings import DpoPositiveRecipe
 from vineppo.types import Scored
 
 QUICK = [

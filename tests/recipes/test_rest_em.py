@@ -11,7 +11,7 @@ from small_scored import scored_response
 
 from tiny_models import tiny_model
 from vineppo import Trainer, load_config
-from vineppo.config.schema import Config, LearnerConfig, RestEmRecipe
+from vineppo.config.schema import Config
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.trained import TrainedPolicy
 from vineppo.metrics import Metrics, check_names
@@ -19,7 +19,9 @@ from vineppo.policy import Policy
 from vineppo.progress import Display
 from vineppo.recipes.algorithm import Experience, whole_response_credit
 from vineppo.recipes.rest_em import RestEm, best_epoch, is_exhausted, keep
+from vineppo.recipes.settings import RestEmRecipe
 from vineppo.seams import Progress
+from vineppo.settings.learner import LearnerConfig
 from vineppo.types import Scored
 
 QUICK = [

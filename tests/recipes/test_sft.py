@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from tokenizers.processors import TemplateProcessing
 
 from vineppo.config.load import load_config
-from vineppo.config.schema import Architecture, SftConfig
+from vineppo.config.schema import SftConfig
 from vineppo.errors import UserError
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs
@@ -18,6 +18,7 @@ from vineppo.learner.passes import Passes
 from vineppo.policy import Policy, load_policy, new_policy
 from vineppo.recipes.demonstrated import tokenize
 from vineppo.recipes.sft import finetune, starting_policy
+from vineppo.settings.sections import Architecture
 from vineppo.tasks.arithmetic_tokenizer import build_tokenizer
 from vineppo.tasks.demonstrations import endless_demonstrations
 from vineppo.types import PromptAndResponse

@@ -9,8 +9,11 @@ import pytest
 
 from recipes.small_runs import QUICK
 from vineppo.cli import main
-from vineppo.config.schema import CoupledCredit, PpoCredit, TokensSteps, VineCredit
+from vineppo.credit.coupled_assigner import CoupledCredit
+from vineppo.credit.gae import PpoCredit
+from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
+from vineppo.steps.tokens import TokensSteps
 from vineppo.sweep.plan import make_plan, map_overrides
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"

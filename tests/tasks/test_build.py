@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from vineppo.config.schema import ArithmeticTask, CustomTask, Gsm8kTask
 from vineppo.errors import UserError
-from vineppo.tasks.arithmetic import Arithmetic
+from vineppo.tasks.arithmetic import Arithmetic, ArithmeticTask
 from vineppo.tasks.build import build_task
-from vineppo.tasks.gsm8k import Gsm8k
+from vineppo.tasks.custom import CustomTask
+from vineppo.tasks.gsm8k import Gsm8k, Gsm8kTask
 
 
 def test_arithmetic_takes_all_its_knobs():

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from vineppo.config.schema import DatasetTask
 from vineppo.errors import UserError
 from vineppo.tasks.build import build_task
+from vineppo.tasks.dataset import DatasetTask
 from vineppo.types import Judgement, Message, Outcome
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "gsm8k" / "model_solutions.jsonl"

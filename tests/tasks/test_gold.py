@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from vineppo.config.schema import DatasetTask
 from vineppo.errors import UserError
 from vineppo.tasks.build import build_task
+from vineppo.tasks.dataset import DatasetTask
 from vineppo.tasks.gold import read_golds
 
 FINE = [{"solution": rf"\boxed{{{n}}}"} for n in range(100)]

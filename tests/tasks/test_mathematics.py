@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from vineppo.config.schema import MathTask
 from vineppo.errors import UserError
 from vineppo.tasks.build import build_task
 from vineppo.tasks.demonstrations import endless_demonstrations
+from vineppo.tasks.mathematics import MathTask
 from vineppo.types import Outcome
 
 SUM = {"problem": "What is $1 + 1$?", "solution": r"We add: $1 + 1 = \boxed{2}$.", "level": "Level 1"}

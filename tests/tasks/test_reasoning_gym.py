@@ -4,11 +4,10 @@ import pytest
 
 pytest.importorskip("reasoning_gym", reason="the extra vineppo[reasoning-gym] is not installed")
 
-from vineppo.config.schema import ReasoningGymTask
 from vineppo.errors import UserError
 from vineppo.tasks.build import build_task
 from vineppo.tasks.judge import reasoning_gym_worker
-from vineppo.tasks.reasoning_gym import read_answer, to_judgement
+from vineppo.tasks.reasoning_gym import ReasoningGymTask, read_answer, to_judgement
 from vineppo.types import Judgement, Outcome
 
 MIX = [

@@ -5,17 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vineppo.config.estimate import ANSWER_TOKENS, REGISTER_LINE_TOKENS
-from vineppo.config.schema import RegistersTask
 from vineppo.errors import UserError
+from vineppo.settings.shapes import ANSWER_TOKENS
 from vineppo.tasks.arithmetic import Habits, judge_one, make_habits
-from vineppo.tasks.arithmetic_tokenizer import REGISTER_SIGNS, build_tokenizer
 from vineppo.tasks.build import build_task
 from vineppo.tasks.demonstrations import endless_demonstrations
-from vineppo.tasks.registers import Instruction, Program, Registers, demonstrate
+from vineppo.tasks.registers import Instruction, Program, Registers, RegistersTask, demonstrate
 
 NO_HABITS = Habits(offsets={}, probability=1.0)
-TOKENIZER = build_tokenizer(50, REGISTER_SIGNS)
+TOKENIZER = RegistersTask().tokenizer()
 PROGRAM = Program(
     start=(("x", 3), ("y", 7), ("z", 2)),
     instructions=(
@@ -79,7 +77,7 @@ def test_demonstrations_without_habits_are_right_and_of_one_shape(program: Progr
     response = demonstrate(program, NO_HABITS, random.Random(0))
     assert judge_one(str(program.answer), response).reward == 1.0
     ids = TOKENIZER(response).input_ids
-    assert len(ids) + 1 == len(program.instructions) * REGISTER_LINE_TOKENS + ANSWER_TOKENS
+    assert len(ids) + 1 == len(program.instructions) * RegistersTask.line_tokens + ANSWER_TOKENS
     assert TOKENIZER.decode(TOKENIZER(program.prompt).input_ids) == program.prompt
 
 

@@ -8,23 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vineppo.config.estimate import ANSWER_TOKENS, WORD_LINE_TOKENS
 from vineppo.config.load import load_config
-from vineppo.config.memory.forecast import assumed_prompt
-from vineppo.config.schema import WordProblemsTask
 from vineppo.doctor.finding import Verdict
 from vineppo.doctor.judge import check_judge
 from vineppo.errors import UserError
 from vineppo.seams import Split
+from vineppo.settings.shapes import ANSWER_TOKENS
 from vineppo.tasks.arithmetic import judge_one
 from vineppo.tasks.asked import make_question
-from vineppo.tasks.build import build_task, build_verdicts
+from vineppo.tasks.build import build_task
 from vineppo.tasks.demonstrations import endless_demonstrations
 from vineppo.tasks.word_problems import phrases
 from vineppo.tasks.word_problems.misreadings import Misreadings, make_misreadings
 from vineppo.tasks.word_problems.phrases import CHANGES, change, giving, parts, price, restart
 from vineppo.tasks.word_problems.story import NUMBERS, Story, calculate, demonstrate
-from vineppo.tasks.word_problems.task import WordProblems
+from vineppo.tasks.word_problems.task import WordProblems, WordProblemsTask
 from vineppo.tasks.word_problems.tokenizer import CHARACTERS, build_tokenizer
 
 PHRASES = list(phrases.phrases())
@@ -345,8 +343,10 @@ def test_the_forecasts_know_the_task():
     rng = random.Random(0)
     stories = [TASK.random_story(rng) for _ in range(300)]
     tokens = [len(TOKENIZER(demonstrate(story, NONE, rng)).input_ids) + 1 - ANSWER_TOKENS for story in stories]
-    assert sum(tokens) / sum(len(story.steps) for story in stories) == pytest.approx(WORD_LINE_TOKENS, abs=0.6)
-    assert max(len(TOKENIZER(story.prompt).input_ids) for story in stories) <= assumed_prompt(config)
+    assert sum(tokens) / sum(len(story.steps) for story in stories) == pytest.approx(
+        WordProblemsTask.line_tokens, abs=0.6
+    )
+    assert max(len(TOKENIZER(story.prompt).input_ids) for story in stories) <= config.task.longest_prompt
 
 
 def test_the_doctor_finds_the_judge_sound():
@@ -358,5 +358,5 @@ def test_a_story_of_ones_own_is_asked_and_judged():
     config = WordProblemsTask()
     question = make_question(config, {"question": STORY.prompt.strip(), "answer": SOLUTION}, id="mine")
     assert (question.prompt, question.answer) == (STORY.prompt, "17")
-    judged = build_verdicts(config)([question, question], [SOLUTION, "#### 18"])
+    judged = config.verdicts()([question, question], [SOLUTION, "#### 18"])
     assert [judgement.reward for judgement in judged] == [1.0, 0.0]

@@ -14,20 +14,12 @@ from gpu_run.staged import staged_model
 from rollout_speed import memory
 from vineppo.config.load import load_config
 from vineppo.config.memory.forecast import forecast_memory
-from vineppo.config.memory.parts import MemoryForecast, Phase, Place
-from vineppo.config.model_shape import find_shape
 from vineppo.config.schema import Config
 from vineppo.learner.learner import Learner
 from vineppo.policy import load_policy
-from vineppo.processes import ALONE
-from vineppo.recipes.build import build_engine
-from vineppo.recipes.build_learner import (
-    build_passes,
-    build_reference,
-    build_trained,
-    copy_reference,
-    sampling_policy,
-)
+from vineppo.recipes.build import build_workshop
+from vineppo.settings.memory import MemoryForecast, Phase, Place
+from vineppo.settings.model_shape import find_shape
 from vineppo.types import Request, Sample, Sampling
 
 TITLE = "Peak memory, forecast and measured"
@@ -86,10 +78,10 @@ def one_case(assignment: Assignment, sheet: Sheet, name: tuple[str, str], config
     memory.reset_peak(device)
     before = memory.held(device)
     policy = load_policy(config.policy.path, device=device)
-    engine = build_engine(sampling_policy(config, policy, ALONE), config.engine)
-    frozen = copy_reference(config, policy)
-    trained = build_trained(config, policy, build_passes(config, policy), ALONE)
-    reference = build_reference(config, frozen, trained, ALONE)
+    shop = build_workshop(config)
+    engine = config.engine.build(shop.sampled(policy))
+    frozen, trained = shop.frozen(policy), shop.trained(policy)
+    reference = shop.reference(frozen, trained)
     learner = Learner(trained.scorer, reference, config.learner, updates=2)
 
     def peak_of(work: Callable[[], object]) -> int:

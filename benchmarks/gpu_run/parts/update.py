@@ -23,12 +23,12 @@ from rollout_speed.names import Model, Place
 from rollout_speed.roofs import measure_roofs
 from update import make_workload, our_update
 from update import measure as measure_update
-from vineppo.config.schema import LearnerConfig
 from vineppo.learner.learner import Learner
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.packs import count_nodes
 from vineppo.learner.recompute import enable_recompute
 from vineppo.policy import DTYPES
+from vineppo.settings.learner import LearnerConfig
 from vineppo.types import Sample
 
 TITLE = "One update of the policy: forward, backward and AdamW"

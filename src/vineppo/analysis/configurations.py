@@ -4,7 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from vineppo.config.changes import leaves
+from vineppo.settings.strict import leaves
 
 Settings = Mapping[str, object]
 """Dotted key to value, e.g. {"credit.name": "vine", "credit.rollouts": 9}."""

@@ -17,8 +17,8 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from vineppo.attending.trees import Pack
-from vineppo.config.operations import block_size
 from vineppo.errors import UserError
+from vineppo.settings.operations import block_size
 
 NAME = "vineppo_trees"
 EDGE = 8

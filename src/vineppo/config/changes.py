@@ -5,9 +5,9 @@ all others, which would make a run that nothing could have made.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from vineppo.config.schema import Config, RestEmRecipe
+from vineppo.config.schema import Config
+from vineppo.settings.strict import leaves
 
 FREE = (
     "run",
@@ -46,7 +46,7 @@ class Change:
 def changes(before: Config, now: Config, *, found_again: bool) -> list[Change]:
     """All that differs. found_again: model and data have digests, so they may have moved."""
     old, new = leaves(before.model_dump()), leaves(now.model_dump())
-    free = (*FREE, *(PLACES if found_again else ()), *(() if validates(now) else MEASURED))
+    free = (*FREE, *(PLACES if found_again else ()), *(() if now.recipe.held_out else MEASURED))
     found = []
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) == new.get(key):
@@ -60,21 +60,5 @@ def changes(before: Config, now: Config, *, found_again: bool) -> list[Change]:
     return found
 
 
-def validates(config: Config) -> bool:
-    """Whether evaluation decides what is learned."""
-    return isinstance(config.recipe, RestEmRecipe) and config.recipe.validation_questions > 0
-
-
 def _is_in(key: str, settings: tuple[str, ...]) -> bool:
     return any(key == setting or key.startswith(f"{setting}.") for setting in settings)
-
-
-def leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys of a tree to its values."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= leaves(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

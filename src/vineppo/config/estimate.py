@@ -14,51 +14,10 @@ Identical states are measured once, but counted here as if they were all differe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 
-from vineppo.config.estimate_counts import attempts, tryings, updates, uses_vines, validation_responses
-from vineppo.config.schema import (
-    ArithmeticTask,
-    Config,
-    CoupledCredit,
-    CreditConfig,
-    CustomTask,
-    DatasetTask,
-    Gsm8kTask,
-    LinesSteps,
-    MathTask,
-    PolicyIterationRecipe,
-    ReasoningGymTask,
-    RegistersTask,
-    SftConfig,
-    StepsConfig,
-    TokensSteps,
-    TreeCredit,
-    VineCredit,
-    WholeSteps,
-    WordProblemsTask,
-)
-
-LINE_TOKENS, REGISTER_LINE_TOKENS, WORD_LINE_TOKENS = 6, 8, 15
-"""Arithmetic: value, operator, operand, =, result, line break. Word problems: on average."""
-ANSWER = "####"
-ANSWER_TOKENS = 3
-"""Arithmetic: ####, number, end."""
-GSM8K_TOKENS, GSM8K_STEPS, GSM8K_TEST_QUESTIONS = 150, 4, 1319
-MATH_TOKENS, MATH_STEPS, MATH_TEST_QUESTIONS = 250, 8, 5000
-LEFT = 0.5
-"""Coupled vines: how probably the policy leaves its trajectory within a step. Before training; later it is less."""
-CUSTOM_STEPS, CUSTOM_TEST_QUESTIONS = 8, 1000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shape:
-    """What one response looks like."""
-
-    length: int
-    """L, tokens."""
-    states: Sequence[int]
-    """[N] where its steps begin."""
+from vineppo.config.schema import Config, SftConfig
+from vineppo.credit.settings import CreditSettings
+from vineppo.settings.shapes import Shape
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,137 +78,45 @@ def estimate(config: Config) -> CostEstimate:
     def responses(count: int, *, times: int) -> Decoding:
         return Decoding(sequences=count, tokens=count * expected.length, at_most=count * longest.length, times=times)
 
-    credit = config.credit if isinstance(config.recipe, PolicyIterationRecipe) else None
+    recipe, curriculum, credit = config.recipe, config.curriculum, measured_credit(config)
+    rollouts = credit.rollouts_of(expected)
     return CostEstimate(
         trajectories=responses(batch, times=iterations),
         rollouts=Decoding(
-            sequences=batch * rollouts_of(credit, expected),
-            tokens=batch * rollout_tokens(credit, expected),
-            at_most=batch * most_rollout_tokens(credit, longest),
+            sequences=batch * rollouts.count,
+            tokens=batch * rollouts.tokens,
+            at_most=batch * credit.most_tokens(longest),
             times=iterations,
         ),
-        curriculum=responses(attempts(config), times=tryings(config)),
-        validation=responses(validation_responses(config), times=iterations),
+        curriculum=responses(curriculum.responses(config.training), times=curriculum.times(iterations)),
+        validation=responses(recipe.held_out * recipe.validations() * config.evaluation.samples, times=iterations),
         evaluation=responses(
             evaluation_questions(config) * config.evaluation.samples,
             times=evaluations(iterations, config.evaluation.every),
         ),
-        updates=updates(config),
+        updates=recipe.updates(config.training, config.learner, config.credit),
         assumptions=tuple(assumptions(config, expected)),
     )
 
 
-# --- shapes ------------------------------------------------------------------------------------------------------
+def measured_credit(config: Config) -> CreditSettings:
+    """What says who earned the reward; nothing that samples where the recipe does without."""
+    return config.credit if config.recipe.assigns_credit else CreditSettings()
 
 
 def expected_shape(config: Config) -> Shape:
     """What a response is assumed to look like."""
     limit = config.sampling.max_new_tokens
-    match config.task:
-        case ArithmeticTask() as task:
-            shape = lines_shape(mean_operations(task), LINE_TOKENS, answer_is_step=not joins_answer(config.steps))
-        case RegistersTask(instructions=lines):
-            shape = lines_shape(lines, REGISTER_LINE_TOKENS, answer_is_step=not joins_answer(config.steps))
-        case WordProblemsTask(lines=lines, fewest_lines=fewest):
-            shape = lines_shape(mean(fewest, lines), WORD_LINE_TOKENS, answer_is_step=not joins_answer(config.steps))
-        case Gsm8kTask():
-            shape = even_shape(GSM8K_TOKENS, GSM8K_STEPS)
-        case MathTask():
-            shape = even_shape(MATH_TOKENS, MATH_STEPS)
-        case DatasetTask() | ReasoningGymTask() | CustomTask():
-            shape = even_shape(max(limit // 2, 1), CUSTOM_STEPS)
+    shape = config.task.shape(limit, config.steps.joins)
     length = min(shape.length, limit)
-    match config.steps:
-        case WholeSteps():
-            states: Sequence[int] = (0,)
-        case TokensSteps(length=step):
-            states = range(0, length, step)
-        case _:
-            states = shape.states
+    states = config.steps.states(length, shape.states)
     return Shape(length=length, states=tuple(at for at in states if at < limit))
 
 
 def longest_shape(config: Config) -> Shape:
     """The response that costs most: it runs to the length limit and every token starts a step, if it can."""
     limit = config.sampling.max_new_tokens
-    match config.steps:
-        case WholeSteps():
-            return Shape(length=limit, states=range(1))
-        case TokensSteps(length=step):
-            return Shape(length=limit, states=range(0, limit, step))
-        case _:
-            return Shape(length=limit, states=range(limit))
-
-
-def lines_shape(lines: int, tokens: int, *, answer_is_step: bool) -> Shape:
-    """Lines of so many tokens, then the answer: exact for a well-formed response."""
-    end = lines * tokens
-    return Shape(length=end + ANSWER_TOKENS, states=range(0, end + 1 if answer_is_step else end, tokens))
-
-
-def mean_operations(task: ArithmeticTask) -> int:
-    """Of a chain, rounded up."""
-    fewest = task.operations if task.fewest_operations is None else task.fewest_operations
-    return mean(fewest, task.operations)
-
-
-def mean(fewest: int, most: int) -> int:
-    """Rounded up."""
-    return -(-(fewest + most) // 2)
-
-
-def joins_answer(steps: StepsConfig) -> bool:
-    """Whether an answer line belongs to the step before it."""
-    return isinstance(steps, LinesSteps) and steps.answer_prefix != "" and ANSWER.startswith(steps.answer_prefix)
-
-
-def even_shape(length: int, steps: int) -> Shape:
-    """Steps of the same length, as nearly as tokens allow."""
-    steps = min(steps, length)
-    return Shape(length=length, states=[k * length // steps for k in range(steps)])
-
-
-# --- counts ------------------------------------------------------------------------------------------------------
-
-
-def rollouts_of(credit: CreditConfig | None, shape: Shape) -> int:
-    """Rollouts for one trajectory: K from each measured state, or K times the probability of leaving it."""
-    match credit:
-        case VineCredit(rollouts=count, max_states=max_states):
-            return count * len(shape.states[:max_states])
-        case CoupledCredit(rollouts=count) | TreeCredit(restarts=count) if count:
-            every, tokens = LEFT * count * len(shape.states), _coupled_tokens(count, shape)
-            return ceil(every * min(1, rollout_tokens(credit, shape) / tokens))
-        case _:
-            return 0
-
-
-def rollout_tokens(credit: CreditConfig | None, shape: Shape) -> int:
-    """Tokens of these rollouts: each is as long as what is left of the response."""
-    match credit:
-        case VineCredit(rollouts=count, max_states=max_states):
-            return count * sum(shape.length - at for at in shape.states[:max_states])
-        case CoupledCredit(rollouts=count, token_budget=budget) | TreeCredit(restarts=count, token_budget=budget):
-            tokens = ceil(_coupled_tokens(count, shape))
-            return tokens if budget is None else min(tokens, budget)
-        case _:
-            return 0
-
-
-def most_rollout_tokens(credit: CreditConfig | None, shape: Shape) -> int:
-    """The same if every rollout runs to the limit and, for coupled vines, every step is left and nothing is saved."""
-    match credit:
-        case CoupledCredit(rollouts=count, segments=segments):
-            rounded_up = count + 1  # a first look takes no more than the measurement
-            return (1 if segments is None else 2) * rounded_up * sum(shape.length - at for at in shape.states)
-        case TreeCredit(restarts=restarts):
-            return ceil(restarts + 1) * sum(shape.length - at for at in range(shape.length)) if restarts else 0
-        case _:
-            return rollout_tokens(credit, shape)
-
-
-def _coupled_tokens(rollouts: float, shape: Shape) -> float:
-    return LEFT * rollouts * sum(shape.length - at for at in shape.states)
+    return Shape(length=limit, states=config.steps.states(limit, range(limit)))
 
 
 def evaluations(iterations: int, every: int) -> int:
@@ -259,16 +126,9 @@ def evaluations(iterations: int, every: int) -> int:
 
 def evaluation_questions(config: Config) -> int:
     """Questions of one evaluation."""
-    match config.task:
-        case ArithmeticTask() | RegistersTask() | WordProblemsTask() | ReasoningGymTask() as generated:
-            available = generated.test_questions
-        case Gsm8kTask():
-            available = GSM8K_TEST_QUESTIONS
-        case MathTask():
-            available = MATH_TEST_QUESTIONS
-        case DatasetTask() | CustomTask():
-            available = config.evaluation.questions or CUSTOM_TEST_QUESTIONS
-    return min(available, config.evaluation.questions or available)
+    asked = config.evaluation.questions
+    available = config.task.test_size(asked)
+    return min(available, asked or available)
 
 
 # --- words -------------------------------------------------------------------------------------------------------
@@ -279,43 +139,23 @@ def assumptions(config: Config, shape: Shape) -> list[str]:
     limit = config.sampling.max_new_tokens
     lines = [
         f"Assumed of a response: tokens {shape.length}, steps {len(shape.states)} "
-        f"({shape_reason(config)}; within sampling.max_new_tokens)."
+        f"({config.task.shape_reason}; within sampling.max_new_tokens)."
     ]
-    coupled = uses_vines(config) and isinstance(config.credit, CoupledCredit | TreeCredit)
-    if coupled:
-        lines.append(f"The policy is assumed to leave its trajectory in a step with probability {LEFT}; trained, less.")
-    if uses_vines(config):
+    credit = measured_credit(config)
+    lines += credit.assumptions
+    if credit.values == "rollouts":
         lines += [
             "A rollout is assumed to be as long as what is left of its trajectory.",
             "Identical states are measured once but counted here each time, which only lowers the true figure.",
         ]
-    if not isinstance(config.recipe, PolicyIterationRecipe):
+    if not config.recipe.assigns_credit:
         lines.append("Updates and validation: at most, as if every response counted; the judge decides how many do.")
-    if isinstance(config.task, Gsm8kTask | MathTask | DatasetTask | CustomTask) and config.evaluation.questions is None:
+    if not config.task.knows_test_size and config.evaluation.questions is None:
         lines.append(f"The test split is assumed to have {evaluation_questions(config):,} questions.")
     bound = f"every response and rollout runs to sampling.max_new_tokens = {limit}"
-    if coupled:
-        bound += ", every token starts a step and every step is left"
-    elif uses_vines(config) and not isinstance(config.steps, WholeSteps | TokensSteps):
-        bound += " and every token starts a step; credit.max_states caps it"
+    if credit.values == "rollouts":
+        bound += credit.bound_in_words(any_token=not config.steps.fixed)
     return [*lines, f"At most: {bound}."]
-
-
-def shape_reason(config: Config) -> str:
-    """Why a response should look so."""
-    match config.task:
-        case ArithmeticTask() as task:
-            lines = mean_operations(task)
-            return f"{lines} well-formed lines of {LINE_TOKENS} tokens, then {ANSWER}, the number and the end"
-        case RegistersTask(instructions=lines):
-            return f"{lines} well-formed lines of {REGISTER_LINE_TOKENS} tokens, then {ANSWER}, the number and the end"
-        case WordProblemsTask(lines=lines, fewest_lines=fewest):
-            lines, tokens = mean(fewest, lines), WORD_LINE_TOKENS
-            return f"{lines} well-formed lines of about {tokens} tokens, then {ANSWER}, the number and the end"
-        case Gsm8kTask() | MathTask():
-            return "a typical worked solution, its steps evenly long"
-        case DatasetTask() | ReasoningGymTask() | CustomTask():
-            return "half of sampling.max_new_tokens, its steps evenly long; a guess"
 
 
 def render(cost: CostEstimate) -> str:

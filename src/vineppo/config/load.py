@@ -38,6 +38,7 @@ from vineppo.config.fields import (
     variants_of,
 )
 from vineppo.config.keys import describe_keys
+from vineppo.config.own import FORM, with_own_choices
 from vineppo.config.schema import Config
 from vineppo.config.yaml_text import Dumper, parse_yaml
 from vineppo.errors import UserError
@@ -68,16 +69,28 @@ def load_config(path: Path | str | None, overrides: Sequence[str], model: type[M
 def load_config(path: Path | str | None, overrides: Sequence[str] = (), model: type[BaseModel] = Config) -> BaseModel:
     """The config that a file (none: the defaults) and overrides such as `credit.rollouts=3` make."""
     tree = {} if path is None else _read_file(Path(path))
-    presets = _check_presets(tree.pop("variants", {}), model)
+    variants = tree.pop("variants", {})
     top: Tree = {}
     for text in overrides:
         top = _merge(top, _expand_names(_parse_override(text), model))
+    model = with_own_choices(model, [_expand_names(tree, model), top], variants if isinstance(variants, dict) else {})
+    presets = _check_presets(variants, model)
     return _validate(_combine(_expand_names(tree, model), presets, top, model), model)
 
 
 def dump_config(config: BaseModel) -> str:
     """YAML that `load_config` reads back to an equal config."""
-    return yaml.dump(config.model_dump(), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=10_000)
+    return yaml.dump(
+        _names_first(config.model_dump()), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=10_000
+    )
+
+
+def _names_first(value: object) -> object:
+    """What a section is stands before what it is like."""
+    if not isinstance(value, dict):
+        return value
+    name = {"name": value["name"]} if "name" in value else {}
+    return name | {key: _names_first(part) for key, part in value.items()}
 
 
 # --- combining ---------------------------------------------------------------------------------------------------
@@ -222,7 +235,9 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], prefix: str) -> str:
         return f"{key} is missing; it must be {expected_at(section, name)}"
     names = list(variants_of(field))
     if names and isinstance(got, dict):
-        return _bad_value(f"{key}.name", got["name"], one_of(names), names)
+        given = got["name"]
+        own = f"; or {FORM}" if isinstance(given, str) and not _nearest(given, names) else ""
+        return _bad_value(f"{key}.name", given, one_of(names), names) + own
     quote = "; quote it to make it text" if detail["type"] == "string_type" else ""
     return _bad_value(key, got, expected_at(section, name), get_args(field.annotation)) + quote
 

@@ -1,161 +1,127 @@
-"""The typed configuration tree. Torch-free; frozen; unknown keys are refused.
+"""The typed tree of a configuration: what a run may be made of. Torch-free; frozen; unknown keys are refused.
+
+Each union is the one door of its room: a method, a task, an engine is known to the rest of the house by standing here.
+What it is, and all that is asked of it, is in its own file.
 
 Defaults of the algorithm are the paper's settings (arXiv 2410.01679), but for `credit`: coupled vines measure what the
-paper's estimator measures, `credit=vine`, with a fraction of its rollouts (docs/coupled.md). Batch sizes of the
-algorithm are global; `micro_batch` and `engine.rows` only trade memory for speed and never change a result beyond
-rounding.
+paper's estimator measures, `credit=vine`, with a fraction of its rollouts (docs/coupled.md).
 """
 
-from typing import Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from vineppo.config.analysis_schema import AnalysisConfig as AnalysisConfig
-from vineppo.config.credit_schema import CoupledCredit as CoupledCredit
-from vineppo.config.credit_schema import CreditConfig as CreditConfig
-from vineppo.config.credit_schema import GrpoCredit as GrpoCredit
-from vineppo.config.credit_schema import PpoCredit as PpoCredit
-from vineppo.config.credit_schema import RlooCredit as RlooCredit
-from vineppo.config.credit_schema import TreeCredit as TreeCredit
-from vineppo.config.credit_schema import VineCredit as VineCredit
-from vineppo.config.curriculum_schema import CurriculumConfig as CurriculumConfig
-from vineppo.config.curriculum_schema import EpochCurriculum as EpochCurriculum
-from vineppo.config.curriculum_schema import LearnabilityBufferCurriculum as LearnabilityBufferCurriculum
-from vineppo.config.curriculum_schema import LearnabilityCurriculum as LearnabilityCurriculum
-from vineppo.config.curriculum_schema import UniformCurriculum as UniformCurriculum
-from vineppo.config.engine_schema import EngineConfig as EngineConfig
-from vineppo.config.engine_schema import TorchEngineConfig as TorchEngineConfig
-from vineppo.config.engine_schema import VllmEngineConfig as VllmEngineConfig
-from vineppo.config.learner_schema import LearnerConfig as LearnerConfig
-from vineppo.config.lora_schema import LoraConfig as LoraConfig
-from vineppo.config.pool_schema import PoolConfig as PoolConfig
-from vineppo.config.processes_schema import ProcessesConfig as ProcessesConfig
-from vineppo.config.recipe_schema import DpoPositiveRecipe as DpoPositiveRecipe
-from vineppo.config.recipe_schema import PolicyIterationRecipe as PolicyIterationRecipe
-from vineppo.config.recipe_schema import RecipeConfig as RecipeConfig
-from vineppo.config.recipe_schema import RestEmRecipe as RestEmRecipe
-from vineppo.config.steps_schema import DelimiterSteps as DelimiterSteps
-from vineppo.config.steps_schema import LinesSteps as LinesSteps
-from vineppo.config.steps_schema import MathSteps as MathSteps
-from vineppo.config.steps_schema import StepsConfig as StepsConfig
-from vineppo.config.steps_schema import TokensSteps as TokensSteps
-from vineppo.config.steps_schema import UncertainSteps as UncertainSteps
-from vineppo.config.steps_schema import WholeSteps as WholeSteps
-from vineppo.config.strict import Strict
-from vineppo.config.task_schema import ArithmeticTask as ArithmeticTask
-from vineppo.config.task_schema import CustomTask as CustomTask
-from vineppo.config.task_schema import DatasetTask as DatasetTask
-from vineppo.config.task_schema import Gsm8kTask as Gsm8kTask
-from vineppo.config.task_schema import JudgeConfig as JudgeConfig
-from vineppo.config.task_schema import MathTask as MathTask
-from vineppo.config.task_schema import ReasoningGymTask as ReasoningGymTask
-from vineppo.config.task_schema import RegistersTask as RegistersTask
-from vineppo.config.task_schema import TaskConfig as TaskConfig
-from vineppo.config.task_schema import WordProblemsTask as WordProblemsTask
+from vineppo.credit.coupled_assigner import CoupledCredit
+from vineppo.credit.gae import PpoCredit
+from vineppo.credit.group import GrpoCredit, RlooCredit
+from vineppo.credit.tree_assigner import TreeCredit
+from vineppo.credit.vine import VineCredit
+from vineppo.curriculum.buffer import LearnabilityBufferCurriculum
+from vineppo.curriculum.epoch import EpochCurriculum
+from vineppo.curriculum.per_iteration import LearnabilityCurriculum
+from vineppo.curriculum.uniform import UniformCurriculum
+from vineppo.engines.torch.settings import TorchEngineConfig
+from vineppo.engines.vllm.settings import VllmEngineConfig
+from vineppo.recipes.settings import DpoPositiveRecipe, PolicyIterationRecipe, RestEmRecipe
+from vineppo.settings.analysis import AnalysisConfig
+from vineppo.settings.learner import LearnerConfig, LoraConfig
+from vineppo.settings.sections import (
+    Architecture,
+    CheckpointConfig,
+    EvaluationConfig,
+    PolicyConfig,
+    ProcessesConfig,
+    RunConfig,
+    SamplingConfig,
+    TrainingConfig,
+)
+from vineppo.settings.strict import Strict
+from vineppo.steps.delimiter import DelimiterSteps
+from vineppo.steps.lines import LinesSteps
+from vineppo.steps.math import MathSteps
+from vineppo.steps.tokens import TokensSteps
+from vineppo.steps.uncertain import UncertainSteps
+from vineppo.steps.whole import WholeSteps
+from vineppo.tasks.arithmetic import ArithmeticTask
+from vineppo.tasks.custom import CustomTask
+from vineppo.tasks.dataset import DatasetTask
+from vineppo.tasks.gsm8k import Gsm8kTask
+from vineppo.tasks.mathematics import MathTask
+from vineppo.tasks.reasoning_gym import ReasoningGymTask
+from vineppo.tasks.registers import RegistersTask
+from vineppo.tasks.word_problems.task import WordProblemsTask
 
-# --- policy, engine, sampling, steps -----------------------------------------------------------------------------
+# --- the doors ---------------------------------------------------------------------------------------------------
 
+Credit = Annotated[
+    VineCredit
+    | CoupledCredit
+    | TreeCredit
+    | PpoCredit
+    | GrpoCredit
+    | RlooCredit,
+    Field(discriminator="name"),
+]  # fmt: skip
 
-class PolicyConfig(Strict):
-    """The model that is trained."""
+Task = Annotated[
+    ArithmeticTask
+    | RegistersTask
+    | WordProblemsTask
+    | Gsm8kTask
+    | MathTask
+    | DatasetTask
+    | ReasoningGymTask
+    | CustomTask,
+    Field(discriminator="name"),
+]  # fmt: skip
 
-    path: str = "bundled:arithmetic"
-    """A Hugging Face folder or Hub name with model and tokenizer, or one that comes along: `bundled:arithmetic`,
-    `bundled:arithmetic_mixed`, `bundled:registers`, `bundled:word_problems`."""
-    device: str = "auto"
-    """`auto` takes cuda when there is one, else the cpu."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16: sampling, scoring and gradients are computed in it; trained weights and the optimizer stay float32."""
-    chat_template_kwargs: dict[str, object] = Field(default={})
-    """For the chat template, e.g. {enable_thinking: false}; a dataset's column of this name wins over it."""
+Steps = Annotated[
+    LinesSteps
+    | MathSteps
+    | DelimiterSteps
+    | TokensSteps
+    | UncertainSteps
+    | WholeSteps,
+    Field(discriminator="name"),
+]  # fmt: skip
 
+Curriculum = Annotated[
+    UniformCurriculum
+    | EpochCurriculum
+    | LearnabilityCurriculum
+    | LearnabilityBufferCurriculum,
+    Field(discriminator="name"),
+]  # fmt: skip
 
-class SamplingConfig(Strict):
-    """The law that trajectories and rollouts are drawn from."""
+Recipe = Annotated[
+    PolicyIterationRecipe
+    | RestEmRecipe
+    | DpoPositiveRecipe,
+    Field(discriminator="name"),
+]  # fmt: skip
 
-    temperature: float = Field(default=0.6, ge=0)
-    """Divides the logits, in sampling and in the learner."""
-    top_p: float = Field(default=0.9, gt=0, le=1)
-    """Keep the smallest set of tokens whose probability reaches this; 1 keeps all."""
-    top_k: int = Field(default=0, ge=0)
-    """0 keeps all tokens."""
-    max_new_tokens: int = Field(default=1024, ge=1)
-    """A longer response is cut off; task.truncated says what becomes of it."""
-    min_new_tokens: int = Field(default=1, ge=1)
-    """Room that a prompt must leave for its response; see training.unfit_questions."""
+Engine = Annotated[
+    TorchEngineConfig
+    | VllmEngineConfig,
+    Field(discriminator="name"),
+]  # fmt: skip
 
-
-# --- learner, training -------------------------------------------------------------------------------------------
-
-
-class TrainingConfig(Strict):
-    """How much, from which seed."""
-
-    iterations: int = Field(default=1000, ge=1)
-    """Each samples, credits and updates once."""
-    questions: int = Field(default=64, ge=1)
-    """Questions per iteration."""
-    trajectories: int = Field(default=8, ge=1)
-    """Trajectories per question: the group."""
-    unfit_questions: Literal["refuse", "drop"] = "refuse"
-    """Questions whose prompts are empty, too long or no text: refuse to start, or drop them, with a count."""
-    seed: int = 0
-    """All randomness of the run derives from it."""
-
-
-class EvaluationConfig(Strict):
-    """Accuracy on the test split."""
-
-    every: int = Field(default=10, ge=0)
-    """Iterations between evaluations; one more at the start and the end. 0: only those two."""
-    questions: int | None = Field(default=None, ge=1)
-    """The first so many test questions; null takes all."""
-    samples: int = Field(default=1, ge=1)
-    """Responses per question; accuracy is their mean."""
-    temperature: float | None = Field(default=None, ge=0)
-    """null takes the sampling law's."""
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    """null takes the sampling law's."""
-
-
-class CheckpointConfig(Strict):
-    """What survives a crash."""
-
-    every: int = Field(default=1, ge=1)
-    """Iterations between checkpoints that wait for the disk and are kept."""
-    between: bool = True
-    """Write one after the other iterations too, without waiting for the disk, until the next takes its place: nothing
-    that is complete is lost, whatever fails. False writes less, and an update that fails loses all since the last."""
-    keep: int = Field(default=2, ge=1)
-    """Newest checkpoints kept."""
-    keep_every: int = Field(default=0, ge=0)
-    """Also keep every checkpoint whose iteration is a multiple of this; 0: none."""
-
-
-class RunConfig(Strict):
-    """Where the run lives."""
-
-    dir: str = "runs/default"
-    """Made if missing; never overwritten."""
-    trajectories_logged: int = Field(default=8, ge=0)
-    """Trajectories written out per iteration for people to read."""
-    tracker: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
-    """Besides metrics.jsonl, which is always written. Needs the extra `vineppo[trackers]`."""
+# --- what stands behind them -------------------------------------------------------------------------------------
 
 
 class Config(Strict):
     """One training run."""
 
-    recipe: RecipeConfig = PolicyIterationRecipe()
-    task: TaskConfig = ArithmeticTask()
+    recipe: Recipe = PolicyIterationRecipe()
+    task: Task = ArithmeticTask()
     policy: PolicyConfig = PolicyConfig()
     sampling: SamplingConfig = SamplingConfig()
-    steps: StepsConfig = LinesSteps()
-    credit: CreditConfig = CoupledCredit()
-    engine: EngineConfig = TorchEngineConfig()
+    steps: Steps = LinesSteps()
+    credit: Credit = CoupledCredit()
+    engine: Engine = TorchEngineConfig()
     learner: LearnerConfig = LearnerConfig()
     training: TrainingConfig = TrainingConfig()
-    curriculum: CurriculumConfig = UniformCurriculum()
+    curriculum: Curriculum = UniformCurriculum()
     evaluation: EvaluationConfig = EvaluationConfig()
     analysis: AnalysisConfig = AnalysisConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
@@ -165,12 +131,12 @@ class Config(Strict):
     @property
     def batch(self) -> int:
         """Trajectories per iteration."""
-        return self.training.questions * self.training.trajectories
+        return self.training.batch
 
     @property
     def updates_per_iteration(self) -> int:
-        """Optimizer steps per iteration of recipe policy_iteration."""
-        return self.learner.epochs * -(-self.batch // self.learner.minibatch)
+        """Optimizer steps where all trajectories are learned from, as in recipe policy_iteration."""
+        return self.learner.updates_of(self.batch)
 
     def evaluates_after(self, iteration: int) -> bool:
         """Whether an evaluation follows it: every so often, and the last."""
@@ -185,16 +151,16 @@ class Config(Strict):
                 f"(training.questions {self.training.questions} x training.trajectories "
                 f"{self.training.trajectories}); set learner.minibatch to at most {self.batch}"
             )
-        if self.recipe.name == "dpo_positive" and self.training.trajectories < 2:
-            raise ValueError(
-                "recipe dpo_positive pairs the responses to one question, but training.trajectories is 1; "
-                "set it to at least 2"
-            )
-        if self.credit.name in ("grpo", "rloo", "tree") and self.training.trajectories < 2:
-            raise ValueError(
-                f"credit {self.credit.name} compares the trajectories of one question, but training.trajectories is 1; "
-                "set it to at least 2"
-            )
+        for choice, does in (
+            (self.recipe, "recipe {} pairs the responses to"),
+            (self.credit, "credit {} compares the trajectories of"),
+        ):
+            least = choice.least_trajectories
+            if self.training.trajectories < least:
+                raise ValueError(
+                    f"{does.format(choice.called)} one question, but training.trajectories is "
+                    f"{self.training.trajectories}; set it to at least {least}"
+                )
         if self.sampling.temperature == 0:
             raise ValueError(
                 "sampling.temperature is 0 (greedy), which leaves nothing to explore; set it above 0, e.g. 1.0 "
@@ -203,34 +169,10 @@ class Config(Strict):
         return self
 
 
-class Architecture(Strict):
-    """A Llama to start from random weights."""
-
-    hidden_size: int = Field(default=96, ge=8)
-    """Width."""
-    layers: int = Field(default=4, ge=1)
-    """Depth."""
-    heads: int = Field(default=4, ge=1)
-    """Attention heads; they divide hidden_size."""
-    intermediate_size: int = Field(default=256, ge=8)
-    """Width of the feed-forward layers."""
-    context: int = Field(default=512, ge=8)
-    """The most tokens, prompt and response together."""
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> Self:
-        if self.hidden_size % (2 * self.heads):
-            raise ValueError(
-                f"architecture.hidden_size is {self.hidden_size}, but {self.heads} heads of even size must fill it; "
-                f"set it to a multiple of {2 * self.heads}"
-            )
-        return self
-
-
 class SftConfig(Strict):
     """One supervised finetuning run, on demonstrations of a data set or of a task's own."""
 
-    task: TaskConfig = ArithmeticTask()
+    task: Task = ArithmeticTask()
     policy: PolicyConfig | None = None
     """Start from this model, or from random weights (`architecture`) when null."""
     architecture: Architecture = Architecture()

@@ -9,13 +9,65 @@ Here a state is a token prefix, so t runs over the response's tokens. A response
 episode with reward 0; it is not bootstrapped. lambda = 1 gives A_t = R - V(s_t), lambda = 0 the one-step error.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
+from pydantic import Field
+
+from vineppo.credit.settings import (
+    CreditParts,
+    CreditSettings,
+    Normalisation,
+    PredictValues,
+    Values,
+    network_of,
+)
 from vineppo.seams import Progress
+from vineppo.settings.learner import CriticConfig
 from vineppo.types import Credit, Scored, StateValue
 
-PredictValues = Callable[[Sequence[Scored]], list[list[float]]]
-"""Per trajectory, [T] the value before each response token."""
+
+class PpoCredit(CreditSettings):
+    """PPO: a value network guesses, GAE mixes."""
+
+    name: Literal["ppo"] = "ppo"
+    normalise: Normalisation = "whiten"
+    gae_lambda: float = Field(default=1.0, ge=0, le=1)
+    """1: reward minus value; 0: the one-step error."""
+    critic_learning_rate: float = Field(default=1e-6, gt=0)
+    """Peak, of the value network; it follows learner.schedule."""
+    value_clip: float | None = Field(default=0.2, gt=0)
+    """Clip the change of each value to this much; null switches it off."""
+    critic_epochs: int | None = Field(default=None, ge=1)
+    """Epochs of the value network over an iteration's trajectories; null: as many as the policy's."""
+    critic_warmup_iterations: int = Field(default=0, ge=0)
+    """Iterations at the start in which only the value network learns."""
+
+    values: ClassVar[Values] = "network"
+
+    def build(self, parts: CreditParts) -> "GaeAssigner":
+        """The method at work."""
+        return GaeAssigner(network_of(self, parts), gae_lambda=self.gae_lambda)
+
+    @property
+    def critic(self) -> CriticConfig:
+        """The value network."""
+        return CriticConfig(
+            learning_rate=self.critic_learning_rate,
+            value_clip=self.value_clip,
+            epochs=self.critic_epochs,
+            warmup_iterations=self.critic_warmup_iterations,
+        )
+
+    @property
+    def meaning(self) -> str:
+        """As a source of values."""
+        return "the value network of this PPO run"
+
+    @property
+    def is_unbiased(self) -> bool:
+        """Where the value is a baseline only."""
+        return self.gae_lambda == 1
 
 
 def gae(values: Sequence[float], reward: float, gae_lambda: float) -> list[float]:

@@ -9,15 +9,55 @@ deviation is the sample's (n - 1), as in TRL.
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import fmean, stdev
+from typing import ClassVar, Literal
 
+from vineppo.credit.settings import CreditParts, CreditSettings
 from vineppo.seams import Progress
+from vineppo.settings.learner import Average
 from vineppo.types import Credit, Scored
 
 SMALLEST_STD = 1e-4
 """Added to the standard deviation, as in TRL: a group with one barely different reward must not explode."""
 
 GroupAdvantages = Callable[[Sequence[float]], list[float]]
+
+
+class GrpoCredit(CreditSettings):
+    """GRPO: the reward minus the group's mean, over the group's standard deviation."""
+
+    name: Literal["grpo"] = "grpo"
+    scale: bool = True
+    """Divide by the group's standard deviation (false: Dr. GRPO)."""
+
+    least_trajectories: ClassVar[int] = 2
+
+    def build(self, parts: CreditParts) -> "GroupAssigner":
+        """The method at work."""
+        return GroupAssigner(partial(grpo, scale=self.scale))
+
+    @property
+    def average(self) -> Average:
+        """GRPO gives every response the same weight, Dr. GRPO every token."""
+        return "responses" if self.scale else "limit"
+
+
+class RlooCredit(CreditSettings):
+    """RLOO: the reward minus the mean reward of the group's other trajectories."""
+
+    name: Literal["rloo"] = "rloo"
+
+    least_trajectories: ClassVar[int] = 2
+
+    def build(self, parts: CreditParts) -> "GroupAssigner":
+        """The method at work."""
+        return GroupAssigner(rloo)
+
+    @property
+    def average(self) -> Average:
+        """To RLOO a response is one action."""
+        return "sums"
 
 
 def grpo(rewards: Sequence[float], *, scale: bool = True) -> list[float]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from math import sqrt
 from statistics import fmean
 
-from vineppo.config.credit_schema import Normalisation
+from vineppo.credit.settings import Normalisation
 from vineppo.types import Credit
 
 EPSILON = 1e-8

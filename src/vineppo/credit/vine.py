@@ -16,14 +16,81 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import hypot, sqrt
 from statistics import fmean
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field
 
 from vineppo.credit.certainty import mean_variance, reward_range
 from vineppo.credit.mask import masked
+from vineppo.credit.settings import CreditParts, CreditSettings, Normalisation, Values
 from vineppo.credit.spread import spread
 from vineppo.environment import Environment, State
 from vineppo.rng import derive_seed
 from vineppo.seams import Progress
+from vineppo.settings.shapes import Rollouts, Shape
 from vineppo.types import Credit, Rollout, Sampling, Scored, StateValue
+
+NEXT_STATE_ONLY = 2
+"""States of an alternative that are measured: the root, which is shared, and the one asked about."""
+
+
+class VineCredit(CreditSettings):
+    """VinePPO: the value of a state is the mean reward of K rollouts from it."""
+
+    name: Literal["vine"] = "vine"
+    normalise: Normalisation = "whiten"
+    rollouts: int = Field(default=9, ge=1)
+    """K, rollouts per distinct state."""
+    max_states: int | None = Field(default=None, ge=1)
+    """Measure at most this many states of a trajectory, from the start; the steps after are one."""
+    mask_above: float | None = Field(default=None, gt=0, le=1)
+    """SPO's mask: a token this probable or more under the sampling law learns nothing; none: all tokens learn."""
+
+    values: ClassVar[Values] = "rollouts"
+    amount: ClassVar[str] = "rollouts"
+
+    def build(self, parts: CreditParts) -> "VineAssigner":
+        """The method at work."""
+        return VineAssigner(
+            parts.environment,
+            rollouts=self.rollouts,
+            max_states=self.max_states,
+            mask_above=self.mask_above,
+            sampling=parts.sampling,
+        )
+
+    @property
+    def needs_logprobs(self) -> bool:
+        """For the mask."""
+        return self.mask_above is not None
+
+    def rollouts_of(self, shape: Shape) -> Rollouts:
+        """K from each measured state."""
+        measured = Shape(length=shape.length, states=shape.states[: self.max_states])
+        return Rollouts(count=self.rollouts * len(measured.states), tokens=self.rollouts * measured.left)
+
+    @property
+    def rollouts_in_words(self) -> str:
+        """For a batch."""
+        return f"{self.rollouts} rollouts from each distinct state"
+
+    def bound_in_words(self, *, any_token: bool) -> str:
+        """The cap is the only limit."""
+        return " and every token starts a step; credit.max_states caps it" if any_token else ""
+
+    @property
+    def meaning(self) -> str:
+        """As a source of values."""
+        return f"mean reward of {self.rollouts} rollout{'s' if self.rollouts > 1 else ''} from the state"
+
+    def next_state_only(self) -> Self:
+        """The states before it are enough."""
+        return self.model_copy(update={"max_states": NEXT_STATE_ONLY})
+
+    @property
+    def rollouts_per_state(self) -> int:
+        """K"""
+        return self.rollouts
 
 
 def measured_positions(bounds: Sequence[int], max_states: int | None) -> tuple[int, ...]:

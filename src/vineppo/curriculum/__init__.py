@@ -1,4 +1,5 @@
-"""Which questions come next: one file per way of choosing, one class in each with the same three methods.
+"""Which questions come next: one file a way of choosing, with its settings and one class with the same three methods.
+`settings.py` has what is asked of every way, `attempts` tries questions, `learnability` says what they can teach.
 
 choose(iteration)    questions for iteration 1, 2, ..., and what was learned of them on the way (`Choice`)
 state, restore       what a checkpoint must hold so that a resumed run chooses as an uninterrupted one would

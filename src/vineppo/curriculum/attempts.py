@@ -3,10 +3,13 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vineppo.environment import Environment
-from vineppo.progress import Display
 from vineppo.types import Judgement, Question, Sampling, Trajectory
+
+if TYPE_CHECKING:
+    from vineppo.progress import Display
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +34,7 @@ class Examiner:
     branches: bool = False
     """Rollouts may start inside the attempts, because they may become trajectories."""
 
-    def __call__(self, questions: Sequence[Question], *, seed: int, display: Display) -> dict[str, Attempts]:
+    def __call__(self, questions: Sequence[Question], *, seed: int, display: "Display") -> dict[str, Attempts]:
         """By question id, the attempts at it."""
         with display.phase("curriculum") as progress:
             trajectories = self.environment.sample(

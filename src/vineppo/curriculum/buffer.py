@@ -14,17 +14,59 @@ filled up with whatever comes, and a question may stand in a batch twice.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+from pydantic import Field
 
 from vineppo.curriculum.attempts import Examiner, rewards, tokens
 from vineppo.curriculum.choice import Choice, State
 from vineppo.curriculum.learnability import learnability, most_learnable_first, success_metrics
+from vineppo.curriculum.settings import CurriculumParts, CurriculumSettings
 from vineppo.curriculum.uniform import draw
 from vineppo.metrics import Metrics
-from vineppo.progress import Display
-from vineppo.rng import derive_seed
+from vineppo.rng import derive_seed, generator
+from vineppo.settings.sections import TrainingConfig
 from vineppo.types import Question
+
+if TYPE_CHECKING:
+    from vineppo.progress import Display
+
+
+class LearnabilityBufferCurriculum(CurriculumSettings):
+    """SFL: every so often many questions are tried; part of each batch comes from the most learnable of them."""
+
+    name: Literal["learnability_buffer"] = "learnability_buffer"
+    candidates: int = Field(default=1280, ge=1)
+    """N, questions tried at each refresh."""
+    attempts: int = Field(default=8, ge=2)
+    """L, responses per candidate; a question's learnability is the variance of their rewards, p (1 - p)."""
+    keep: int = Field(default=256, ge=1)
+    """K, the most learnable of the candidates; those that teach nothing never enter."""
+    every: int = Field(default=50, ge=1)
+    """T, iterations between refreshes."""
+    share: float = Field(default=0.5, ge=0, le=1)
+    """Of each iteration's questions, from the buffer; the others are drawn uniformly."""
+
+    def build(self, parts: CurriculumParts) -> "Buffer":
+        """The curriculum."""
+        return Buffer(
+            questions=parts.questions,
+            count=parts.count,
+            seed=parts.seed,
+            examine=parts.examiner(self.attempts),
+            candidates=self.candidates,
+            keep=self.keep,
+            every=self.every,
+            share=self.share,
+        )
+
+    def responses(self, training: TrainingConfig) -> int:
+        """Of a refresh."""
+        return self.candidates * self.attempts
+
+    def times(self, iterations: int) -> int:
+        """Refreshes."""
+        return -(-iterations // self.every)
 
 
 class Buffer:
@@ -49,7 +91,7 @@ class Buffer:
         self._keep, self._every, self._share = keep, every, share
         self._buffer: list[str] = []
 
-    def choose(self, iteration: int, display: Display) -> Choice:
+    def choose(self, iteration: int, display: "Display") -> Choice:
         """Refresh when it is time, then mix."""
         metrics = self._refresh(iteration, display) if (iteration - 1) % self._every == 0 else {}
         known = self._from_buffer(iteration)
@@ -70,7 +112,7 @@ class Buffer:
         """Continue where `state` was taken."""
         self._buffer = list(state["buffer"])
 
-    def _refresh(self, iteration: int, display: Display) -> Metrics:
+    def _refresh(self, iteration: int, display: "Display") -> Metrics:
         seed = derive_seed(self._seed, "buffer", iteration)
         candidates = draw(self._questions, count=self._candidates, seed=seed, iteration=iteration)
         attempts = self._examine(candidates, seed=derive_seed(seed, "attempts"), display=display)
@@ -85,5 +127,5 @@ class Buffer:
     def _from_buffer(self, iteration: int) -> list[Question]:
         """This iteration's share of the buffer, drawn uniformly from it."""
         wanted = min(round(self._share * self._count), len(self._buffer))
-        rng = np.random.default_rng(derive_seed(self._seed, "from buffer", iteration))
+        rng = generator(self._seed, "from buffer", iteration)
         return [self._by_id[self._buffer[index]] for index in rng.choice(len(self._buffer), wanted, replace=False)]

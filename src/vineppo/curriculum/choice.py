@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vineppo.curriculum.attempts import Attempts
 from vineppo.metrics import Metrics
-from vineppo.progress import Display
 from vineppo.types import Question
+
+if TYPE_CHECKING:
+    from vineppo.progress import Display
 
 State = dict[str, Any]
 """Of JSON's types."""
@@ -33,7 +35,7 @@ class Choice:
 class Curriculum(Protocol):
     """One way of choosing."""
 
-    def choose(self, iteration: int, display: Display) -> Choice:
+    def choose(self, iteration: int, display: "Display") -> Choice:
         """The questions of iteration 1, 2, ..."""
         ...
 

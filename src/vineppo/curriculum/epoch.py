@@ -2,13 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from vineppo.curriculum.choice import Choice, State
-from vineppo.progress import Display
-from vineppo.rng import derive_seed
+from vineppo.curriculum.settings import CurriculumParts, CurriculumSettings
+from vineppo.rng import generator
 from vineppo.types import Question
+
+if TYPE_CHECKING:
+    from vineppo.progress import Display
+
+
+class EpochCurriculum(CurriculumSettings):
+    """Every question once before any comes again, but for a remainder that does not fill an iteration."""
+
+    name: Literal["epoch"] = "epoch"
+
+    def build(self, parts: CurriculumParts) -> "Epoch":
+        """The curriculum."""
+        return Epoch(questions=parts.questions, count=parts.count, seed=parts.seed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,10 +32,10 @@ class Epoch:
     count: int
     seed: int
 
-    def choose(self, iteration: int, display: Display) -> Choice:
+    def choose(self, iteration: int, display: "Display") -> Choice:
         """Walk on."""
         epoch, place = divmod(iteration - 1, len(self.questions) // self.count)
-        order = np.random.default_rng(derive_seed(self.seed, "epoch", epoch)).permutation(len(self.questions))
+        order = generator(self.seed, "epoch", epoch).permutation(len(self.questions))
         chosen = order[place * self.count : (place + 1) * self.count]
         return Choice(questions=[self.questions[index] for index in chosen])
 

@@ -11,8 +11,6 @@ then their variance, of which p (1 - p) is the special case.
 from collections.abc import Mapping, Sequence
 from statistics import fmean, pvariance
 
-import numpy as np
-
 from vineppo.metrics import Metrics
 
 Rewards = Sequence[float]
@@ -29,6 +27,8 @@ def learnability(rewards: Rewards) -> float:
 def most_learnable_first(rewards: Mapping[str, Rewards], *, seed: int) -> list[str]:
     """Question ids by learnability. Equals, those that teach nothing among them, come in an order drawn from `seed`:
     the dataset's own order must not favour anyone."""
+    import numpy as np  # late: settings that lie near must be quick to import
+
     ids = list(rewards)
     shuffled = [ids[index] for index in np.random.default_rng(seed).permutation(len(ids))]
     return sorted(shuffled, key=lambda id: -learnability(rewards[id]))

@@ -15,14 +15,52 @@ filled up with candidates that teach nothing, drawn at random, so that a batch a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
 
 from vineppo.curriculum.attempts import Examiner, rewards, tokens
 from vineppo.curriculum.choice import Choice, State
 from vineppo.curriculum.learnability import most_learnable_first, success_metrics
+from vineppo.curriculum.settings import CurriculumParts, CurriculumSettings
 from vineppo.curriculum.uniform import draw
-from vineppo.progress import Display
 from vineppo.rng import derive_seed
+from vineppo.settings.sections import TrainingConfig
 from vineppo.types import Question
+
+if TYPE_CHECKING:
+    from vineppo.progress import Display
+
+
+class LearnabilityCurriculum(CurriculumSettings):
+    """LILO: each iteration tries several times as many questions, and trains on those that can teach most."""
+
+    name: Literal["learnability"] = "learnability"
+    candidates_per_question: int = Field(default=4, ge=1)
+    """Questions tried for each one that is trained on."""
+    attempts: int = Field(default=8, ge=2)
+    """Responses per candidate; a question's learnability is the variance of their rewards, p (1 - p)."""
+    reuse: bool = True
+    """Attempts at the chosen questions serve as their trajectories; false samples those anew."""
+
+    def build(self, parts: CurriculumParts) -> "PerIteration":
+        """The curriculum."""
+        return PerIteration(
+            questions=parts.questions,
+            count=parts.count,
+            seed=parts.seed,
+            examine=parts.examiner(self.attempts, branches=self.reuse),
+            factor=self.candidates_per_question,
+            reused=self.reused(parts.training),
+        )
+
+    def responses(self, training: TrainingConfig) -> int:
+        """Those at chosen questions serve, if they may."""
+        return training.questions * (self.candidates_per_question * self.attempts - self.reused(training))
+
+    def reused(self, training: TrainingConfig) -> int:
+        """Attempts at a chosen question that become its trajectories."""
+        return min(self.attempts, training.trajectories) if self.reuse else 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +75,7 @@ class PerIteration:
     reused: int
     """How many of the attempts at a chosen question become its trajectories; 0: none."""
 
-    def choose(self, iteration: int, display: Display) -> Choice:
+    def choose(self, iteration: int, display: "Display") -> Choice:
         """Try, then take the most learnable."""
         seed = derive_seed(self.seed, "learnability", iteration)
         size = min(self.factor * self.count, len(self.questions))

@@ -26,10 +26,8 @@ from vineppo.doctor.versions import check_devices, check_versions
 from vineppo.errors import UserError
 from vineppo.learner.logprobs import check_head
 from vineppo.policy import Policy, load_policy, load_tokenizer, pick_device, try_saving
-from vineppo.processes import ALONE
 from vineppo.progress import Display
-from vineppo.recipes.build import build_environment, build_sampling
-from vineppo.recipes.build_learner import build_passes, build_scorer, sampling_policy
+from vineppo.recipes.build import build_environment, build_workshop
 from vineppo.recipes.fitting import fitting
 from vineppo.seams import Task
 from vineppo.tasks.build import build_task
@@ -148,10 +146,9 @@ def examine_memory(config: Config, task: Task, done: Examination) -> bool:
 
 def examine_engine(config: Config, task: Task, policy: Policy, done: Examination, display: Display) -> None:
     """Sampler beside trainer, before and after an update."""
+    shop = build_workshop(config)
     head = done.attempt("policy", lambda: (try_saving(policy), check_head(policy.model)))
-    environment = done.attempt(
-        "engine", lambda: build_environment(sampling_policy(config, policy, ALONE), task, config.engine)
-    )
+    environment = done.attempt("engine", lambda: build_environment(shop.sampled(policy), task, config.engine))
     if not head or environment is None:
         done.leave_out(
             "there is no engine or no learner for this model", "endings", "agreement", "credit", "stale cache"
@@ -159,10 +156,10 @@ def examine_engine(config: Config, task: Task, policy: Policy, done: Examination
         return
     probe = Probe(
         environment=environment,
-        scorer=build_scorer(config, policy.model),
+        scorer=shop.scorer(policy.model),
         questions=task.questions("train"),
-        sampling=build_sampling(config.sampling),
-        passes=build_passes(config, policy),
+        sampling=config.sampling.law,
+        passes=shop.passes(policy),
     )
     with display.phase("agreement"):
         look = choose_look(probe, done.budget)

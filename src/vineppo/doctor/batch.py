@@ -1,14 +1,13 @@
 """The batch arithmetic in plain words."""
 
-from vineppo.config.estimate_counts import updates
-from vineppo.config.schema import Config, CoupledCredit, PolicyIterationRecipe, TreeCredit, VineCredit
+from vineppo.config.schema import Config
 from vineppo.doctor.finding import Finding, Verdict
 
 
 def check_batch(config: Config) -> Finding:
     """Whether minibatches come out even, and what an iteration is made of."""
     found, remainder = describe_batch(config), config.batch % config.learner.minibatch
-    if remainder and isinstance(config.recipe, PolicyIterationRecipe):
+    if remainder and config.recipe.assigns_credit:
         return Finding(
             check="batch",
             verdict=Verdict.WARN,
@@ -21,33 +20,24 @@ def check_batch(config: Config) -> Finding:
 def describe_batch(config: Config) -> str:
     """From questions to updates."""
     training, learner = config.training, config.learner
+    updates = config.recipe.updates(training, learner, config.credit)
+    words = config.credit.rollouts_in_words if config.recipe.assigns_credit else ""
+    rollouts = f", {words}" if words else ""
     sampled = (
         f"{training.questions} questions x {training.trajectories} trajectories = {config.batch} trajectories "
-        f"an iteration{rollouts(config)}."
+        f"an iteration{rollouts}."
     )
     size = min(learner.minibatch, config.batch)
     rows = min(learner.micro_batch, size)
-    if not isinstance(config.recipe, PolicyIterationRecipe):
+    if not config.recipe.assigns_credit:
         return f"{sampled} {config.recipe.name} learns from what the judge accepts, in minibatches of {size}."
     return (
         f"{sampled} {plural(-(-config.batch // size), 'minibatch', 'minibatches')} of {size} x "
-        f"{plural(learner.epochs, 'pass', 'passes')} = {plural(config.updates_per_iteration, 'update', 'updates')}, "
+        f"{plural(learner.epochs, 'pass', 'passes')} = "
+        f"{plural(learner.updates_of(config.batch), 'update', 'updates')}, "
         f"each in {plural(-(-size // rows), 'forward pass', 'forward passes')} of {rows}. "
-        f"{training.iterations:,} iterations: {updates(config):,} updates."
+        f"{training.iterations:,} iterations: {updates:,} updates."
     )
-
-
-def rollouts(config: Config) -> str:
-    """What measures their values."""
-    match config.recipe, config.credit:
-        case PolicyIterationRecipe(), VineCredit(rollouts=count):
-            return f", {count} rollouts from each distinct state"
-        case PolicyIterationRecipe(), CoupledCredit(rollouts=count):
-            return f", {count} rollouts from each state times the chance of leaving it"
-        case PolicyIterationRecipe(), TreeCredit(restarts=count):
-            return f", {count:g} restarts from each token times the chance of leaving what is known"
-        case _:
-            return ""
 
 
 def plural(count: int, one: str, many: str) -> str:

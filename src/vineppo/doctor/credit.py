@@ -3,7 +3,7 @@
 from math import exp, fsum
 from statistics import fmean
 
-from vineppo.config.schema import Config, CoupledCredit, PolicyIterationRecipe, VineCredit
+from vineppo.config.schema import Config
 from vineppo.doctor.finding import Finding, Verdict
 from vineppo.doctor.probe import Sampled
 
@@ -14,7 +14,7 @@ MANY = 3.0
 
 def check_credit(config: Config, sampled: Sampled) -> Finding:
     """From the sampled trajectories' own log-probs. Never a failure: which credit is best is no matter of health."""
-    if not isinstance(config.recipe, PolicyIterationRecipe):
+    if not config.recipe.assigns_credit:
         return Finding(check="credit", verdict=Verdict.OK, found=f"{config.recipe.name} gives every token the same.")
     departures = expected_departures(sampled)
     restarts = MANY if departures < UNSURE else 1 / departures
@@ -23,7 +23,7 @@ def check_credit(config: Config, sampled: Sampled) -> Finding:
         f"{max(map(len, sampled.logprobs))} tokens at most). For least gradient noise per decoded token the map has "
         f"credit=tree with credit.restarts about {restarts:.2g}; `vineppo analyze` measures it here."
     )
-    if isinstance(config.credit, VineCredit | CoupledCredit):
+    if config.credit.values == "rollouts" and not config.credit.learns_from_rollouts:
         found += f" credit={config.credit.name} only measures with its rollouts, which pays nowhere on it."
     return Finding(check="credit", verdict=Verdict.OK, found=found)
 

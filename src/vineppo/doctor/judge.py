@@ -2,22 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
-from vineppo.config.schema import (
-    ArithmeticTask,
-    CustomTask,
-    DatasetTask,
-    Gsm8kTask,
-    MathTask,
-    ReasoningGymTask,
-    RegistersTask,
-    TaskConfig,
-    WordProblemsTask,
-)
 from vineppo.doctor.finding import Finding, Verdict
 from vineppo.doctor.tricks import other_spellings, tricks
 from vineppo.seams import Task
+from vineppo.tasks.settings import TaskSettings
 from vineppo.types import Question
 
 QUESTIONS = 64
@@ -28,13 +17,13 @@ FULL = 1.0
 """Reward of a right answer."""
 
 
-def check_judge(config: TaskConfig, task: Task) -> Finding:
+def check_judge(settings: TaskSettings, task: Task) -> Finding:
     """Gold answers, the same answers spoilt, and no answer at all, on the first test questions."""
-    if why := unjudged(config):
+    if why := settings.unjudged:
         return Finding(check="judge", verdict=Verdict.NOT_RUN, found=why)
     questions = task.questions("test")[:QUESTIONS]
-    gold = accepted(task, questions, [right(config, q.answer) for q in questions])
-    spoilt = accepted(task, questions, [right(config, wrong(config, q.answer)) for q in questions])
+    gold = accepted(task, questions, [settings.response(q.answer) for q in questions])
+    spoilt = accepted(task, questions, [settings.response(settings.another(q.answer)) for q in questions])
     silent = accepted(task, questions, [""] * len(questions))
     mistakes = (
         ("gold answers are refused", [q for q in questions if q not in gold]),
@@ -50,9 +39,9 @@ def check_judge(config: TaskConfig, task: Task) -> Finding:
     if problems:
         return Finding(check="judge", verdict=Verdict.FAIL, found="; ".join(problems), remedy=remedy)
     found = f"{len(questions)} gold answers accepted; the same spoilt, and empty responses, refused"
-    if not reads_mathematics(config):
+    if not settings.reads_mathematics:
         return Finding(check="judge", verdict=Verdict.OK, found=found)
-    tried = try_shapes(config, task, questions)
+    tried = try_shapes(settings, task, questions)
     verdict = Verdict.FAIL if tried.paid else Verdict.WARN if tried.wanting else Verdict.OK
     remedy = remedy if verdict is not Verdict.OK else ""
     return Finding(check="judge", verdict=verdict, found=f"{found}; {tried.found}", remedy=remedy)
@@ -69,13 +58,13 @@ class Tried:
     """Whether any shape that games a judge got through."""
 
 
-def try_shapes(config: TaskConfig, task: Task, questions: Sequence[Question]) -> Tried:
+def try_shapes(settings: TaskSettings, task: Task, questions: Sequence[Question]) -> Tried:
     """Count how many get through. Gold answers of other questions may be equal, so they are counted only."""
     spelled = [(question, spelling) for question in questions for spelling in other_spellings(question.answer)]
     gamed = [(question, trick) for question in questions for trick in tricks(question.answer)]
     others = [*questions[1:], *questions[:1]]
-    swapped = accepted(task, questions, [right(config, other.answer) for other in others])
-    refused, paid = split_names(config, task, spelled)[1], split_names(config, task, gamed)[0]
+    swapped = accepted(task, questions, [settings.response(other.answer) for other in others])
+    refused, paid = split_names(settings, task, spelled)[1], split_names(settings, task, gamed)[0]
     parts = (
         f"{len(spelled) - len(refused)} of {len(spelled)} other spellings accepted{named(refused)}",
         f"{len(swapped)} of {len(questions)} gold answers of other questions accepted",
@@ -85,10 +74,10 @@ def try_shapes(config: TaskConfig, task: Task, questions: Sequence[Question]) ->
 
 
 def split_names(
-    config: TaskConfig, task: Task, tried: Sequence[tuple[Question, tuple[str, str]]]
+    settings: TaskSettings, task: Task, tried: Sequence[tuple[Question, tuple[str, str]]]
 ) -> tuple[list[str], list[str]]:
     """What was accepted and what was refused, each with its question and answer."""
-    judged = task.judge([question for question, _ in tried], [right(config, text) for _, (_, text) in tried])
+    judged = task.judge([question for question, _ in tried], [settings.response(text) for _, (_, text) in tried])
     names = [f"{name} of question {question.id} ({text!r})" for question, (name, text) in tried]
     full = [judgement.reward >= FULL for judgement in judged]
     return (
@@ -103,47 +92,7 @@ def named(names: Sequence[str]) -> str:
     return f" ({', '.join(names[:SHOWN])}{more})" if names else ""
 
 
-def reads_mathematics(config: TaskConfig) -> bool:
-    """Whether the mathematics judge reads its answers; those of the other tasks are single numbers, or scored."""
-    return isinstance(config, MathTask | DatasetTask)
-
-
 def accepted(task: Task, questions: Sequence[Question], responses: Sequence[str]) -> list[Question]:
     """Those whose response earned the full reward."""
     judged = zip(questions, task.judge(questions, responses), strict=True)
     return [question for question, judgement in judged if judgement.reward >= FULL]
-
-
-def unjudged(config: TaskConfig) -> str:
-    """Why a task's judge cannot be tried; empty where it can."""
-    match config:
-        case DatasetTask(rewards=[_, *_]):
-            return "reward functions judge, and nothing says what they should answer"
-        case CustomTask():
-            return "the task is an object of yours"
-        case _:
-            return ""
-
-
-def right(config: TaskConfig, answer: str) -> str:
-    """A response that ends with this answer in the form that the task reads."""
-    match config:
-        case ArithmeticTask() | RegistersTask():
-            return f"####{answer}"
-        case WordProblemsTask():
-            return f"#### {answer}"
-        case Gsm8kTask(answer_marker=marker) | DatasetTask(answer_marker=str(marker)):
-            return f"So it is.\n{marker} {answer}"
-        case MathTask() | DatasetTask():
-            return f"So it is $\\boxed{{{answer}}}$."
-        case ReasoningGymTask() | CustomTask():
-            return f"<answer>{answer}</answer>"
-
-
-def wrong(config: TaskConfig, answer: str) -> str:
-    """Another answer: one more, or, where answers are no plain numbers, with something added to it."""
-    match config:
-        case ArithmeticTask() | RegistersTask() | WordProblemsTask() | Gsm8kTask():
-            return str(Decimal(answer) + 1)
-        case _:
-            return f"{answer} + 17"

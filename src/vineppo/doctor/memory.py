@@ -3,13 +3,13 @@
 import psutil
 import torch
 
-from vineppo.config.launch import find_launch
 from vineppo.config.memory.forecast import forecast_memory
-from vineppo.config.memory.parts import Place, in_words
 from vineppo.config.memory.show import render_memory
-from vineppo.config.model_shape import find_shape
 from vineppo.config.schema import Config
 from vineppo.doctor.finding import Finding, Verdict
+from vineppo.launch import find_launch
+from vineppo.settings.memory import Place, in_words
+from vineppo.settings.model_shape import find_shape
 
 SPARE = 0.1
 """Of the memory: fragmentation, and what else runs."""

@@ -7,20 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vineppo.config.schema import Config, GrpoCredit, PpoCredit, RlooCredit
+from vineppo.config.schema import Config
+from vineppo.credit.build import build_assigner
+from vineppo.credit.settings import CreditParts, CreditSettings
 from vineppo.environment import Environment
 from vineppo.errors import UserError
 from vineppo.explain.given import given_trajectory
 from vineppo.explain.source import Item
 from vineppo.policy import Policy
 from vineppo.progress import Display
-from vineppo.recipes.build import build_assigner, build_environment, build_sampling
-from vineppo.recipes.fitting import check_prompts, engine_context
+from vineppo.recipes.build import build_environment
+from vineppo.recipes.fitting import check_prompts
 from vineppo.recipes.measurements import credit_metrics
 from vineppo.recipes.records import trajectory_record
 from vineppo.rng import derive_seed
 from vineppo.seams import CreditAssigner, Segmenter, Task
-from vineppo.steps import Pieces, TokenTexts, build_segmenter
+from vineppo.steps import Pieces, TokenTexts
 from vineppo.types import Question, Sampling, Scored, Trajectory
 
 SAMPLED = 2
@@ -90,15 +92,15 @@ def build_explainer(
     config: Config, policy: Policy, task: Task, items: Sequence[Item], *, count: int | None
 ) -> Explainer:
     """From a config to the parts. Raises UserError for what cannot be measured."""
-    check_credit(config)
+    check_credit(config.credit)
     environment = build_environment(policy, task, config.engine)
-    check_prompts(policy, [item.question for item in items], context=engine_context(config, policy))
-    sampling = build_sampling(config.sampling)
+    check_prompts(policy, [item.question for item in items], context=config.engine.context_for(policy))
+    sampling = config.sampling.law
     return Explainer(
         environment=environment,
-        segment=build_segmenter(config.steps),
+        segment=config.steps.build(),
         token_texts=Pieces(policy.decode),
-        assign=build_assigner(config, environment, None),
+        assign=build_assigner(config.credit, CreditParts(environment=environment, sampling=sampling)),
         take=lambda question, text: given_trajectory(policy, question, text, sampling),
         sampling=sampling,
         count=count,
@@ -106,19 +108,12 @@ def build_explainer(
     )
 
 
-def check_credit(config: Config) -> None:
+def check_credit(credit: CreditSettings) -> None:
     """Only methods that measure the values of states have anything to show here."""
-    match config.credit:
-        case PpoCredit():
-            raise UserError(
-                "credit is ppo, whose value network exists only in a training run; set credit=vine to measure values"
-            )
-        case GrpoCredit() | RlooCredit():
-            raise UserError(
-                f"credit is {config.credit.name}, which gives every step the same; set credit=vine to measure values"
-            )
-        case _:
-            return
+    if credit.values != "rollouts":
+        network = "takes its values from a network that exists only in a training run"
+        why = network if credit.values == "network" else "measures no values of states"
+        raise UserError(f"credit is {credit.called}, which {why}; set credit=vine to measure values")
 
 
 def in_order(items: Sequence[Item], trajectories: Sequence[Trajectory]) -> list[Trajectory]:

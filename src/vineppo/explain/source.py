@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from vineppo.config.schema import DatasetTask, TaskConfig
 from vineppo.errors import UserError
 from vineppo.seams import Task
 from vineppo.tasks.asked import Asked, make_question
-from vineppo.tasks.build import build_task, build_verdicts
+from vineppo.tasks.build import build_task
 from vineppo.tasks.rows import parse_row
+from vineppo.tasks.settings import TaskSettings
 from vineppo.tasks.truncated import with_truncation
 from vineppo.types import Question
 
@@ -39,7 +39,7 @@ class Item:
     solutions: tuple[str, ...] = ()
 
 
-def gather(wanted: Wanted, task: TaskConfig) -> tuple[Task, list[Item]]:
+def gather(wanted: Wanted, task: TaskSettings) -> tuple[Task, list[Item]]:
     """The items, and the task that judges them. Raises UserError for what cannot be asked or judged."""
     check(wanted)
     if wanted.file is not None:
@@ -50,8 +50,7 @@ def gather(wanted: Wanted, task: TaskConfig) -> tuple[Task, list[Item]]:
     else:
         own = build_task(task)
         return own, [Item(question=q) for q in own.questions("test")[: wanted.limit or TASK_QUESTIONS]]
-    rewarded = isinstance(task, DatasetTask) and bool(task.rewards)
-    asked = Asked([item.question for item in items], build_verdicts(task), rewarded=rewarded)
+    asked = Asked([item.question for item in items], task.verdicts(), rewarded=task.rewarded)
     return with_truncation(asked, task.truncated), items
 
 
@@ -65,7 +64,7 @@ def check(wanted: Wanted) -> None:
         raise UserError(f"--limit is {wanted.limit}, but must be a whole number >= 1")
 
 
-def read_file(file: Path, task: TaskConfig, limit: int | None) -> list[Item]:
+def read_file(file: Path, task: TaskSettings, limit: int | None) -> list[Item]:
     """One question a line of a jsonl file."""
     try:
         with file.open("rb") as lines:

@@ -10,7 +10,7 @@ Trajectories alone are counted: a branch says with how much of their weight it c
 
 from collections.abc import Sequence
 
-from vineppo.config.learner_schema import Average
+from vineppo.settings.learner import Average
 
 
 def token_weights(

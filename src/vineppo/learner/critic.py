@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from vineppo.config.schema import LearnerConfig, PpoCredit
 from vineppo.learner.batch import Batch, hidden_states
 from vineppo.learner.logprobs import computing_in
 from vineppo.learner.losses import value_loss
@@ -21,6 +20,7 @@ from vineppo.learner.passes import Passes
 from vineppo.learner.shares import per_sample, shares
 from vineppo.metrics import Metrics
 from vineppo.processes import ALONE, Processes
+from vineppo.settings.learner import CriticConfig, LearnerConfig
 from vineppo.types import PromptAndResponse, Sample
 
 
@@ -56,7 +56,7 @@ class Critic:
         self,
         network: nn.Module,
         settings: LearnerConfig,
-        credit: PpoCredit,
+        own: CriticConfig,
         *,
         updates: int,
         passes: Passes | None = None,
@@ -66,11 +66,11 @@ class Critic:
         self._passes = passes or Passes(rows=settings.micro_batch)
         self._processes = processes
         self._settings = settings
-        self._value_clip = credit.value_clip
-        self._epochs = settings.epochs if credit.critic_epochs is None else credit.critic_epochs
+        self._value_clip = own.value_clip
+        self._epochs = settings.epochs if own.epochs is None else own.epochs
         self._optimizer = Optimizer(
             network,
-            learning_rate=credit.critic_learning_rate,
+            learning_rate=own.learning_rate,
             weight_decay=settings.weight_decay,
             max_grad_norm=settings.max_grad_norm,
             updates=updates * self._epochs // settings.epochs,

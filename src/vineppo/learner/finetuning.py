@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from vineppo.config.schema import LearnerConfig
 from vineppo.learner.minibatches import minibatches
 from vineppo.learner.optimizer import policy_optimizer
 from vineppo.metrics import Metrics, mean_metrics
 from vineppo.seams import Progress
+from vineppo.settings.learner import LearnerConfig
 
 Accumulate = Callable[[Sequence[int]], Metrics]
 """Adds the gradient of the mean loss over the items of these indices; returns what it measured."""

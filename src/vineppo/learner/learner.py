@@ -16,8 +16,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vineppo.config.learner_schema import Average
-from vineppo.config.schema import LearnerConfig
 from vineppo.learner.averages import token_weights
 from vineppo.learner.idle import without_idle_tail
 from vineppo.learner.losses import k3, ppo_clip_loss
@@ -31,6 +29,7 @@ from vineppo.learner.shares import shares
 from vineppo.metrics import Metrics, mean_metrics
 from vineppo.processes import ALONE, Processes
 from vineppo.seams import Progress
+from vineppo.settings.learner import Average, LearnerConfig
 from vineppo.types import Sample
 
 SUMS = ("loss/policy", "entropy", "ratio/mean", "ratio/clipped", "sampler_kl", "kl")

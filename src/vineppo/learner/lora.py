@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from vineppo.config.schema import LoraConfig
 from vineppo.errors import UserError
 from vineppo.learner.parallel import like, whole
+from vineppo.settings.learner import LoraConfig
 
 if TYPE_CHECKING:
     import peft

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from vineppo.config.schema import LearnerConfig
 from vineppo.learner.parallel import like, whole, whole_tree
+from vineppo.settings.learner import LearnerConfig
 
 Shape = Literal["linear", "constant"]
 

@@ -8,10 +8,10 @@ import torch
 from transformers import PreTrainedModel
 
 from vineppo.attending.interface import thresholds
-from vineppo.config.operations import Costs
 from vineppo.errors import UserError
 from vineppo.learner.batch import collate, collate_trees, hidden_states
 from vineppo.learner.logprobs import output_embedding
+from vineppo.settings.operations import Costs
 from vineppo.types import PromptAndResponse
 
 TOLERANCE, LOW_PRECISION_TOLERANCE = 1e-3, 5e-2

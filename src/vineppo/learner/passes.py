@@ -6,8 +6,8 @@ Both give the same numbers up to rounding, so the one with fewer operations is t
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vineppo.config.operations import Costs
 from vineppo.learner.packs import count_nodes, cut
+from vineppo.settings.operations import Costs
 from vineppo.types import PromptAndResponse
 
 

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from vineppo.config.schema import Config, TokensSteps, UncertainSteps
+from vineppo.config.schema import Config
 from vineppo.errors import UserError
 from vineppo.preview.cut import Cut, cut_characters
 from vineppo.preview.show import show
 from vineppo.preview.solutions import read_solutions
-from vineppo.steps import build_segmenter
 
 SHOWN = 5
 """Solutions shown when no limit is given."""
@@ -19,9 +18,9 @@ def preview(config: Config, file: Path, *, column: str | None, use_policy: bool,
 
     `limit` takes only the first so many solutions; none counts all and shows a few.
     """
-    if isinstance(config.steps, UncertainSteps) and not use_policy:
+    if config.steps.needs_logprobs and not use_policy:
         raise UserError(
-            "steps is uncertain, which cuts where a policy was uncertain, but no policy is given; "
+            f"steps is {config.steps.called}, which cuts where a policy was uncertain, but no policy is given; "
             "add --policy DIR, or take other steps, e.g. steps=math"
         )
     solutions = read_solutions(file, config.task, column=column, limit=limit)
@@ -30,7 +29,7 @@ def preview(config: Config, file: Path, *, column: str | None, use_policy: bool,
 
         cuts = cut_tokens(config, solutions)
     else:
-        segment = build_segmenter(config.steps)
+        segment = config.steps.build()
         cuts = [cut_characters(segment, solution.text) for solution in solutions]
     shown = SHOWN if limit is None else limit
     show(cuts, unit="token" if use_policy else "character", shown=shown, notes=notes(config, cuts, shown, use_policy))
@@ -41,9 +40,9 @@ def notes(config: Config, cuts: Sequence[Cut], shown: int, use_policy: bool) -> 
     lines = []
     if shown < len(cuts):
         lines.append(f"The first {shown} are shown, all {len(cuts):,} are counted; --limit N takes the first N.")
-    if isinstance(config.steps, TokensSteps) and not use_policy:
+    if config.steps.needs_tokens and not use_policy:
         lines.append("Every character is taken for a token; --policy DIR cuts by the tokens of a policy.")
-    if isinstance(config.steps, UncertainSteps):
+    if config.steps.needs_logprobs:
         lines.append(
             f"Probabilities are the policy's at temperature {config.sampling.temperature:g}, without top-p and top-k."
         )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import repeat
 
 from vineppo.chat import end_tokens, response_decoder
-from vineppo.config.schema import Config, UncertainSteps
+from vineppo.config.schema import Config
 from vineppo.errors import UserError
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.learner.passes import Passes
@@ -12,7 +12,7 @@ from vineppo.learner.scores import score
 from vineppo.policy import Policy, load_policy, load_tokenizer
 from vineppo.preview.cut import Cut, cut
 from vineppo.preview.solutions import Solution
-from vineppo.steps import Pieces, build_segmenter
+from vineppo.steps import Pieces
 from vineppo.types import PromptAndResponse
 
 
@@ -21,13 +21,13 @@ def cut_tokens(config: Config, solutions: Sequence[Solution]) -> list[Cut]:
     tokenizer = load_tokenizer(config.policy.path)
     responses = [tuple(tokenizer(s.text, add_special_tokens=False).input_ids) for s in solutions]
     logprobs = repeat(None)
-    if isinstance(config.steps, UncertainSteps):
+    if config.steps.needs_logprobs:
         policy = load_policy(
             config.policy.path, device=config.policy.device, template_kwargs=config.policy.chat_template_kwargs
         )
         prompts = [policy.encode(solution.prompt) for solution in solutions]
         logprobs = token_logprobs(config, policy, prompts, responses)
-    segment = build_segmenter(config.steps)
+    segment = config.steps.build()
     pieces = Pieces(response_decoder(tokenizer, end_tokens(tokenizer)))
     return [
         cut(segment, ids, pieces(ids), own or [0.0] * len(ids)) for ids, own in zip(responses, logprobs, strict=False)

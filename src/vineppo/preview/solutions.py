@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from vineppo.config.schema import Gsm8kTask, TaskConfig
 from vineppo.errors import UserError
 from vineppo.tasks.rows import Row, parse_row, text_column
+from vineppo.tasks.settings import TaskSettings
+from vineppo.types import prompt_text
 
 TEXT_COLUMNS = ("solution", "response", "completion", "answer")
 """Where a solution is looked for, in this order."""
@@ -23,7 +24,7 @@ class Solution:
     prompt: str
 
 
-def read_solutions(file: Path, task: TaskConfig, *, column: str | None, limit: int | None) -> list[Solution]:
+def read_solutions(file: Path, task: TaskSettings, *, column: str | None, limit: int | None) -> list[Solution]:
     """The first `limit` solutions, none: all. The task's template makes prompts of questions."""
     if limit is not None and limit < 1:
         raise UserError(f"--limit is {limit}, but must be a whole number >= 1")
@@ -53,7 +54,7 @@ def whole_text(file: Path, column: str | None) -> list[Solution]:
     return [Solution(text=file.read_text(encoding="utf-8"), prompt="")]
 
 
-def rows_to_solutions(rows: Sequence[Row], task: TaskConfig, column: str | None, *, where: str) -> list[Solution]:
+def rows_to_solutions(rows: Sequence[Row], task: TaskSettings, column: str | None, *, where: str) -> list[Solution]:
     """Each row's text and prompt."""
     if not rows:
         return []
@@ -73,11 +74,14 @@ def find_column(rows: Sequence[Row], where: str) -> str:
     )
 
 
-def prompt_of(row: Mapping[str, object], task: TaskConfig) -> str:
-    """The row's prompt, or the task's for its question."""
+def prompt_of(row: Mapping[str, object], task: TaskSettings) -> str:
+    """The row's prompt, or the task's for its question; the question itself where the task asks only its own."""
     if isinstance(prompt := row.get("prompt"), str):
         return prompt
     for name in QUESTION_COLUMNS:
         if isinstance(question := row.get(name), str):
-            return task.template.replace("{question}", question) if isinstance(task, Gsm8kTask) else question
+            try:
+                return prompt_text(task.ask(question, where=name))
+            except UserError:
+                return question
     return ""

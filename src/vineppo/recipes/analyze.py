@@ -20,23 +20,22 @@ from vineppo.analysis.summing_up import ceiling, choice_records, source_record, 
 from vineppo.analysis.truth import TruthMeter
 from vineppo.analysis.truth_store import TruthStore
 from vineppo.config.load import dump_config
-from vineppo.config.schema import Config, DatasetTask, PpoCredit, VineCredit
+from vineppo.config.schema import Config
 from vineppo.environment import Environment
 from vineppo.errors import UserError
 from vineppo.learner.critic import Critic
 from vineppo.learner.logprobs import TokenLogprobs, check_head
 from vineppo.policy import Policy, load_policy
 from vineppo.progress import Display
-from vineppo.recipes.build import build_environment, build_sampling
-from vineppo.recipes.build_learner import build_critic, build_passes
-from vineppo.recipes.fitting import check_prompts, engine_context
+from vineppo.recipes.build import build_environment, build_workshop
+from vineppo.recipes.fitting import check_prompts
 from vineppo.recipes.scoring import judge_and_cut
 from vineppo.recipes.sources import build_sources, parse_sources
 from vineppo.recipes.target import Target
 from vineppo.rng import derive_seed
 from vineppo.run_dir import provenance
 from vineppo.seams import Task
-from vineppo.steps import Pieces, build_segmenter
+from vineppo.steps import Pieces
 from vineppo.types import Question
 
 STAGES = 5
@@ -46,7 +45,7 @@ STAGES = 5
 def analyze(target: Target, task: Task, store: TruthStore) -> Analysis:
     """Sample, measure, sum up. Raises UserError for what cannot work before anything is sampled."""
     config, settings = target.config, target.config.analysis
-    has_critic = target.critic is not None and isinstance(config.credit, PpoCredit)
+    has_critic = target.critic is not None and config.credit.critic is not None
     words = parse_sources(config, has_critic=has_critic)
     analysed, others = pick_questions(config, task.questions(settings.split))
     policy = load_policy(
@@ -54,13 +53,13 @@ def analyze(target: Target, task: Task, store: TruthStore) -> Analysis:
     )
     gradients = build_gradients(config, policy) if settings.gradient_questions else None
     environment = build_environment(policy, task, config.engine)
-    check_prompts(policy, [*analysed, *others], context=engine_context(config, policy))
+    check_prompts(policy, [*analysed, *others], context=config.engine.context_for(policy))
     token_texts = Pieces(policy.decode)
     study = Study(
         environment=environment,
-        score=partial(judge_and_cut, environment, build_segmenter(config.steps), token_texts),
+        score=partial(judge_and_cut, environment, config.steps.build(), token_texts),
         truth=build_truth(config, policy, environment, store),
-        sampling=build_sampling(config.sampling),
+        sampling=config.sampling.law,
         sources=build_sources(words, config, environment, load_critic(target, policy)),
         questions=analysed,
         trajectories=settings.trajectories,
@@ -84,7 +83,7 @@ def analyze(target: Target, task: Task, store: TruthStore) -> Analysis:
         choices=choice_records(findings, token_texts),
         sources=tuple(source_record(e, findings, scores.get(e.source.name)) for e in findings.examined),
         gradient=setting,
-        reliability=reliability(true_steps(findings), configured=configured_rollouts(config)),
+        reliability=reliability(true_steps(findings), configured=config.credit.rollouts_per_state),
         truth=truth_cost(findings, settings.truth_rollouts),
         returns_explained=ceiling(findings),
         config=dump_config(config),
@@ -116,7 +115,7 @@ def build_gradients(config: Config, policy: Policy) -> PolicyGradients:
     except UserError as error:
         raise UserError(f"{error}; or leave gradients out with analysis.gradient_questions=0") from error
     scorer = TokenLogprobs(policy.model, temperature=config.sampling.temperature, chunk=config.learner.logprob_chunk)
-    return PolicyGradients(scorer, passes=build_passes(config, policy))
+    return PolicyGradients(scorer, passes=build_workshop(config).passes(policy))
 
 
 def build_truth(config: Config, policy: Policy, environment: Environment, store: TruthStore) -> TruthMeter:
@@ -124,7 +123,7 @@ def build_truth(config: Config, policy: Policy, environment: Environment, store:
     stops = f"end {policy.end_ids} context {policy.context}"
     return TruthMeter(
         environment=environment,
-        sampling=build_sampling(config.sampling),
+        sampling=config.sampling.law,
         rollouts=config.analysis.truth_rollouts,
         store=store,
         policy=f"{policy_digest(policy.model)} {stops}",
@@ -135,13 +134,14 @@ def build_truth(config: Config, policy: Policy, environment: Environment, store:
 def task_identity(config: Config) -> str:
     """What decides rewards: the task's settings and the reward functions' source."""
     task = config.task
-    files = sorted({r.function.rpartition(":")[0] for r in task.rewards}) if isinstance(task, DatasetTask) else []
-    return json.dumps([task.model_dump(), [Path(file).read_text(encoding="utf-8") for file in files]], sort_keys=True)
+    return json.dumps(
+        [task.model_dump(), [Path(file).read_text(encoding="utf-8") for file in task.code_files]], sort_keys=True
+    )
 
 
 def load_critic(target: Target, policy: Policy) -> Critic | None:
     """The run's value network as the checkpoint has it."""
-    critic = build_critic(target.config, policy, build_passes(target.config, policy), updates=1)
+    critic = build_workshop(target.config).critic(target.config.credit.critic, policy, updates=1)
     if critic is None or target.critic is None:
         return None
     critic.network.load_state_dict(load_file(target.critic))
@@ -180,8 +180,3 @@ def search_record(config: Config, findings: Findings) -> Search | None:
         alternatives=config.analysis.alternatives,
         distinct=config.analysis.distinct,
     )
-
-
-def configured_rollouts(config: Config) -> int | None:
-    """The run's own K."""
-    return config.credit.rollouts if isinstance(config.credit, VineCredit) else None

@@ -12,12 +12,12 @@ from itertools import count, islice
 import numpy as np
 
 from vineppo.chat import encode_prompts, turn_end
-from vineppo.config.schema import DatasetTask, SftConfig
+from vineppo.config.schema import SftConfig
 from vineppo.errors import UserError
 from vineppo.policy import Policy
 from vineppo.rng import derive_seed
 from vineppo.tasks.demonstrations import endless_demonstrations
-from vineppo.tasks.worked_rows import Worked, read_worked
+from vineppo.tasks.settings import Worked
 from vineppo.types import PromptAndResponse
 
 Split = tuple[list[Worked], list[Worked]]
@@ -37,7 +37,7 @@ class Demonstrated:
 
 def read_rows_of(config: SftConfig) -> Split | None:
     """A data set's demonstrations, before any model is loaded; None where the task makes its own."""
-    return read_worked(config.task) if isinstance(config.task, DatasetTask) else None
+    return config.task.worked()
 
 
 def demonstrated(config: SftConfig, policy: Policy, rows: Split | None, *, skip: int) -> Demonstrated:

@@ -25,7 +25,6 @@ from pathlib import Path
 
 import numpy as np
 
-from vineppo.config.schema import LearnerConfig
 from vineppo.learner.finetuning import Finetuning
 from vineppo.learner.preference import Pair, accumulate_preference, score_pairs
 from vineppo.learner.trained import TrainedPolicy
@@ -35,6 +34,7 @@ from vineppo.recipes.accepted import distinct, is_accepted
 from vineppo.recipes.algorithm import Experience, whole_response_credit
 from vineppo.recipes.sampler import Sampler
 from vineppo.rng import derive_seed
+from vineppo.settings.learner import LearnerConfig
 from vineppo.types import Scored
 
 Indices = tuple[int, int]
@@ -43,7 +43,7 @@ Indices = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DpoPositive:
-    """The loop's body and its parts, put together by `vineppo.recipes.build`."""
+    """The loop's body and its parts, put together by its settings."""
 
     sampler: Sampler
     policy: TrainedPolicy

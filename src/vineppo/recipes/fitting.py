@@ -27,11 +27,6 @@ class Unfit:
     detail: str
 
 
-def engine_context(config: Config, policy: Policy) -> int:
-    """Most tokens, prompt and response together."""
-    return min(policy.context, config.engine.context or policy.context)
-
-
 def find_unfit(
     policy: Policy, questions: Sequence[Question], *, context: int, min_new_tokens: int = 1, quiet: bool = True
 ) -> list[Unfit]:
@@ -118,7 +113,7 @@ def fitting(task: Task, policy: Policy, config: Config, *, quiet: bool) -> tuple
     be dropped and some are left in each split."""
     questions = [*task.questions("train"), *task.questions("test")]
     room = config.sampling.min_new_tokens
-    context = engine_context(config, policy)
+    context = config.engine.context_for(policy)
     unfit = find_unfit(policy, questions, context=context, min_new_tokens=room, quiet=quiet)
     if not unfit:
         return task, ""

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
-from vineppo.config.schema import DatasetTask, TaskConfig
+from vineppo.config.own import own_choices
+from vineppo.config.schema import Config
 from vineppo.types import Question
 
 NUMBERS = 1024
@@ -17,14 +18,15 @@ NUMBERS = 1024
 
 
 def digest_inputs(
-    model: PreTrainedModel, train: Sequence[Question], test: Sequence[Question], task: TaskConfig
+    model: PreTrainedModel, train: Sequence[Question], test: Sequence[Question], config: Config
 ) -> dict[str, str]:
     """By what it is of, in words for people."""
     return {
         "weights": weights_digest(model.state_dict()),
         "training questions": questions_digest(train),
         "test questions": questions_digest(test),
-        **({"reward functions": rewards_digest(task)} if isinstance(task, DatasetTask) and task.rewards else {}),
+        **({"reward functions": files_digest(files)} if (files := config.task.code_files) else {}),
+        **{f"code of {choice}": digest for choice, digest in own_choices(config).items()},
     }
 
 
@@ -48,9 +50,8 @@ def questions_digest(questions: Sequence[Question]) -> str:
     return digest.hexdigest()
 
 
-def rewards_digest(task: DatasetTask) -> str:
-    """Of the files that hold the functions."""
-    files = sorted({reward.function.rpartition(":")[0] for reward in task.rewards})
+def files_digest(files: Sequence[str]) -> str:
+    """Of all that they hold."""
     digest = hashlib.blake2b(digest_size=16)
     for file in files:
         digest.update(Path(file).expanduser().read_bytes())

@@ -16,7 +16,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vineppo.credit.normalise import Normalisation, normalised
+from vineppo.credit.build import build_assigner
+from vineppo.credit.normalise import normalised
+from vineppo.credit.settings import CreditParts, Normalisation, PredictValues
 from vineppo.errors import UserError
 from vineppo.learner.critic import Critic
 from vineppo.learner.learner import Learner
@@ -27,6 +29,7 @@ from vineppo.metrics import Metrics
 from vineppo.progress import Display
 from vineppo.recipes.algorithm import Experience
 from vineppo.recipes.measurements import credit_metrics
+from vineppo.recipes.parts import RecipeParts
 from vineppo.recipes.sampler import Sampler
 from vineppo.rng import derive_seed
 from vineppo.seams import CreditAssigner
@@ -37,7 +40,7 @@ CRITIC = "critic.safetensors"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PolicyIteration:
-    """The loop's body and its parts, put together by `vineppo.recipes.build`."""
+    """The loop's body and its parts, put together by `build_policy_iteration`."""
 
     sampler: Sampler
     assign: CreditAssigner
@@ -117,3 +120,41 @@ def read_optimizers(file: Path) -> Any:
             f"anything. Delete {file.parent} to resume from the checkpoint before it, or start another run from its "
             f"policy with policy.path={file.parent / 'policy'}"
         ) from error
+
+
+def build_policy_iteration(parts: RecipeParts) -> PolicyIteration:
+    """With the credit that the configuration names."""
+    settings, credit, training, shop = parts.workshop.settings, parts.credit, parts.training, parts.workshop
+    each = settings.updates_of(training.batch)
+    warmup = 0 if credit.critic is None else credit.critic.warmup_iterations
+    frozen, passes = shop.frozen(parts.policy), shop.passes(parts.policy)
+    critic = shop.critic(credit.critic, parts.policy, updates=training.iterations * each, passes=passes)
+    trained = shop.trained(parts.policy, passes)
+    environment, sampling = parts.sampler.environment, parts.sampler.sampling
+    predict = None if critic is None else predictor(critic)
+    return PolicyIteration(
+        sampler=parts.sampler,
+        assign=build_assigner(credit, CreditParts(environment=environment, sampling=sampling, predict_values=predict)),
+        normalise=credit.normalise,
+        learner=Learner(
+            trained.scorer,
+            shop.reference(frozen, trained),
+            settings,
+            # The policy's schedule begins with its own first update, after the critic's warm-up.
+            updates=max(0, training.iterations - warmup) * each,
+            average=credit.average,
+            limit=sampling.max_new_tokens,
+            passes=passes,
+            processes=shop.processes,
+        ),
+        critic=critic,
+        critic_warmup=warmup,
+        updates_per_epoch=each // settings.epochs,
+        policy=trained,
+        seed=training.seed,
+    )
+
+
+def predictor(critic: Critic) -> PredictValues:
+    """The value before each token of trajectories."""
+    return lambda trajectories: critic.predict([scored.trajectory.tokens for scored in trajectories])

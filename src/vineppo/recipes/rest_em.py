@@ -23,7 +23,6 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vineppo.config.schema import LearnerConfig
 from vineppo.learner.finetuning import Finetuning
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.trained import TrainedPolicy
@@ -34,6 +33,7 @@ from vineppo.recipes.algorithm import Experience, whole_response_credit
 from vineppo.recipes.sampler import Sampler
 from vineppo.rng import derive_seed
 from vineppo.seams import Progress
+from vineppo.settings.learner import LearnerConfig
 from vineppo.types import PromptAndResponse, Scored
 
 Weights = Mapping[str, Tensor]
@@ -41,7 +41,7 @@ Weights = Mapping[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RestEm:
-    """The loop's body and its parts, put together by `vineppo.recipes.build`."""
+    """The loop's body and its parts, put together by its settings."""
 
     sampler: Sampler
     policy: TrainedPolicy

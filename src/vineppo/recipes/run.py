@@ -14,13 +14,7 @@ from vineppo.processes import ALONE, Processes
 from vineppo.progress import Display
 from vineppo.recipes import resume as resuming
 from vineppo.recipes.algorithm import Experience, fingerprint
-from vineppo.recipes.build import (
-    build_algorithm,
-    build_environment,
-    build_evaluation_sampling,
-    build_questions,
-)
-from vineppo.recipes.build_learner import sampling_policy
+from vineppo.recipes.build import build_algorithm, build_environment, build_questions, build_workshop
 from vineppo.recipes.evaluation import evaluate
 from vineppo.recipes.fitting import fitting
 from vineppo.recipes.inputs import digest_inputs
@@ -69,10 +63,10 @@ class Run:
         try_saving(policy)
         fit, dropped = fitting(task, policy, config, quiet=not processes.is_main)
         questions = build_questions(config, fit) if dropped else questions
-        self._inputs = digest_inputs(policy.model, task.questions("train"), task.questions("test"), config.task)
+        self._inputs = digest_inputs(policy.model, task.questions("train"), task.questions("test"), config)
         self.directory.check_inputs(self._inputs)
         try_rewards(task, fit.questions("train")[:2])
-        sampled = sampling_policy(config, policy, processes)
+        sampled = build_workshop(config, processes).sampled(policy)
         self._environment = build_environment(
             sampled, task, as_before(config.engine, self.directory.engine_memory()), processes
         )
@@ -169,7 +163,7 @@ class Run:
                 self._environment,
                 self._test,
                 samples=self._config.evaluation.samples,
-                sampling=build_evaluation_sampling(self._config),
+                sampling=self._config.evaluation.law(self._config.sampling.law),
                 seed=derive_seed(self._config.training.seed, "evaluation"),
                 progress=progress,
             )

@@ -9,9 +9,8 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
-from transformers import PreTrainedTokenizerFast
 
-from vineppo.config.schema import ArithmeticTask, RegistersTask, SftConfig, TaskConfig, WordProblemsTask
+from vineppo.config.schema import SftConfig
 from vineppo.errors import UserError
 from vineppo.learner.likelihood import accumulate_likelihood
 from vineppo.learner.logprobs import TokenLogprobs, check_head
@@ -30,8 +29,6 @@ from vineppo.recipes.interrupt import Interrupt
 from vineppo.recipes.sft_folder import POLICY, Line, SftFolder
 from vineppo.rng import derive_seed
 from vineppo.seams import Progress
-from vineppo.tasks.arithmetic_tokenizer import REGISTER_SIGNS, build_tokenizer
-from vineppo.tasks.word_problems import tokenizer as word_tokenizer
 
 LINES = 40
 """Reports of the loss on the way, at the least; in long finetunings one every `LOG_EVERY` updates."""
@@ -203,20 +200,4 @@ def starting_policy(config: SftConfig) -> Policy:
         return load_policy(
             config.policy.path, device=config.policy.device, template_kwargs=config.policy.chat_template_kwargs
         )
-    return new_policy(config.architecture, own_tokenizer(config.task), seed=config.seed, device=config.device)
-
-
-def own_tokenizer(task: TaskConfig) -> PreTrainedTokenizerFast:
-    """Of a task that brings one."""
-    match task:
-        case ArithmeticTask(modulus=modulus):
-            return build_tokenizer(modulus)
-        case RegistersTask(modulus=modulus):
-            return build_tokenizer(modulus, REGISTER_SIGNS)
-        case WordProblemsTask():
-            return word_tokenizer.build_tokenizer()
-        case _:
-            raise UserError(
-                "policy is none, but only tasks arithmetic, registers and word_problems bring a tokenizer to start "
-                f"from nothing; task is {task.name}: set policy.path to a Hugging Face folder"
-            )
+    return new_policy(config.architecture, config.task.tokenizer(), seed=config.seed, device=config.device)

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from vineppo.config.schema import EngineConfig
 from vineppo.engines.limits import Sized
+from vineppo.engines.settings import EngineSettings
 from vineppo.engines.sharded import ShardedEngine
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.engines.torch.memory import default_memory
@@ -24,7 +24,7 @@ TO_COME = 12
 """Bytes of a trained number that its first update makes: gradient and two moments in float32."""
 
 
-def as_before(engine: EngineConfig, recorded: list[int] | None) -> EngineConfig:
+def as_before(engine: EngineSettings, recorded: list[int] | None) -> EngineSettings:
     """Of a pool that goes on: with what its replicas had, of which there must be as many."""
     known = recorded is not None and len(recorded) == engine.pool.replicas
     if recorded is None or not known or engine.memory_gib is not None:

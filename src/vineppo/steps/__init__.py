@@ -1,4 +1,6 @@
-"""Response to steps. Steps are contiguous token spans that tile the response exactly.
+"""Response to steps: one file a way of cutting, with its settings; `settings.py` has what is asked of each.
+
+Steps are contiguous token spans that tile the response exactly.
 
 Segmenters that look for boundaries in the text, because that is where a line or a sentence is, find character offsets;
 `token_bounds` moves them to tokens: a token belongs to the step in which its first character lies. Nothing is
@@ -6,7 +8,6 @@ re-tokenised.
 """
 
 from vineppo.steps.bounds import token_bounds
-from vineppo.steps.build import build_segmenter
 from vineppo.steps.delimiter import Delimiter
 from vineppo.steps.lines import Lines, line_starts
 from vineppo.steps.math import Math
@@ -24,7 +25,6 @@ __all__ = [
     "Tokens",
     "Uncertain",
     "Whole",
-    "build_segmenter",
     "line_starts",
     "token_bounds",
     "token_texts",

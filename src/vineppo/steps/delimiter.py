@@ -1,9 +1,25 @@
 """Steps between delimiters, e.g. paragraphs."""
 
 from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
 
 from vineppo.steps.bounds import token_bounds
+from vineppo.steps.settings import StepsSettings
 from vineppo.types import Trajectory
+
+
+class DelimiterSteps(StepsSettings):
+    """A step ends with a given text."""
+
+    name: Literal["delimiter"] = "delimiter"
+    delimiter: str = Field(default="\n\n", min_length=1)
+    """The end of a step; the default cuts into paragraphs."""
+
+    def build(self) -> "Delimiter":
+        """The segmenter."""
+        return Delimiter(self.delimiter)
 
 
 class Delimiter:

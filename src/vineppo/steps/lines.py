@@ -1,9 +1,27 @@
 """Steps by line, as the paper cuts GSM8K (arXiv 2410.01679)."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from vineppo.steps.bounds import token_bounds
+from vineppo.steps.settings import StepsSettings
 from vineppo.types import Trajectory
+
+
+class LinesSteps(StepsSettings):
+    """One step a line."""
+
+    name: Literal["lines"] = "lines"
+    answer_prefix: str = "####"
+    """A line that starts so states the answer and belongs to the step before it. Empty: every line is a step."""
+
+    def build(self) -> "Lines":
+        """The segmenter."""
+        return Lines(answer_prefix=self.answer_prefix)
+
+    def joins(self, line: str) -> bool:
+        """The answer's line."""
+        return self.answer_prefix != "" and line.startswith(self.answer_prefix)
 
 
 class Lines:

@@ -15,10 +15,14 @@ in: overlapping delimiters are read from left to right, and no response is dropp
 import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from typing import Literal
+
+from pydantic import Field
 
 from vineppo.steps.bounds import token_bounds
 from vineppo.steps.latex import hide, math_spans
 from vineppo.steps.long_pieces import break_long_piece
+from vineppo.steps.settings import StepsSettings
 from vineppo.types import Trajectory
 
 SENTENCE_END = re.compile(r"(?<!\b[A-Za-z]\.)(?<!\s[A-Za-z][A-Za-z]\.)(?<=\.)(?=\s+[A-Z])")
@@ -26,6 +30,20 @@ SENTENCE_END = re.compile(r"(?<!\b[A-Za-z]\.)(?<!\s[A-Za-z][A-Za-z]\.)(?<=\.)(?=
 FULL_STOP_IN_FORMULA = (".$", ".$$", r".\)", r".\]")
 BARE_OPENING = re.compile(r"\s*(?:\$\$?|\\\(|\\\[|\\begin\{[^}]*\}|\[asy\])\s*")
 LINE_BREAK = re.compile("\n")
+
+
+class MathSteps(StepsSettings):
+    """Sentences, displayed formulas and their lines, as the paper cuts MATH."""
+
+    name: Literal["math"] = "math"
+    shortest: int = Field(default=20, ge=1)
+    """Shorter pieces, in characters, join what follows."""
+    longest: int | None = Field(default=100, ge=1)
+    """Longer pieces, in characters, are cut at commas and, if need be, inside formulas; none never does so."""
+
+    def build(self) -> "Math":
+        """The segmenter."""
+        return Math(shortest=self.shortest, longest=self.longest)
 
 
 class Math:

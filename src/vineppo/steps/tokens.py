@@ -1,8 +1,31 @@
 """Steps of a fixed number of tokens."""
 
 from collections.abc import Sequence
+from typing import ClassVar, Literal
 
+from pydantic import Field
+
+from vineppo.steps.settings import StepsSettings
 from vineppo.types import Trajectory
+
+
+class TokensSteps(StepsSettings):
+    """Steps of a fixed length."""
+
+    name: Literal["tokens"] = "tokens"
+    length: int = Field(default=32, ge=1)
+    """Tokens a step; the last may be shorter."""
+
+    fixed: ClassVar[bool] = True
+    needs_tokens: ClassVar[bool] = True
+
+    def build(self) -> "Tokens":
+        """The segmenter."""
+        return Tokens(self.length)
+
+    def states(self, length: int, usual: Sequence[int]) -> Sequence[int]:
+        """Every so many tokens."""
+        return range(0, length, self.length)
 
 
 class Tokens:

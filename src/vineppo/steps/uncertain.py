@@ -13,8 +13,29 @@ temperature alone, because it is this law that rollouts follow; a token that top
 
 from collections.abc import Sequence
 from math import exp
+from typing import ClassVar, Literal
 
+from pydantic import Field
+
+from vineppo.steps.settings import StepsSettings
 from vineppo.types import Trajectory
+
+
+class UncertainSteps(StepsSettings):
+    """SPO: a step begins where the policy was uncertain."""
+
+    name: Literal["uncertain"] = "uncertain"
+    threshold: float = Field(default=0.9, gt=0, le=1)
+    """A token less probable than this under the sampling law is a cutpoint."""
+    every: int = Field(default=5, ge=1)
+    """A step begins at the first cutpoint and then at every so many-th."""
+
+    needs_tokens: ClassVar[bool] = True
+    needs_logprobs: ClassVar[bool] = True
+
+    def build(self) -> "Uncertain":
+        """The segmenter."""
+        return Uncertain(threshold=self.threshold, every=self.every)
 
 
 class Uncertain:

@@ -1,8 +1,26 @@
 """No steps at all."""
 
 from collections.abc import Sequence
+from typing import ClassVar, Literal
 
+from vineppo.steps.settings import StepsSettings
 from vineppo.types import Trajectory
+
+
+class WholeSteps(StepsSettings):
+    """The whole response is one step."""
+
+    name: Literal["whole"] = "whole"
+
+    fixed: ClassVar[bool] = True
+
+    def build(self) -> "Whole":
+        """The segmenter."""
+        return Whole()
+
+    def states(self, length: int, usual: Sequence[int]) -> Sequence[int]:
+        """The prompt."""
+        return range(1)
 
 
 class Whole:

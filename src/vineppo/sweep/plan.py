@@ -8,9 +8,9 @@ from pathlib import Path
 
 from vineppo.config.load import load_config
 from vineppo.config.schema import Config
-from vineppo.config.sweep_schema import SweepConfig
 from vineppo.errors import UserError
 from vineppo.run_dir import RunDir
+from vineppo.sweep.settings import SweepConfig
 
 SET_HERE = {"training.seed": "seeds", "run.dir": "dir"}
 """Settings that differ from run to run, and the sweep's key that makes them."""

@@ -12,17 +12,100 @@ chain's outcome says little about which line went astray: work for credit assign
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
 
 from vineppo.errors import UserError
 from vineppo.rng import derive_seed
 from vineppo.seams import Split
-from vineppo.tasks.generated import Generated
+from vineppo.settings.shapes import ANSWER, mean
+from vineppo.tasks.generated import Generated, GeneratedTask, fresh
+from vineppo.tasks.settings import Demonstration, Verdicts
+from vineppo.tasks.words import one_line
 from vineppo.types import Judgement, Outcome, Question
 
-ANSWER = "####"
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
 OPERANDS = range(2, 10)
+CHAIN = re.compile(r"\d+([+\-*]\d)+")
+
+
+class ArithmeticTask(GeneratedTask):
+    """Chains of modular arithmetic, solved one operation a line."""
+
+    name: Literal["arithmetic"] = "arithmetic"
+    operations: int = Field(default=8, ge=1, le=200)
+    """Operations in a chain; each is one line of the solution."""
+    fewest_operations: int | None = Field(default=None, ge=1)
+    """Chains of mixed difficulty: as many operations as this up to `operations`, evenly spread; none: always
+    `operations`."""
+    modulus: int = Field(default=50, ge=10, le=1000)
+    """Numbers live in 0 .. modulus - 1."""
+    operators: str = Field(default="+-*", min_length=1, pattern=r"^[+\-*]+$")
+    """Which operators occur."""
+    habits: int = Field(default=10, ge=0)
+    """Demonstrations only: how many (operator, operand) pairs carry a habitual error."""
+    habit_probability: float = Field(default=0.6, ge=0, le=1)
+    """Demonstrations only: how often a habit strikes where it applies."""
+
+    line_tokens: ClassVar[int] = 6
+    well_formed: ClassVar[str] = "well-formed lines of 6"
+
+    def build(self) -> "Arithmetic":
+        """The task."""
+        return Arithmetic(
+            operations=self.operations,
+            fewest_operations=self.fewest_operations,
+            modulus=self.modulus,
+            operators=self.operators,
+            train_questions=self.train_questions,
+            test_questions=self.test_questions,
+            seed=self.seed,
+        )
+
+    @property
+    def solution_lines(self) -> int:
+        """One an operation."""
+        fewest = self.operations if self.fewest_operations is None else self.fewest_operations
+        return mean(fewest, self.operations)
+
+    @property
+    def longest_prompt(self) -> int:
+        """Operator and operand, with room."""
+        return 3 * self.operations + 8
+
+    def demonstrations(self, rng: random.Random) -> Iterator[Demonstration]:
+        """With habits."""
+        task = self.build()
+        habits = make_habits(
+            operators=self.operators, count=self.habits, probability=self.habit_probability, seed=self.seed
+        )
+        return fresh(lambda: task.random_chain(rng), task.is_test, partial(demonstrate, habits=habits, rng=rng))
+
+    def tokenizer(self) -> "PreTrainedTokenizerFast":
+        """Of numbers below the modulus, and signs."""
+        from vineppo.tasks.arithmetic_tokenizer import build_tokenizer
+
+        return build_tokenizer(self.modulus)
+
+    def verdicts(self) -> Verdicts:
+        """As its own."""
+        return number_verdicts
+
+    def ask(self, question: str, *, where: str) -> str:
+        """A chain, with or without its question mark."""
+        chain = question.strip().removesuffix("?").removesuffix("=")
+        if not CHAIN.fullmatch(chain):
+            raise UserError(
+                f"{where}: {one_line(repr(question), 60)} is no chain such as '12*7+5', which task arithmetic asks "
+                "for; set task=gsm8k (answers after ####), task=math (in a box) or task=dataset"
+            )
+        return f"{chain}=?\n"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +217,7 @@ class Arithmetic:
 
     def judge(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Judgement]:
         """1 for the right number after `####`."""
-        return [judge_one(q.answer, r) for q, r in zip(questions, responses, strict=True)]
+        return number_verdicts(questions, responses)
 
     def random_chain(self, rng: random.Random) -> Chain:
         """A fresh chain of this task's shape."""
@@ -154,6 +237,11 @@ class Arithmetic:
                 f"task.train_questions {train} + task.test_questions {test} is more than half of the {distinct} chains "
                 f"with task.operations {self.operations[-1]}; ask for fewer questions or more operations"
             )
+
+
+def number_verdicts(questions: Sequence[Question], responses: Sequence[str]) -> list[Judgement]:
+    """1 for the right number after `####`."""
+    return [judge_one(q.answer, r) for q, r in zip(questions, responses, strict=True)]
 
 
 def judge_one(answer: str, response: str) -> Judgement:

@@ -9,10 +9,7 @@ from collections.abc import Sequence
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from vineppo.tasks.registers import NAMES
-
 SIGNS = ("+", "-", "*", "=", "?", "\n", "####")
-REGISTER_SIGNS = (*SIGNS, ";", *NAMES)
 END, PAD, UNKNOWN = "<end>", "<pad>", "<unk>"
 
 

@@ -1,17 +1,149 @@
 """Any dataset: a column of prompts, and a column of answers or reward functions of one's own."""
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+from pydantic import Field
 
 from vineppo.errors import UserError
 from vineppo.seams import Split
-from vineppo.tasks.gold import COLUMNS, find_answer_column, read_golds
-from vineppo.tasks.judge.responses import Verdicts
+from vineppo.settings.strict import Strict
 from vineppo.tasks.prompts import read_prompts
-from vineppo.tasks.reward import passed_columns
-from vineppo.tasks.rows import require_columns
+from vineppo.tasks.reasoning_gym import JudgeConfig
+from vineppo.tasks.rows import Row, read_splits, require_columns
+from vineppo.tasks.settings import TaskSettings, Verdicts, Worked
+from vineppo.tasks.templates import fill
+from vineppo.tasks.words import boxed
 from vineppo.types import Judgement, Question
 
 Rows = Sequence[Mapping[str, object]]
+
+
+class RewardConfig(Strict):
+    """One reward function."""
+
+    function: str
+    """FILE.py:NAME; called as `NAME(prompts=..., completions=..., **columns)`, as TRL does."""
+    weight: float = Field(default=1.0, allow_inf_nan=False)
+
+
+class DatasetTask(TaskSettings):
+    """Any dataset: prompts, and gold answers or reward functions."""
+
+    name: Literal["dataset", "jsonl"] = "dataset"
+    """Two names for one task."""
+    path: str = "."
+    """A Hub dataset name, or a local folder or file (docs/tasks.md: jsonl, csv, parquet, shards, save_to_disk ...)."""
+    subset: str | None = None
+    """The Hub dataset's configuration; in a folder, the folder of that name where there is one."""
+    train_file: str | None = None
+    """The train split's file in a local folder; none: one named train."""
+    test_file: str | None = None
+    """The test split's file in a local folder; none: one named test."""
+    train_split: str = "train"
+    """Which rows, on the Hub and in a folder, e.g. train[:-500]; of task.train_file, where it is given, the range."""
+    test_split: str = "test"
+    """Which rows, e.g. validation, or train[-500:]."""
+    prompt_column: str = "prompt"
+    """Text, or chat messages, which the policy's chat template turns into text."""
+    answer_column: str | None = None
+    """Gold answers; none: the first there is of answer, solution, ground_truth."""
+    response_column: str | None = None
+    """For `vineppo sft` only: worked responses; none: the first there is of response, completion, or else the
+    assistant's message that ends each prompt of messages."""
+    answer_marker: str | None = None
+    """What stands before the answer in a response; none: it stands in the last `\\boxed{}`."""
+    template: str = "plain"
+    """Put around prompts of text: text with `{question}`, or a preset: paper, boxed, answer, plain."""
+    rewards: list[RewardConfig] = Field(default=[])
+    """Reward functions, e.g. [{function: rewards.py:is_short, weight: 0.5}]; they take the judge's place."""
+    judge: JudgeConfig = JudgeConfig()
+    """Not used: mathematics is judged without child processes. It is read so that runs of earlier versions can be."""
+    held_out: int | None = Field(default=None, ge=1)
+    """Where there is no test split: so many rows of the train split, drawn from `seed`, make one."""
+    seed: int = 0
+    """Draws them."""
+
+    reads_mathematics: ClassVar[bool] = True
+
+    def read(self) -> tuple[list[Row], list[Row]]:
+        """Its train rows and its test rows."""
+        if self.held_out is not None and (self.test_file or self.test_split != "test"):
+            raise UserError(
+                f"task.held_out is {self.held_out}, but task.test_split or task.test_file names test questions; leave "
+                "one of them out"
+            )
+        return read_splits(
+            self.path,
+            subset=self.subset,
+            files=(self.train_file, self.test_file),
+            splits=(self.train_split, self.test_split),
+            held_out=self.held_out,
+            seed=self.seed,
+        )
+
+    def build(self) -> "Dataset":
+        """Rows, and what judges them."""
+        train, test = self.read()
+        return Dataset(
+            train=train,
+            test=test,
+            prompt_column=self.prompt_column,
+            answer_column=self.answer_column,
+            answer_marker=self.answer_marker,
+            template=self.template,
+            rewarded=self.rewarded,
+            verdicts=self.verdicts(),
+        )
+
+    def worked(self) -> tuple[list[Worked], list[Worked]]:
+        """Its rows: prompts are the task's own, held-out ones those of the test split."""
+        from vineppo.tasks.worked_rows import worked_rows
+
+        columns, (train, test) = (self.prompt_column, self.response_column), self.read()
+        return (
+            worked_rows(train, *columns, template=self.template, where="task.path, split 'train'"),
+            worked_rows(test, *columns, template=self.template, where="task.path, split 'test'"),
+        )
+
+    @property
+    def rewarded(self) -> bool:
+        """Where functions are named."""
+        return bool(self.rewards)
+
+    @property
+    def code_files(self) -> tuple[str, ...]:
+        """Those that hold the functions."""
+        return tuple(sorted({reward.function.rpartition(":")[0] for reward in self.rewards}))
+
+    def verdicts(self) -> Verdicts:
+        """Reward functions where there are any, else the mathematics judge."""
+        from vineppo.tasks.judge.responses import answer_verdicts
+        from vineppo.tasks.reward import WeightedRewards
+        from vineppo.tasks.reward_file import load_reward
+
+        if not self.rewards:
+            return answer_verdicts(self.answer_marker)
+        return WeightedRewards([(load_reward(reward.function), reward.weight) for reward in self.rewards])
+
+    def ask(self, question: str, *, where: str) -> str:
+        """In its template."""
+        return fill(self.template, [question])[0]
+
+    def read_answer(self, value: object) -> str | None:
+        """As in its own rows."""
+        from vineppo.tasks.gold import read_gold
+
+        return read_gold(value, self.answer_marker)
+
+    @property
+    def unjudged(self) -> str:
+        """It can be tried, but with functions."""
+        return "reward functions judge, and nothing says what they should answer" if self.rewards else ""
+
+    def response(self, answer: str) -> str:
+        """After the marker, or in a box."""
+        return boxed(answer) if self.answer_marker is None else f"So it is.\n{self.answer_marker} {answer}"
 
 
 class Dataset:
@@ -32,6 +164,10 @@ class Dataset:
         rewarded: bool,
         verdicts: Verdicts,
     ):
+        # Late: settings lie here, too, and must be quick to import.
+        from vineppo.tasks.gold import COLUMNS, find_answer_column, read_golds
+        from vineppo.tasks.reward import passed_columns
+
         splits: dict[Split, Rows] = {"train": train, "test": test}
         passed = passed_columns(train[0], prompt_column) if rewarded else []
         golds = None if rewarded else answer_column or find_answer_column(train[0])

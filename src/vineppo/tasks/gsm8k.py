@@ -7,21 +7,108 @@
 The judge reads the number after the last `####` (or another marker) of a response and compares it exactly.
 """
 
+import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from typing import Literal
+
+from pydantic import Field
 
 from vineppo.errors import UserError
 from vineppo.seams import Split
+from vineppo.settings.shapes import ANSWER, TYPICAL, Shape, even_shape
+from vineppo.tasks.demonstrations import drawn
 from vineppo.tasks.rows import Row, one_line, read_splits, text_column
-from vineppo.tasks.templates import fill
+from vineppo.tasks.settings import Demonstration, TaskSettings, Verdicts
+from vineppo.tasks.templates import TEMPLATES, fill
 from vineppo.types import Judgement, Outcome, Question, prompt_text
 
-ANSWER = "####"
+TOKENS, STEPS, TEST_QUESTIONS = 150, 4, 1319
+"""Of a solution, and of the test split."""
 
 NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+")
 CALCULATOR = re.compile(r"<<[^<>]*>>")
 CLEANED = str.maketrans({"$": "", ",": "", "\N{MINUS SIGN}": "-"})
+
+
+class Gsm8kTask(TaskSettings):
+    """Grade-school mathematics: the answer follows `####`."""
+
+    name: Literal["gsm8k"] = "gsm8k"
+    path: str = "openai/gsm8k"
+    """A Hub dataset name, or a local folder with train.jsonl and test.jsonl (columns question, answer)."""
+    subset: str | None = "main"
+    """The Hub dataset's configuration; in a folder, the folder of that name where there is one."""
+    template: str = TEMPLATES["paper"]
+    """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
+    answer_marker: str = Field(default=ANSWER, min_length=1)
+    """What stands before the answer, in gold solutions and responses."""
+    held_out: int | None = Field(default=None, ge=1)
+    """Where there is no test split: so many rows of the train split, drawn from `seed`, make one."""
+    seed: int = 0
+    """Draws them."""
+
+    def build(self) -> "Gsm8k":
+        """From its two splits, or from one of which some is held out."""
+        rows = None
+        if self.held_out is not None:
+            rows = read_splits(self.path, subset=self.subset, held_out=self.held_out, seed=self.seed)
+        return Gsm8k(self.path, self.subset, self.template, self.answer_marker, rows=rows)
+
+    def shape(self, limit: int, joins: Callable[[str], bool]) -> Shape:
+        """A typical one."""
+        return even_shape(TOKENS, STEPS)
+
+    @property
+    def shape_reason(self) -> str:
+        """A guess from what is known."""
+        return TYPICAL
+
+    def test_size(self, asked: int | None) -> int:
+        """GSM8K's own."""
+        return TEST_QUESTIONS
+
+    @property
+    def longest_prompt(self) -> int:
+        """Of GSM8K."""
+        return 400
+
+    def demonstrations(self, rng: random.Random) -> Iterator[Demonstration]:
+        """Its gold solutions."""
+        return drawn(self.build().demonstrations("train"), rng)
+
+    def verdicts(self) -> Verdicts:
+        """As its own."""
+        return lambda questions, responses: [
+            judge_one(q.answer, r, self.answer_marker) for q, r in zip(questions, responses, strict=True)
+        ]
+
+    def ask(self, question: str, *, where: str) -> str:
+        """In its template."""
+        return fill(self.template, [question])[0]
+
+    def read_answer(self, value: object) -> str | None:
+        """The number after the marker, or the number."""
+        return read_marked(value, self.answer_marker)
+
+    @property
+    def answer_remedy(self) -> str:
+        """What would be read."""
+        return f"give a number, or a solution that ends in '{self.answer_marker} 72' (task.answer_marker)"
+
+    @property
+    def unjudged(self) -> str:
+        """It can be tried."""
+        return ""
+
+    def response(self, answer: str) -> str:
+        """After the marker."""
+        return f"So it is.\n{self.answer_marker} {answer}"
+
+    def another(self, answer: str) -> str:
+        """One more."""
+        return str(Decimal(answer) + 1)
 
 
 class Gsm8k:
@@ -98,6 +185,12 @@ def read_answer(response: str, marker: str = ANSWER) -> str | None:
     line = after.strip().partition("\n")[0]
     numbers = NUMBER.findall(line.translate(CLEANED))
     return numbers[0] if found and len(numbers) == 1 else None
+
+
+def read_marked(value: object, marker: str) -> str | None:
+    """A number as it is; of a worked solution the one after the marker."""
+    text = str(value)
+    return read_answer(text if marker in text else f"{marker}{text}", marker)
 
 
 def judge_one(answer: str, response: str, marker: str = ANSWER) -> Judgement:

@@ -5,17 +5,109 @@ solution  We add: $1 + 1 = \boxed{2}$.
 answer    2                            (optional; MATH-500 has it)
 """
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import ClassVar, Literal
+
+from pydantic import Field
 
 from vineppo.errors import UserError
 from vineppo.seams import Split
-from vineppo.tasks.gold import read_golds
-from vineppo.tasks.judge.responses import Verdicts
-from vineppo.tasks.rows import text_column
-from vineppo.tasks.templates import fill
+from vineppo.settings.shapes import TYPICAL, Shape, even_shape
+from vineppo.tasks.demonstrations import drawn
+from vineppo.tasks.reasoning_gym import JudgeConfig
+from vineppo.tasks.rows import read_rows, read_splits, text_column
+from vineppo.tasks.settings import Demonstration, TaskSettings, Verdicts
+from vineppo.tasks.templates import TEMPLATES, fill
+from vineppo.tasks.words import boxed
 from vineppo.types import Judgement, Question, prompt_text
 
 Rows = Sequence[Mapping[str, object]]
+
+
+TOKENS, STEPS, TEST_QUESTIONS = 250, 8, 5000
+"""Of a solution, and of the test split."""
+
+
+class MathTask(TaskSettings):
+    """Competition mathematics: the answer stands in the last `\\boxed{}`."""
+
+    name: Literal["math"] = "math"
+    path: str = "DigitalLearningGmbH/MATH-lighteval"
+    """A Hub dataset name, or a local folder (columns problem, solution, and answer where there is one)."""
+    test_path: str | None = None
+    """The same for the test split, e.g. HuggingFaceH4/MATH-500; none: `path`."""
+    subset: str | None = None
+    """The Hub dataset's configuration; in a folder, the folder of that name where there is one."""
+    train_file: str | None = None
+    """The train split's file in a local folder; none: one named train."""
+    test_file: str | None = None
+    """The test split's file in a local folder; none: one named test."""
+    template: str = TEMPLATES["paper"]
+    """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
+    judge: JudgeConfig = JudgeConfig()
+    """Not used: mathematics is judged without child processes. It is read so that runs of earlier versions can be."""
+    held_out: int | None = Field(default=None, ge=1)
+    """Where there is no test split: so many rows of the train split, drawn from `seed`, make one."""
+    seed: int = 0
+    """Draws them."""
+
+    reads_mathematics: ClassVar[bool] = True
+
+    def build(self) -> "Math":
+        """Both splits from one place, or from two."""
+        if self.test_path is not None and self.held_out is not None:
+            raise UserError(
+                f"task.held_out is {self.held_out}, but task.test_path {self.test_path!r} brings test questions; set "
+                "one of them to null"
+            )
+        if self.test_path is None:
+            files = (self.train_file, self.test_file)
+            train, test = read_splits(
+                self.path, subset=self.subset, files=files, held_out=self.held_out, seed=self.seed
+            )
+        else:
+            train = read_rows(self.path, "train", subset=self.subset, file=self.train_file)
+            test = read_rows(self.test_path, "test", subset=self.subset, file=self.test_file)
+        return Math(train=train, test=test, template=self.template, verdicts=self.verdicts())
+
+    def shape(self, limit: int, joins: Callable[[str], bool]) -> Shape:
+        """A typical one."""
+        return even_shape(TOKENS, STEPS)
+
+    @property
+    def shape_reason(self) -> str:
+        """A guess from what is known."""
+        return TYPICAL
+
+    def test_size(self, asked: int | None) -> int:
+        """MATH's own."""
+        return TEST_QUESTIONS
+
+    def demonstrations(self, rng: random.Random) -> Iterator[Demonstration]:
+        """Its gold solutions."""
+        return drawn(self.build().demonstrations("train"), rng)
+
+    def verdicts(self) -> Verdicts:
+        """The mathematics judge, on the last box."""
+        from vineppo.tasks.judge.responses import (
+            answer_verdicts,
+        )  # late: settings lie here, too, and must be quick to import
+
+        return answer_verdicts(None)
+
+    def ask(self, question: str, *, where: str) -> str:
+        """In its template."""
+        return fill(self.template, [question])[0]
+
+    @property
+    def unjudged(self) -> str:
+        """It can be tried."""
+        return ""
+
+    def response(self, answer: str) -> str:
+        """In a box."""
+        return boxed(answer)
 
 
 class Math:
@@ -46,6 +138,8 @@ class Math:
 
 def make_questions(rows: Rows, split: Split, template: str) -> list[Question]:
     """One question a row."""
+    from vineppo.tasks.gold import read_golds  # late: settings lie here, too, and must be quick to import
+
     where = f"task.path, split {split!r}"
     prompts = fill(template, text_column(rows, "problem", where))
     column = "answer" if "answer" in rows[0] else "solution"

@@ -9,14 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from vineppo.errors import UserError
 from vineppo.rng import derive_seed
 from vineppo.seams import Split
-from vineppo.tasks.judge.extract import boxes
+from vineppo.settings.strict import Strict
 from vineppo.tasks.judge.workers import Workers
 from vineppo.tasks.rows import one_line
+from vineppo.tasks.settings import TaskSettings
 from vineppo.tasks.templates import fill
 from vineppo.types import Judgement, Outcome, Question
 
@@ -29,6 +32,68 @@ TRIES = 20
 """Questions drawn for each one wanted, before a generator is held to have no more new ones."""
 
 Entry = dict[str, Any]
+
+
+class JudgeConfig(Strict):
+    """Limits of the child processes in which Reasoning Gym's scorers run."""
+
+    seconds: float = Field(default=3.0, gt=0)
+    """Wall clock for one answer; one that takes longer has outcome timeout and reward 0."""
+    memory_mib: int = Field(default=2048, ge=512)
+    """Address space of one child process."""
+    workers: int | None = Field(default=None, ge=1)
+    """Child processes; none: one a core, at most 4."""
+
+
+class GeneratorConfig(Strict):
+    """One of Reasoning Gym's generators."""
+
+    name: str
+    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """How often it is drawn, relative to the others."""
+    settings: dict[str, object] = Field(default={})
+    """The generator's own."""
+
+
+class ReasoningGymTask(TaskSettings):
+    """Procedural reasoning questions, judged by their own scorers. Needs the extra `vineppo[reasoning-gym]`."""
+
+    name: Literal["reasoning_gym"] = "reasoning_gym"
+    generators: list[GeneratorConfig] = Field(default=[GeneratorConfig(name="leg_counting")], min_length=1)
+    """E.g. [{name: countdown, weight: 2.0, settings: {max_numbers: 4}}, {name: leg_counting}]."""
+    train_questions: int = Field(default=2000, ge=1)
+    test_questions: int = Field(default=200, ge=1)
+    seed: int = 0
+    """Generates the questions; train and test are disjoint."""
+    template: str = "answer"
+    """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
+    judge: JudgeConfig = JudgeConfig()
+
+    def build(self) -> "ReasoningGym":
+        """Generators, and child processes for their scorers."""
+        judge = self.judge
+        return ReasoningGym(
+            [Generator(name=each.name, weight=each.weight, settings=each.settings) for each in self.generators],
+            train_questions=self.train_questions,
+            test_questions=self.test_questions,
+            seed=self.seed,
+            template=self.template,
+            workers=Workers(MODULE, count=judge.workers, seconds=judge.seconds, memory_mib=judge.memory_mib),
+        )
+
+    def test_size(self, asked: int | None) -> int:
+        """As many as are made."""
+        return self.test_questions
+
+    @property
+    def knows_test_size(self) -> bool:
+        """They are made here."""
+        return True
+
+    @property
+    def unjudged(self) -> str:
+        """It can be tried."""
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +160,8 @@ def read_answer(response: str) -> str | None:
 def without_box(answer: str) -> str:
     """Models that box every answer do it within tags, too."""
     bare = answer.strip("$ ")
+    from vineppo.tasks.judge.extract import boxes  # late: settings lie here, too, and must be quick to import
+
     found = boxes(bare) if bare.startswith(BOXED) else []
     return found[0].strip() if len(found) == 1 and bare == f"{BOXED}{found[0]}}}" else answer
 

@@ -15,20 +15,89 @@ an answer cannot be guessed. Wrong results come from habits, as in `vineppo.task
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
 
 from vineppo.errors import UserError
 from vineppo.rng import derive_seed
 from vineppo.seams import Split
-from vineppo.tasks.arithmetic import ANSWER, OPERANDS, Habits, apply, judge_one
-from vineppo.tasks.generated import Generated
+from vineppo.settings.shapes import ANSWER
+from vineppo.tasks.arithmetic import OPERANDS, Habits, apply, make_habits, number_verdicts
+from vineppo.tasks.generated import Generated, GeneratedTask, fresh
+from vineppo.tasks.settings import Demonstration
 from vineppo.types import Judgement, Question
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 NAMES = "xyzuvw"
 ASSIGN = "="
 SETS, COPIES = 0.1, 0.2
 """Shares of instructions that set a register to a number, or to another register's value."""
+
+
+class RegistersTask(GeneratedTask):
+    """Small programs over a few registers, executed one instruction a line; many lines do not matter for the answer."""
+
+    name: Literal["registers"] = "registers"
+    instructions: int = Field(default=16, ge=1, le=200)
+    """Instructions in a program; each is one line of the solution."""
+    registers: int = Field(default=3, ge=1, le=6)
+    """Registers; one of them is asked for in the end."""
+    modulus: int = Field(default=50, ge=10, le=1000)
+    """Numbers live in 0 .. modulus - 1."""
+    operators: str = Field(default="+-*", min_length=1, pattern=r"^[+\-*]+$")
+    """Which operators occur, besides setting a register to a number or to another register."""
+    least_that_matter: int = Field(default=4, ge=0)
+    """Programs have at least so many instructions that the answer depends on."""
+    habits: int = Field(default=12, ge=0)
+    """Demonstrations only: how many (operator, operand) pairs carry a habitual error."""
+    habit_probability: float = Field(default=0.6, ge=0, le=1)
+    """Demonstrations only: how often a habit strikes where it applies."""
+
+    line_tokens: ClassVar[int] = 8
+    well_formed: ClassVar[str] = "well-formed lines of 8"
+
+    def build(self) -> "Registers":
+        """The task."""
+        return Registers(
+            instructions=self.instructions,
+            registers=self.registers,
+            modulus=self.modulus,
+            operators=self.operators,
+            least_that_matter=self.least_that_matter,
+            train_questions=self.train_questions,
+            test_questions=self.test_questions,
+            seed=self.seed,
+        )
+
+    @property
+    def solution_lines(self) -> int:
+        """One an instruction."""
+        return self.instructions
+
+    @property
+    def longest_prompt(self) -> int:
+        """Instructions and first values, with room."""
+        return 3 * self.instructions + 2 * self.registers + 8
+
+    def demonstrations(self, rng: random.Random) -> Iterator[Demonstration]:
+        """With habits."""
+        task = self.build()
+        habits = make_habits(
+            operators=self.operators, count=self.habits, probability=self.habit_probability, seed=self.seed
+        )
+        return fresh(lambda: task.random_program(rng), task.is_test, partial(demonstrate, habits=habits, rng=rng))
+
+    def tokenizer(self) -> "PreTrainedTokenizerFast":
+        """Of numbers below the modulus, signs and registers."""
+        from vineppo.tasks.arithmetic_tokenizer import SIGNS, build_tokenizer
+
+        return build_tokenizer(self.modulus, (*SIGNS, ";", *NAMES))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +203,7 @@ class Registers:
 
     def judge(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Judgement]:
         """1 for the right number after `####`."""
-        return [judge_one(q.answer, r) for q, r in zip(questions, responses, strict=True)]
+        return number_verdicts(questions, responses)
 
     def random_program(self, rng: random.Random) -> Program:
         """A fresh program of this task's shape, in which enough instructions matter."""

@@ -1,7 +1,6 @@
 """What becomes of responses that the length limit cut off: a setting of the task, or what suits its kind."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from vineppo.environment import Truncation
 from vineppo.seams import Split, Task
@@ -9,10 +8,8 @@ from vineppo.tasks.asked import Asked
 from vineppo.tasks.dataset import Dataset
 from vineppo.tasks.reward import RewardTask
 from vineppo.tasks.reward_keywords import STATE
+from vineppo.tasks.settings import TruncatedSetting
 from vineppo.types import Judgement, Question, Response
-
-Setting = float | Literal["judged", "left_out"] | None
-"""Of `task.truncated`."""
 
 
 class WithTruncation:
@@ -30,7 +27,7 @@ class WithTruncation:
         return self.task.judge(questions, responses)
 
 
-def with_truncation(task: Task, setting: Setting) -> Task:
+def with_truncation(task: Task, setting: TruncatedSetting) -> Task:
     """The task with that setting; as it is where nothing is said."""
     match setting:
         case None:

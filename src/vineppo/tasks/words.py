@@ -9,3 +9,8 @@ def one_line(message: object, limit: int = 160) -> str:
     """A message fit for an error of one line."""
     text = " ".join(str(message).split())
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def boxed(answer: str) -> str:
+    """A response that ends with this answer in a box."""
+    return f"So it is $\\boxed{{{answer}}}$."

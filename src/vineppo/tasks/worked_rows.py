@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from vineppo.config.schema import DatasetTask
 from vineppo.errors import UserError
-from vineppo.tasks.build import read_dataset
 from vineppo.tasks.prompts import read_prompts
 from vineppo.tasks.rows import one_line, require_columns
+from vineppo.tasks.settings import Worked
 from vineppo.types import Conversation, Prompt, messages_of
 
 RESPONSES = ("response", "completion")
@@ -14,20 +13,14 @@ RESPONSES = ("response", "completion")
 ASSISTANT = "assistant"
 
 Rows = Sequence[Mapping[str, object]]
-Worked = tuple[Prompt, str]
-"""Prompt and response."""
 
 
-def read_worked(task: DatasetTask) -> tuple[list[Worked], list[Worked]]:
-    """Demonstrations to learn from, and held-out ones: those of the test split. Prompts are the task's own."""
-    train, test = read_dataset(task)
-    return worked_rows(train, task, "task.path, split 'train'"), worked_rows(test, task, "task.path, split 'test'")
-
-
-def worked_rows(rows: Rows, task: DatasetTask, where: str) -> list[Worked]:
+def worked_rows(
+    rows: Rows, prompt_column: str, response_column: str | None, *, template: str, where: str
+) -> list[Worked]:
     """One demonstration a row. `where` opens complaints."""
-    prompts = read_prompts(rows, task.prompt_column, where, task.template)
-    column = task.response_column or next((name for name in RESPONSES if name in rows[0]), None)
+    prompts = read_prompts(rows, prompt_column, where, template)
+    column = response_column or next((name for name in RESPONSES if name in rows[0]), None)
     if column is None:
         return [parted(prompt, f"{where}, row {number}") for number, prompt in enumerate(prompts, 1)]
     require_columns(rows, [column], where)

@@ -1,1 +1,1 @@
-"""The memory forecast."""
+"""What a run will need in memory. What an engine and a recipe hold is asked of their settings."""

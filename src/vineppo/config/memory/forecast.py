@@ -25,48 +25,28 @@ tests/config/test_memory.py holds activations against what autograd keeps. The s
 context (about 0.5 GiB), the network's buffers and whatever else runs: take a tenth more.
 """
 
-from vineppo.config.memory.networks import network_parts
-from vineppo.config.memory.parts import MemoryForecast, Place
+from vineppo.config.memory.networks import computed, network_parts
 from vineppo.config.memory.passes import pass_parts
-from vineppo.config.memory.sampler import engine_parts
-from vineppo.config.model_shape import ModelShape
-from vineppo.config.schema import (
-    ArithmeticTask,
-    Config,
-    CustomTask,
-    DatasetTask,
-    Gsm8kTask,
-    MathTask,
-    ReasoningGymTask,
-    RegistersTask,
-    WordProblemsTask,
-)
+from vineppo.config.schema import Config
+from vineppo.settings.memory import Held, MemoryForecast, Place
+from vineppo.settings.model_shape import ModelShape
 
 
 def forecast_memory(config: Config, shape: ModelShape, place: Place, *, prompt: int) -> MemoryForecast:
     """prompt: tokens of the longest one."""
     longest = min(prompt + config.sampling.max_new_tokens, shape.context)
     rows = min(config.learner.micro_batch, config.learner.minibatch)
-    networks = network_parts(config, shape, place)
-    lasting = sum(part.bytes for part in networks if "backward" in part.phases)
+    networks, engine = network_parts(config, shape, place), config.engine
+    held = Held(
+        computed=computed(config),
+        apart=place.sharded or config.learner.lora is not None or config.policy.dtype != "float32",
+        networks=sum(part.bytes for part in networks if "backward" in part.phases),
+    )
+    # A pool's replicas are other processes.
+    engine_parts = [] if engine.pool.replicas else engine.memory_parts(held, shape, place, longest=longest)
     parts = [
         *networks,
-        *engine_parts(config, shape, place, longest=longest, networks=lasting),
+        *engine_parts,
         *pass_parts(config, shape, place, rows=rows, longest=longest),
     ]
     return MemoryForecast(parts=tuple(parts), place=place, longest=longest)
-
-
-def assumed_prompt(config: Config) -> int:
-    """Tokens of the longest prompt, before any is read: an assumption, on the safe side for what ships."""
-    match config.task:
-        case ArithmeticTask(operations=operations):
-            return 3 * operations + 8
-        case RegistersTask(instructions=instructions, registers=registers):
-            return 3 * instructions + 2 * registers + 8
-        case WordProblemsTask(lines=lines, people=people):
-            return 10 * lines + 5 * people + 10
-        case Gsm8kTask():
-            return 400
-        case MathTask() | DatasetTask() | ReasoningGymTask() | CustomTask():
-            return 1024

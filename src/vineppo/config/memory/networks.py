@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from vineppo.config.memory.parts import ALWAYS, UPDATE, Part, Place
-from vineppo.config.model_shape import ModelShape
-from vineppo.config.schema import Config, DpoPositiveRecipe, LoraConfig, PolicyIterationRecipe, PpoCredit, RestEmRecipe
+from vineppo.config.schema import Config
+from vineppo.recipes.settings import CopySizes
+from vineppo.settings.learner import LoraConfig
+from vineppo.settings.memory import FLOAT32, UPDATE, Part, Place
+from vineppo.settings.model_shape import ModelShape
 
-FLOAT32 = 4
-"""Bytes a number of all that learns."""
 MOMENTS = 2
 
 
@@ -51,7 +51,7 @@ def adapter_parameters(lora: LoraConfig, shape: ModelShape) -> int:
 
 def has_critic(config: Config) -> bool:
     """Whether there is a value network."""
-    return isinstance(config.recipe, PolicyIterationRecipe) and isinstance(config.credit, PpoCredit)
+    return config.recipe.assigns_credit and config.credit.critic is not None
 
 
 def critic_parameters(config: Config, shape: ModelShape) -> int:
@@ -71,20 +71,8 @@ def critic_parts(config: Config, shape: ModelShape, place: Place) -> list[Part]:
 
 def copies(config: Config, shape: ModelShape, place: Place) -> list[Part]:
     """Of the policy as it was."""
-    match config.recipe:
-        case RestEmRecipe(validation_questions=validated):
-            size = FLOAT32 * trained_parameters(config, shape)
-            made_of = "the starting policy" + (", and the best epoch's" if validated else "")
-            return [Part(name="copies", bytes=(2 if validated else 1) * size, made_of=made_of)]
-        case DpoPositiveRecipe():
-            return []
-        case PolicyIterationRecipe():
-            if not config.learner.kl_coefficient or config.learner.lora is not None:
-                return []
-            away = config.learner.reference_offload and place.gpu
-            made_of = "for the KL term" + ("; else in the CPU's memory" if away else "")
-            size = computed(config) * shape.parameters
-            return [Part(name="reference", bytes=size, phases=("score",) if away else ALWAYS, made_of=made_of)]
+    sizes = CopySizes(trained=FLOAT32 * trained_parameters(config, shape), frozen=computed(config) * shape.parameters)
+    return config.recipe.copies(config.learner, sizes, place)
 
 
 def update_parts(config: Config, shape: ModelShape, place: Place) -> list[Part]:

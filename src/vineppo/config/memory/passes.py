@@ -10,10 +10,10 @@ float32, and beside float32 weights so does the residual stream; each linear lay
     bfloat16        16                 2         weights in bfloat16: sharded, or frozen beside adapters
 """
 
-from vineppo.config.memory.networks import FLOAT32, computed, has_critic
-from vineppo.config.memory.parts import Part, Phase, Place
-from vineppo.config.model_shape import ModelShape
+from vineppo.config.memory.networks import computed, has_critic
 from vineppo.config.schema import Config
+from vineppo.settings.memory import FLOAT32, Part, Phase, Place
+from vineppo.settings.model_shape import ModelShape
 
 LOGIT_COPIES = 5
 """Logits, divided, normalised, their gradient and that of what it came from, in float32, at the peak."""

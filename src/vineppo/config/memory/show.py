@@ -1,10 +1,10 @@
 """The forecast for people."""
 
-from vineppo.config.launch import Launch
-from vineppo.config.memory.forecast import assumed_prompt, forecast_memory
-from vineppo.config.memory.parts import ALWAYS, MemoryForecast, Phase, Place, in_words
-from vineppo.config.model_shape import ModelShape
+from vineppo.config.memory.forecast import forecast_memory
 from vineppo.config.schema import Config
+from vineppo.launch import Launch
+from vineppo.settings.memory import ALWAYS, MemoryForecast, Phase, Place, in_words
+from vineppo.settings.model_shape import ModelShape
 
 TOTALS: tuple[Phase, ...] = ("sample", "backward", "step")
 """Scoring by the reference holds less than a backward pass."""
@@ -28,7 +28,7 @@ def render_forecast(config: Config, shape: ModelShape | str, launch: Launch) -> 
     if isinstance(shape, str):
         return f"Memory: no forecast for policy.path {config.policy.path}: {shape}."
     place = Place(processes=launch.count, sharded=launch.sharded, gpu=config.policy.device != "cpu")
-    prompt = assumed_prompt(config)
+    prompt = config.task.longest_prompt
     return "\n".join(
         [
             f"memory of {place.words}, {config.policy.path} ({shape.parameters:,} parameters, from {shape.origin})",

@@ -7,11 +7,11 @@ import psutil
 import torch
 from transformers import PreTrainedModel
 
-from vineppo.config.memory.sampler import FREE_SHARE
 from vineppo.engines.torch.law import CHUNK
 from vineppo.engines.torch.ledger import LAW_BYTES, PASS_SHARE, Prices
 from vineppo.engines.torch.passing import activation_bytes
 from vineppo.engines.torch.recordings import MOST, RECORDING_BYTES
+from vineppo.engines.torch.settings import FREE_SHARE
 from vineppo.engines.torch.trunks import PREFILL_TOKENS, prefill
 
 FREE_SHARE_CPU = 0.25

@@ -40,7 +40,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What can be chosen; see `vineppo.config.engine_schema.VllmEngineConfig`."""
+    """What can be chosen; see `vineppo.engines.vllm.settings`."""
 
     rows: int
     dtype: str

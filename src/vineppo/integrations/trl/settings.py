@@ -3,19 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vineppo.config.schema import (
-    CoupledCredit,
-    CreditConfig,
-    GrpoCredit,
-    PpoCredit,
-    RlooCredit,
-    StepsConfig,
-    TreeCredit,
-    UncertainSteps,
-    VineCredit,
-)
+from vineppo.credit.group import GrpoCredit
+from vineppo.credit.settings import CreditSettings
 from vineppo.errors import UserError
 from vineppo.integrations.trl.base import Arguments
+from vineppo.steps.settings import StepsSettings
 from vineppo.types import Sampling
 
 TURNS = ("tools", "environment_factory", "rollout_func")
@@ -30,7 +22,7 @@ BEYOND_LAW: Mapping[str, object] = {
 IMAGES = ("image", "images")
 
 
-def check_settings(credit: CreditConfig, steps: StepsConfig, arguments: Mapping[str, Any]) -> None:
+def check_settings(credit: CreditSettings, steps: StepsSettings, arguments: Mapping[str, Any]) -> None:
     """Raise UserError for what cannot work. `arguments`: those of GRPOTrainer, by name."""
     args = arguments.get("args")
     if problem := (
@@ -42,38 +34,41 @@ def check_settings(credit: CreditConfig, steps: StepsConfig, arguments: Mapping[
         raise UserError(problem)
 
 
-def samples_rollouts(credit: CreditConfig) -> bool:
+def takes_trls_own(credit: CreditSettings) -> bool:
+    """Whether its advantages are those that GRPOTrainer computes itself."""
+    return isinstance(credit, GrpoCredit)
+
+
+def samples_rollouts(credit: CreditSettings) -> bool:
     """Whether its values are measured by rollouts."""
-    return isinstance(credit, VineCredit | CoupledCredit)
+    return credit.values == "rollouts"
 
 
-def needs_law(credit: CreditConfig, steps: StepsConfig) -> bool:
+def needs_law(credit: CreditSettings, steps: StepsSettings) -> bool:
     """Whether the log-prob of each token under the sampling law is looked at."""
-    masks = isinstance(credit, VineCredit | CoupledCredit) and credit.mask_above is not None
-    return masks or isinstance(credit, CoupledCredit) or isinstance(steps, UncertainSteps)
+    return credit.needs_logprobs or steps.needs_logprobs
 
 
-def find_method_problem(credit: CreditConfig) -> str | None:
+def find_method_problem(credit: CreditSettings) -> str | None:
     """A method that TRL's loop has no place for."""
-    match credit:
-        case PpoCredit():
-            return (
-                "credit is ppo, which needs a value network, and GRPOTrainer trains none; take vine, coupled, rloo or "
-                "grpo, or `vineppo train` with credit=ppo"
-            )
-        case TreeCredit():
-            return (
-                "credit is tree, which learns from its rollouts, too; GRPOTrainer cuts a batch of fixed size into "
-                "equal parts, averages over their rows, and has made its rows' reference and old log-probs before "
-                "credit is known, so rollouts cannot join them; take coupled, or `vineppo train` with credit=tree"
-            )
-        case VineCredit() | CoupledCredit() | GrpoCredit() | RlooCredit():
-            return None
-        case _:
-            return f"credit is {credit!r}; give the settings of a method, e.g. CoupledCredit(rollouts=9)"
+    if not isinstance(credit, CreditSettings):
+        return f"credit is {credit!r}; give the settings of a method, e.g. CoupledCredit(rollouts=9)"
+    if credit.critic is not None:
+        return (
+            f"credit is {credit.called}, which needs a value network, and GRPOTrainer trains none; take vine, coupled, "
+            f"rloo or grpo, or `vineppo train` with credit={credit.called}"
+        )
+    if credit.learns_from_rollouts:
+        return (
+            f"credit is {credit.called}, which learns from its rollouts, too; GRPOTrainer cuts a batch of fixed size "
+            "into equal parts, averages over their rows, and has made its rows' reference and old log-probs before "
+            "credit is known, so rollouts cannot join them; take coupled, or `vineppo train` with "
+            f"credit={credit.called}"
+        )
+    return None
 
 
-def find_reward_problem(credit: CreditConfig, args: Arguments | None) -> str | None:
+def find_reward_problem(credit: CreditSettings, args: Arguments | None) -> str | None:
     """Where TRL and we would mean different advantages."""
     if args is None:
         return None
@@ -86,18 +81,18 @@ def find_reward_problem(credit: CreditConfig, args: Arguments | None) -> str | N
         return None
     if args.multi_objective_aggregation != "sum_then_normalize":
         return (
-            f"args.multi_objective_aggregation is {args.multi_objective_aggregation!r}, but credit={credit.name} "
+            f"args.multi_objective_aggregation is {args.multi_objective_aggregation!r}, but credit={credit.called} "
             "needs one reward a response; set it to 'sum_then_normalize'"
         )
     return None
 
 
-def find_turns_problem(credit: CreditConfig, arguments: Mapping[str, Any]) -> str | None:
+def find_turns_problem(credit: CreditSettings, arguments: Mapping[str, Any]) -> str | None:
     """Responses that cannot be continued from any of their prefixes by the policy alone."""
     given = [name for name in TURNS if arguments.get(name)]
     if given and samples_rollouts(credit):
         return (
-            f"{given[0]} is given, but credit={credit.name} continues responses from their middle, where a tool's or "
+            f"{given[0]} is given, but credit={credit.called} continues responses from their middle, where a tool's or "
             "environment's state cannot be had again; leave it out, or take rloo or grpo"
         )
     dataset = arguments.get("train_dataset")
@@ -107,19 +102,19 @@ def find_turns_problem(credit: CreditConfig, arguments: Mapping[str, Any]) -> st
     return None
 
 
-def images_problem(credit: CreditConfig, found: str) -> str:
+def images_problem(credit: CreditSettings, found: str) -> str:
     """Said at the start where the columns tell, else at the first batch."""
-    return f"{found}, but credit={credit.name} continues responses from tokens alone; take text, or rloo or grpo"
+    return f"{found}, but credit={credit.called} continues responses from tokens alone; take text, or rloo or grpo"
 
 
-def find_law_problem(credit: CreditConfig, steps: StepsConfig, args: Arguments | None) -> str | None:
+def find_law_problem(credit: CreditSettings, steps: StepsSettings, args: Arguments | None) -> str | None:
     """A law that we cannot tell the probabilities of."""
     if args is None or not needs_law(credit, steps):
         return None
     for name, off in BEYOND_LAW.items():
         assert isinstance(off, tuple), "values that leave the law alone"
         if (value := getattr(args, name)) not in off:
-            what = f"steps={steps.name}" if isinstance(steps, UncertainSteps) else f"credit={credit.name}"
+            what = f"steps={steps.called}" if steps.needs_logprobs else f"credit={credit.called}"
             return (
                 f"args.{name} is {value!r}, but {what} computes with the probabilities of tokens under temperature, "
                 f"top-k and top-p; set it to {off[0]!r}, or take vine without mask_above, and other steps"
@@ -127,12 +122,12 @@ def find_law_problem(credit: CreditConfig, steps: StepsConfig, args: Arguments |
     return None
 
 
-def check_server(credit: CreditConfig, steps: StepsConfig, logprobs_mode: str) -> None:
+def check_server(credit: CreditSettings, steps: StepsSettings, logprobs_mode: str) -> None:
     """Raise UserError where vLLM's server tells log-probs of another law than it samples from."""
     if needs_law(credit, steps) and logprobs_mode != "processed_logprobs":
         raise UserError(
-            f"the vLLM server runs with --logprobs-mode {logprobs_mode}, but credit={credit.name} with steps="
-            f"{steps.name} computes with log-probs under the sampling law; restart it with --logprobs-mode "
+            f"the vLLM server runs with --logprobs-mode {logprobs_mode}, but credit={credit.called} with steps="
+            f"{steps.called} computes with log-probs under the sampling law; restart it with --logprobs-mode "
             "processed_logprobs"
         )
 

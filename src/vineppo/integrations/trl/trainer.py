@@ -23,12 +23,12 @@ import torch
 from torch import Tensor
 
 from vineppo.chat import response_decoder
-from vineppo.config.schema import CreditConfig, GrpoCredit, StepsConfig, WholeSteps
+from vineppo.credit.build import build_assigner
 from vineppo.credit.normalise import normalised
+from vineppo.credit.settings import CreditParts, CreditSettings
 from vineppo.engines.prefixes import TokenIds
 from vineppo.environment import Environment, Truncation
 from vineppo.errors import UserError
-from vineppo.integrations.trl.assigner import build_assigner
 from vineppo.integrations.trl.base import GRPOTrainer
 from vineppo.integrations.trl.engine import TrlEngine, end_ids
 from vineppo.integrations.trl.law import TrainedLaw
@@ -40,13 +40,16 @@ from vineppo.integrations.trl.settings import (
     needs_law,
     samples_rollouts,
     sampling_of,
+    takes_trls_own,
 )
 from vineppo.integrations.trl.shares import processes_of
 from vineppo.integrations.trl.step_values import step_values
 from vineppo.integrations.trl.task import Asked, TrlTask, judgements
 from vineppo.recipes.scoring import cut
 from vineppo.rng import derive_seed
-from vineppo.steps import Pieces, build_segmenter
+from vineppo.steps import Pieces
+from vineppo.steps.settings import StepsSettings
+from vineppo.steps.whole import WholeSteps
 from vineppo.types import Credit, Finish, Scored, Trajectory
 
 Batch = dict[str, Any]
@@ -68,7 +71,7 @@ class Judged:
 class CreditGRPOTrainer(GRPOTrainer):
     """GRPOTrainer with a few more arguments; all others are its own, and do what they do there.
 
-    credit: the settings of a method, e.g. CoupledCredit(rollouts=9, token_budget=150). steps: how completions are cut,
+    credit: the settings of a method, e.g. VineCredit(rollouts=9). steps: how completions are cut,
     e.g. LinesSteps(); None: not at all. together: rollouts that `generate` samples side by side on a device; None: as
     many as TRL does completions. `args.output_dir` becomes a run directory too, for `vineppo report` and
     `vineppo compare`. Raises UserError for settings that cannot work, before a model is loaded.
@@ -79,15 +82,15 @@ class CreditGRPOTrainer(GRPOTrainer):
     def __init__(
         self,
         *given: Any,
-        credit: CreditConfig,
-        steps: StepsConfig | None = None,
+        credit: CreditSettings,
+        steps: StepsSettings | None = None,
         together: int | None = None,
         **named: Any,
     ):
         # Handed on as they come: the arguments are TRL's, and listing them here would freeze them.
         arguments = inspect.signature(GRPOTrainer.__init__).bind_partial(self, *given, **named).arguments
-        self.credit: CreditConfig = credit
-        self.steps: StepsConfig = WholeSteps() if steps is None else steps
+        self.credit: CreditSettings = credit
+        self.steps: StepsSettings = WholeSteps() if steps is None else steps
         check_settings(self.credit, self.steps, arguments)
         super().__init__(*given, **named)
         if self.use_vllm and self.vllm_mode == "server" and self.accelerator.is_main_process:
@@ -104,10 +107,10 @@ class CreditGRPOTrainer(GRPOTrainer):
             decode=response_decoder(self._tokenizer, end_ids(self)),
             truncation=Truncation(reward=None),  # reward functions see them all, as in TRL
         )
-        self._segment = build_segmenter(self.steps)
+        self._segment = self.steps.build()
         self._decode = environment.decode
         self._token_texts = Pieces(environment.decode)
-        self._assign = build_assigner(self.credit, environment, self._sampling)
+        self._assign = build_assigner(self.credit, CreditParts(environment=environment, sampling=self._sampling))
         self._judged: Judged | None = None
         self._recorder = Recorder(self)
         self.add_callback(self._recorder)
@@ -182,7 +185,7 @@ class CreditGRPOTrainer(GRPOTrainer):
 
     def _credits(self, scored: Sequence[Scored], batch: Batch) -> list[Credit]:
         """One per completion. GRPO's are TRL's own numbers, to the last bit."""
-        if isinstance(self.credit, GrpoCredit):
+        if takes_trls_own(self.credit):
             advantages = self._processes.join(batch["advantages"].tolist())
             return [spread_out(advantage, own) for advantage, own in zip(advantages, scored, strict=True)]
         kept = [own for own in scored if not own.judgement.left_out]

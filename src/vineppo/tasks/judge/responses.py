@@ -1,14 +1,11 @@
 """From finished responses to judgements: find the answer, then judge it against the question's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vineppo.tasks.judge.extract import read_answer
 from vineppo.tasks.judge.mathematics import MathJudge
 from vineppo.types import Judgement, Outcome, Question
-
-Verdicts = Callable[[Sequence[Question], Sequence[str]], list[Judgement]]
-"""One judgement a response."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,3 +21,8 @@ class AnswerVerdicts:
         answers = [read_answer(response, self.marker) for response in responses]
         outcomes = self.judge.outcomes(answers, [question.answer for question in questions])
         return [Judgement(reward=float(outcome == Outcome.CORRECT), outcome=outcome) for outcome in outcomes]
+
+
+def answer_verdicts(marker: str | None) -> AnswerVerdicts:
+    """With a judge of its own."""
+    return AnswerVerdicts(judge=MathJudge(), marker=marker)

@@ -23,7 +23,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vineppo.tasks.arithmetic import ANSWER
+from vineppo.settings.shapes import ANSWER
 from vineppo.tasks.word_problems.misreadings import Misreadings
 
 PEOPLE = ("Anna", "Ben", "Clara", "David", "Emma", "Felix")

@@ -12,7 +12,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from vineppo.config.strict import Strict
+from vineppo.settings.strict import Strict
 
 
 class SweepConfig(Strict):

@@ -7,6 +7,9 @@ MIB, GIB = 2**20, 2**30
 
 Phase = Literal["sample", "score", "backward", "step"]
 """Sampling; scoring by the reference; forward and backward passes of a minibatch; the optimizer's step after them."""
+FLOAT32 = 4
+"""Bytes a number of all that learns."""
+
 ALWAYS: tuple[Phase, ...] = ("sample", "score", "backward", "step")
 UPDATE: tuple[Phase, ...] = ("backward", "step")
 
@@ -38,6 +41,18 @@ class Place:
         if self.processes == 1:
             return "one process"
         return f"one of {self.processes} processes ({'FSDP2' if self.sharded else 'DDP'})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """How the policy is kept."""
+
+    computed: int
+    """Bytes a number of what is computed with and does not learn."""
+    apart: bool
+    """Whether what learns cannot be sampled from: it is sharded, adapted or not of the engine's precision."""
+    networks: int = 0
+    """Bytes of what learns and of its copies, once all of it is there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,10 +4,32 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from vineppo.config.lora_schema import LoraConfig
-from vineppo.config.strict import Strict
+from vineppo.settings.strict import Strict
 
 Average = Literal["tokens", "responses", "sums", "limit"]
+
+
+class LoraConfig(Strict):
+    """Train low-rank adapters instead of the policy's own weights. Needs the extra `vineppo[lora]`."""
+
+    rank: int = Field(default=16, ge=1)
+    """Of the matrices that are added."""
+    alpha: int = Field(default=32, ge=1)
+    """The product of an adapter's two matrices is multiplied by alpha / rank."""
+    targets: list[str] | None = None
+    """Last parts of the names of the layers that get one, e.g. [q_proj, v_proj]; null: all linear ones but the output
+    embedding, of a mixture of experts those of its attention."""
+
+
+class CriticConfig(Strict):
+    """A value network that is trained beside the policy."""
+
+    learning_rate: float
+    value_clip: float | None
+    epochs: int | None
+    """Over an iteration's trajectories; None: as many as the policy's."""
+    warmup_iterations: int
+    """At the start, in which only the value network learns."""
 
 
 class LearnerConfig(Strict):
@@ -54,6 +76,10 @@ class LearnerConfig(Strict):
     """Recompute each layer's activations in the backward pass. Memory only; about a third slower."""
     reference_offload: bool = False
     """Keep the starting policy, which the KL needs, in the CPU's memory between scorings. Memory only."""
+
+    def updates_of(self, trajectories: int) -> int:
+        """Optimizer steps for so many trajectories."""
+        return self.epochs * -(-trajectories // self.minibatch)
 
     @model_validator(mode="after")
     def _skips_what_has_no_gradient(self) -> Self:

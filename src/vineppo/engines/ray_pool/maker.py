@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedConfig, PreTrainedTokenizerBase
 from transformers.initialization import no_init_weights
 
-from vineppo.config.schema import EngineConfig
+from vineppo.engines.settings import EngineSettings
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.engines.torch.memory import default_memory
 from vineppo.policy import Policy, pick_device
-from vineppo.recipes.build import build_engine
 from vineppo.seams import Engine
 
 
@@ -24,7 +23,7 @@ class ReplicaMaker:
     dtype: torch.dtype
     generation: GenerationConfig | None
     tokenizer: PreTrainedTokenizerBase
-    engine: EngineConfig
+    engine: EngineSettings
     device: str
     neighbours: int = 1
     """Replicas that share a device, and so what is free on it, this one included."""
@@ -37,7 +36,7 @@ class ReplicaMaker:
         model.load_state_dict(weights)
         model.generation_config = self.generation
         nn.Module.to(model, pick_device(self.device))
-        engine = build_engine(Policy(model=model.eval(), tokenizer=self.tokenizer), self.engine)
+        engine = self.engine.build(Policy(model=model.eval(), tokenizer=self.tokenizer))
         if isinstance(engine, TorchEngine) and engine.memory_bytes is None:
             engine.allot(default_memory(model.device) // self.neighbours)
         return engine

@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from vineppo.config.known_models import KNOWN_MODELS
+from vineppo.settings.known_models import KNOWN_MODELS
 
 BUNDLED = "bundled:"
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
@@ -91,6 +91,10 @@ class ModelShape:
     def parameters(self) -> int:
         """All of them; shared ones once."""
         return self.backbone + (0 if self.tied else self.embedding)
+
+    def token_bytes(self, size: int) -> int:
+        """Keys and values of one token, of `size` bytes a number."""
+        return size * 2 * self.layers * self.keys
 
 
 def find_shape(path: str) -> ModelShape | str:

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from vineppo.config.strict import Strict
+from vineppo.settings.strict import Strict
 
 
 class AnalysisConfig(Strict):

@@ -7,13 +7,12 @@ nothing, and branches to leave evenly. Torch-free.
 import random
 from dataclasses import dataclass
 
-from vineppo.config.estimate import expected_shape, rollouts_of
-from vineppo.config.memory.forecast import assumed_prompt
-from vineppo.config.model_shape import ModelShape
-from vineppo.config.operations import Costs
-from vineppo.config.schema import Config, PolicyIterationRecipe, TreeCredit
+from vineppo.config.estimate import expected_shape
+from vineppo.config.schema import Config
 from vineppo.learner.packs import count_nodes
 from vineppo.learner.passes import Passes
+from vineppo.settings.model_shape import ModelShape
+from vineppo.settings.operations import Costs
 from vineppo.types import PromptAndResponse
 
 
@@ -53,7 +52,8 @@ def costs_of_shape(shape: ModelShape) -> Costs:
 
 def assumed_samples(config: Config) -> list[PromptAndResponse]:
     """Of an iteration: trajectories, then branches. Tokens that nothing shares are ids of their own."""
-    prompt, length = assumed_prompt(config), expected_shape(config).length
+    shape = expected_shape(config)
+    prompt, length = config.task.longest_prompt, shape.length
     fresh = iter(range(2**62))
 
     def tokens(count: int) -> tuple[int, ...]:
@@ -61,7 +61,7 @@ def assumed_samples(config: Config) -> list[PromptAndResponse]:
 
     prompts = [tokens(prompt) for _ in range(config.training.questions)]
     own = [ids + tokens(length) for ids in prompts for _ in range(config.training.trajectories)]
-    each = rollouts_of(config.credit, expected_shape(config)) if isinstance(config.credit, TreeCredit) else 0
+    each = config.credit.rollouts_of(shape).count if config.credit.learns_from_rollouts else 0
     leaves = [prompt + length * place // max(each, 1) for place in range(each)]
     branches = [(ids[:at], len(ids) - at) for ids in own for at in leaves]
     return [
@@ -72,7 +72,7 @@ def assumed_samples(config: Config) -> list[PromptAndResponse]:
 
 def render_passes(config: Config, shape: ModelShape | str) -> str:
     """For `--dry-run`: how samples will go through the model."""
-    if not isinstance(config.recipe, PolicyIterationRecipe):
+    if not config.recipe.assigns_credit:
         return "Update: as rows or in packs, whichever takes fewer operations for what the judge accepts."
     if isinstance(shape, str):
         return "Update: as rows or in packs, whichever takes fewer operations (the model's shape is not known)."
