@@ -41,15 +41,15 @@ def calls(monkeypatch):
                 raise calls.error
             return SimpleNamespace(finished=calls.finished)
 
-    def evaluate_policy(config: Config) -> dict[str, float]:
+    def evaluate_and_tell(config: Config, out: Path | None) -> None:
         calls.made.append(("eval", config, None))
-        return {"eval/accuracy": 0.25, "eval/standard_error": 0.02}
 
     def finetune(config: SftConfig, *, resume: bool) -> int:
         calls.made.append(("sft", config, resume))
         return 0
 
-    stand_in(monkeypatch, "vineppo.trainer", Trainer=Trainer, evaluate_policy=evaluate_policy)
+    stand_in(monkeypatch, "vineppo.trainer", Trainer=Trainer)
+    stand_in(monkeypatch, "vineppo.evaluating", evaluate_and_tell=evaluate_and_tell)
     stand_in(monkeypatch, "vineppo.recipes.sft", finetune=finetune)
     return calls
 
@@ -63,7 +63,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **contents: object) -> 
 def error_of(capsys, *argv: str) -> str:
     assert main(argv) == 2
     captured = capsys.readouterr()
-    assert captured.out == ""
+    assert not captured.out or captured.out.startswith("run.dir ")
     assert captured.err.count("\n") == 1
     return captured.err.removesuffix("\n")
 
@@ -86,7 +86,8 @@ def test_train_takes_a_file_overrides_and_resume_in_any_order(calls, tmp_path):
     ]
     for argv in words:
         assert main(["train", *argv]) == 0
-    expected = load_config(None, ["credit=vine", "credit.rollouts=3", "training.seed=1"])
+    words = ["credit=vine", "credit.rollouts=3", "training.seed=1", "run.dir='runs/config-seed=1'"]
+    expected = load_config(None, words)
     assert calls.made == [("train", expected, True)] * 3
 
 
@@ -107,11 +108,6 @@ def test_sft_finetunes(calls):
     assert main(["sft", "updates=3"]) == 0
     assert main(["sft", "updates=3", "--resume"]) == 0
     assert calls.made == [("sft", SftConfig(updates=3), resume) for resume in (False, True)]
-
-
-def test_eval_prints_accuracy_and_its_standard_error(capsys, calls):
-    assert main(["eval"]) == 0
-    assert capsys.readouterr().out == "accuracy 25.00% +- 2.00%\n"
 
 
 def test_eval_measures_the_policy_that_is_named(calls):

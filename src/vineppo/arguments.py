@@ -20,7 +20,8 @@ examples:
   vineppo analyze runs/arithmetic                      how good credit is: values, ranking, gradients
   vineppo explain task=gsm8k --policy DIR --question 'How many ...?' --answer 72
                                                        credit without training: which step of a solution earned it
-  vineppo compare runs/vine-* runs/ppo-*               accuracy against updates, time, tokens and KL
+  vineppo compare runs/arithmetic-vine runs/arithmetic-ppo
+                                                       accuracy against updates, time, tokens and KL
   vineppo judge --gold '\\frac{1}{2}' --answer 0.5       how an answer is read and judged, and why
   vineppo doctor configs/gsm8k.yaml                    will it run, and fit?
   vineppo import-gguf model.Q4_1.gguf --out DIR        a model of llama.cpp's format, as a folder that can be trained
@@ -53,13 +54,16 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     train = add_command(commands, "train", "train a policy")
-    train.add_argument("--resume", action="store_true", help="continue the run in run.dir from its last checkpoint")
+    train.add_argument(
+        "--resume", action="store_true", help="continue this run from its last checkpoint, if there is one"
+    )
     sft = add_command(commands, "sft", "finetune on demonstrations: make a starting policy")
     sft.add_argument("--resume", action="store_true", help="continue the finetuning in output from its last checkpoint")
     for command in (train, sft):
         command.add_argument("--dry-run", action="store_true", help="print the config and the cost, then stop")
     evaluate = add_command(commands, "eval", "measure a policy's accuracy on the test questions")
     evaluate.add_argument("--policy", metavar="DIR", help="the policy to measure; short for policy.path=DIR")
+    evaluate.add_argument("--out", metavar="DIR", type=Path, help="for the responses; none: a new folder in runs")
     steps = add_command(commands, "steps", "show how a file of solutions is cut into steps", before="FILE ")
     steps.add_argument("--column", metavar="NAME", help="of a jsonl FILE: where the solutions are")
     steps.add_argument("--policy", metavar="DIR", help="cut by this policy's tokens, not by characters")

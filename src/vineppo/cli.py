@@ -13,10 +13,12 @@ from vineppo.config.keys import describe_keys
 from vineppo.config.load import dump_config, load_config
 from vineppo.config.memory.show import render_forecast
 from vineppo.config.packing import render_passes
+from vineppo.config.run_name import with_run_dir
 from vineppo.config.schema import Config, SftConfig
 from vineppo.disk import is_full
 from vineppo.errors import ProcessLostError, UserError
 from vineppo.launch import find_launch
+from vineppo.run_dir import RunDir
 from vineppo.settings.model_shape import find_shape
 
 FAILED, USER_ERROR, PROCESS_LOST, INTERRUPTED = 1, 2, 3, 130
@@ -58,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         case "sft":
             return sft(path, overrides, dry_run=arguments.dry_run, resume=arguments.resume)
         case "eval":
-            return evaluate(path, overrides, policy=arguments.policy)
+            return evaluate(path, overrides, policy=arguments.policy, out=arguments.out)
         case "steps":
             column, policy, limit = arguments.column, arguments.policy, arguments.limit
             return steps(path, overrides, column=column, policy=policy, limit=limit)
@@ -101,7 +103,7 @@ def read_files(arguments: argparse.Namespace) -> int:
 
 def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: bool) -> int:
     """Train, or say what would happen."""
-    config = load_config(path, overrides)
+    config = with_run_dir(load_config(path, overrides), path, overrides)
     if dry_run:
         if (launch := find_launch()).rank == 0:
             print(dump_config(config))
@@ -109,12 +111,23 @@ def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume:
             shape = find_shape(config.policy.path)
             print(f"\n{render_passes(config, shape)}\n\n{render_forecast(config, shape, launch)}")
         return 0
+    check_run_dir(config, resume=resume)
     from vineppo.processes import end_processes
     from vineppo.trainer import Trainer
 
     finished = Trainer(config, resume=resume).train().finished
     end_processes()
     return 0 if finished else INTERRUPTED
+
+
+def check_run_dir(config: Config, *, resume: bool) -> None:
+    """Say where the run will be, and refuse what cannot be there, before torch takes its seconds."""
+    directory, launch = RunDir(Path(config.run.dir)), find_launch()
+    if launch.count == 1 and not directory.failed_start:  # of several processes another may have begun to write there
+        directory.check(config, resume=resume)
+    if launch.rank == 0:
+        new = resume and not directory.config_file.exists()
+        print(f"run.dir {directory.root}{': nothing to resume there, a new run begins' if new else ''}", flush=True)
 
 
 def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: bool) -> int:
@@ -129,18 +142,12 @@ def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: b
     return finetune(config, resume=resume)
 
 
-def evaluate(path: Path | None, overrides: Sequence[str], *, policy: str | None) -> int:
+def evaluate(path: Path | None, overrides: Sequence[str], *, policy: str | None, out: Path | None) -> int:
     """Measure a policy's accuracy."""
     config = load_config(path, with_policy(overrides, policy))
-    from vineppo.trainer import evaluate_policy
+    from vineppo.evaluating import evaluate_and_tell
 
-    metrics = evaluate_policy(config)
-    if "eval/reward" in metrics:
-        print(f"reward {metrics['eval/reward']:.4f} +- {metrics['eval/standard_error']:.4f}")
-    else:
-        print(f"accuracy {metrics['eval/accuracy']:.2%} +- {metrics['eval/standard_error']:.2%}")
-    if metrics.get("eval/clipped_ratio") == 1:
-        print("warning: all responses were cut off at sampling.max_new_tokens; vineppo doctor says what ends one")
+    evaluate_and_tell(config, out)
     return 0
 
 

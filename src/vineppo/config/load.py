@@ -72,7 +72,7 @@ def load_config(path: Path | str | None, overrides: Sequence[str] = (), model: t
     variants = tree.pop("variants", {})
     top: Tree = {}
     for text in overrides:
-        top = _merge(top, _expand_names(_parse_override(text), model))
+        top = _merge(top, _expand_names(parse_override(text), model))
     model = with_own_choices(model, [_expand_names(tree, model), top], variants if isinstance(variants, dict) else {})
     presets = _check_presets(variants, model)
     return _validate(_combine(_expand_names(tree, model), presets, top, model), model)
@@ -154,7 +154,7 @@ def _expand_names(tree: Tree, model: type[BaseModel]) -> Tree:
     return expanded
 
 
-def _parse_override(text: str) -> Tree:
+def parse_override(text: str) -> Tree:
     """`a.b=3` -> {a: {b: 3}}."""
     dotted, equals, value = text.partition("=")
     *above, last = dotted.strip().split(".")
