@@ -9,7 +9,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import yaml
 
-from vineppo.cli import main
+from vineppo.cli import main, sets_rollouts
 from vineppo.config.load import load_config
 from vineppo.config.schema import Config, SftConfig
 from vineppo.credit.coupled_assigner import CoupledCredit
@@ -122,6 +122,21 @@ def test_any_folder_name_can_be_a_policy(calls, folder):
     assert calls.made[0][1].policy.path == folder
 
 
+@pytest.mark.parametrize(
+    ("words", "sets"),
+    [
+        (["credit=vine"], False),
+        (["credit={name: vine}", "training.seed=1"], False),
+        (["credit.rollouts=3"], True),
+        (["credit={name: coupled, token_budget: 9}"], True),
+    ],
+)
+def test_who_says_nothing_of_rollouts_gets_enough_to_look_at(words: list[str], sets: bool):
+    assert sets_rollouts(words) == sets
+    assert CoupledCredit(rollouts=9, token_budget=150).for_looking(64) == CoupledCredit(rollouts=64)
+    assert CoupledCredit(rollouts=100).for_looking(64).rollouts == 100
+
+
 # --- output ------------------------------------------------------------------------------------------------------
 
 
@@ -225,7 +240,7 @@ def test_wrong_usage_is_code_2(capsys, argv, message):
 def test_what_needs_no_model_imports_no_torch(argv):
     program = f"""
 import sys
-from vineppo.cli import main
+from vineppo.cli import main, sets_rollouts
 try:
     main({argv!r})
 except SystemExit:

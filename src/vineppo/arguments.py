@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -9,6 +10,9 @@ from pathlib import Path
 
 OVERRIDE = re.compile(r"[\w.]*=")
 """How an override begins. A path may hold `=` too, e.g. runs/lr=1e-3/config.yaml, but not before its first `/`."""
+
+PLACES = {"policy", "out", "output", "file", "truth"}
+"""Options that name a place: `~` is the home folder, as in a shell, which does not look behind a `=`."""
 
 EPILOG = """\
 examples:
@@ -37,7 +41,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     unknown = [word for word in rest if word.startswith("-")]
     if unknown:
         parser.error(f"unknown option {unknown[0]}; see vineppo {arguments.command} --help")
-    arguments.words += rest
+    arguments.words = [word if OVERRIDE.match(word) else os.path.expanduser(word) for word in [*arguments.words, *rest]]
+    for name in PLACES & vars(arguments).keys():
+        value = getattr(arguments, name)
+        setattr(arguments, name, value if value is None else type(value)(os.path.expanduser(value)))
     return arguments
 
 

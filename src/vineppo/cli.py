@@ -10,7 +10,7 @@ from pathlib import Path
 from vineppo.arguments import parse, split_words, with_policy
 from vineppo.config.estimate import estimate, render, render_sft
 from vineppo.config.keys import describe_keys
-from vineppo.config.load import dump_config, load_config
+from vineppo.config.load import dump_config, load_config, parse_override
 from vineppo.config.memory.show import render_forecast
 from vineppo.config.packing import render_passes
 from vineppo.config.run_name import with_run_dir
@@ -20,6 +20,7 @@ from vineppo.errors import ProcessLostError, UserError
 from vineppo.launch import find_launch
 from vineppo.run_dir import RunDir
 from vineppo.settings.model_shape import find_shape
+from vineppo.settings.strict import leaves
 
 FAILED, USER_ERROR, PROCESS_LOST, INTERRUPTED = 1, 2, 3, 130
 
@@ -182,12 +183,20 @@ def analyze(path: Path | None, overrides: Sequence[str], arguments: argparse.Nam
 def explain(path: Path | None, overrides: Sequence[str], arguments: argparse.Namespace) -> int:
     """Show where the credit of solutions lies, without training."""
     config = load_config(path, with_policy(overrides, arguments.policy))
-    from vineppo.explain import Wanted, explain
+    from vineppo.explain import LOOK, Wanted, explain
 
     file, out = (None if word is None else Path(word) for word in (arguments.file, arguments.out))
+    if not sets_rollouts(overrides):
+        config = config.model_copy(update={"credit": config.credit.for_looking(LOOK)})
     wanted = Wanted(question=arguments.question, answer=arguments.answer, file=file, limit=arguments.limit)
     explain(config, wanted, count=arguments.solutions, threshold=arguments.label_above, out=out)
     return 0
+
+
+def sets_rollouts(overrides: Sequence[str]) -> bool:
+    """Whether they say more of credit than its method."""
+    given = [key for text in overrides for key in leaves(parse_override(text))]
+    return any(key.startswith("credit.") and key != "credit.name" for key in given)
 
 
 def compare(runs: Sequence[str], *, out: Path) -> int:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from vineppo.arguments import parse
 from vineppo.config.load import load_config
 from vineppo.config.run_name import LONGEST, with_run_dir
 
@@ -48,6 +49,17 @@ def test_a_file_without_a_folder_lends_its_name(tmp_path: Path):
     (tmp_path / "mine.yaml").write_text("credit: ppo")
     assert folder("training.seed=2", path=tmp_path / "mine.yaml") == "runs/mine-seed=2"
     assert folder(path=None) == "runs/default"
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    words = ["policy.path=~/model", "task={name: gsm8k, path: ~/data}", "run.dir=~/run"]
+    config = load_config(None, words)
+    assert (config.policy.path, config.run.dir) == (f"{tmp_path}/model", f"{tmp_path}/run")
+    assert config.model_dump()["task"]["path"] == f"{tmp_path}/data"
+    arguments = parse(["explain", "~/my.yaml", "--policy=~/model", "--out=~/out", "policy.path=~/model"])
+    assert arguments.words == [f"{tmp_path}/my.yaml", "policy.path=~/model"]
+    assert (arguments.policy, arguments.out) == (f"{tmp_path}/model", f"{tmp_path}/out")
 
 
 def test_long_settings_are_cut_and_still_told_apart():

@@ -16,6 +16,8 @@ A variant may also bring settings of the sections that have no variants, under `
         rest_em: {kept: 10, also: {training: {iterations: 10}}}
 """
 
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -48,6 +50,9 @@ Tree = dict[str, object]
 
 Model = TypeVar("Model", bound=BaseModel)
 
+PLACE = re.compile(r"(^|_)(path|dir|file|output)$")
+"""Keys of settings that name a file or folder."""
+
 ALSO = "also"
 """The key of a preset under which it has settings of other sections."""
 
@@ -75,7 +80,7 @@ def load_config(path: Path | str | None, overrides: Sequence[str] = (), model: t
         top = _merge(top, _expand_names(parse_override(text), model))
     model = with_own_choices(model, [_expand_names(tree, model), top], variants if isinstance(variants, dict) else {})
     presets = _check_presets(variants, model)
-    return _validate(_combine(_expand_names(tree, model), presets, top, model), model)
+    return _validate(_at_home(_combine(_expand_names(tree, model), presets, top, model)), model)
 
 
 def dump_config(config: BaseModel) -> str:
@@ -143,6 +148,15 @@ def _merge(base: Tree, top: Tree) -> Tree:
         if isinstance(below, dict) and isinstance(above, dict):
             merged[key] = _merge(below, above)
     return merged
+
+
+def _at_home(tree: Tree) -> Tree:
+    """`~` at the beginning of a place is the home folder."""
+    return {key: _at_home(value) if isinstance(value, dict) else _expanded(key, value) for key, value in tree.items()}
+
+
+def _expanded(key: str, value: object) -> object:
+    return os.path.expanduser(value) if isinstance(value, str) and PLACE.search(key) else value
 
 
 def _expand_names(tree: Tree, model: type[BaseModel]) -> Tree:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -65,6 +65,10 @@ class CoupledCredit(CreditSettings):
     def needs_logprobs(self) -> bool:
         """How probably a trajectory is left."""
         return True
+
+    def for_looking(self, rollouts: int) -> Self:
+        """At least so many, times the chance of leaving; a budget is for training, and would starve most steps."""
+        return self.model_copy(update={"rollouts": max(self.rollouts, rollouts), "token_budget": None})
 
     def rollouts_of(self, shape: Shape) -> Rollouts:
         """K times the probability of leaving, from each state."""

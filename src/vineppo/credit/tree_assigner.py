@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 from math import ceil, fsum, log
 from statistics import fmean
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -73,6 +73,10 @@ class TreeCredit(CreditSettings):
     def needs_logprobs(self) -> bool:
         """How probably a trajectory is left."""
         return True
+
+    def for_looking(self, rollouts: int) -> Self:
+        """At least so many restarts at a node, within no budget."""
+        return self.model_copy(update={"restarts": max(self.restarts, float(rollouts)), "token_budget": None})
 
     def rollouts_of(self, shape: Shape) -> Rollouts:
         """Restarts times the probability of leaving, from each state."""

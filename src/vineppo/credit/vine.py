@@ -64,6 +64,10 @@ class VineCredit(CreditSettings):
         """For the mask."""
         return self.mask_above is not None
 
+    def for_looking(self, rollouts: int) -> Self:
+        """At least so many from each state."""
+        return self.model_copy(update={"rollouts": max(self.rollouts, rollouts)})
+
     def rollouts_of(self, shape: Shape) -> Rollouts:
         """K from each measured state."""
         measured = Shape(length=shape.length, states=shape.states[: self.max_states])

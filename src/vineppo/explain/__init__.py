@@ -23,6 +23,8 @@ from vineppo.report.run_data import LoggedTrajectory
 from vineppo.run_dir import provenance
 
 PAGE = "explanation.html"
+LOOK = 64
+"""Rollouts from a state, at least, where the command line does not say: half of a 95 % interval is then about 0.12."""
 BATCH = 16
 """Questions measured together."""
 IN_TERMINAL, ON_PAGE = 5, 100

@@ -90,7 +90,8 @@ def _unread(task: TaskSettings) -> str:
         return "got None from all reward functions; see what they are handed (task.rewards, docs/tasks.md)"
     if task.unjudged:
         return "had no answer that the task could read; see what it looks for"
+    form = task.response("42").splitlines()[-1]
     return (
-        f"had no answer that task {task.called} could read; it looks for {task.response('42')!r}: ask for that in the "
-        "prompt (task.template), or teach it (vineppo sft)"
+        f"had no answer that task {task.called} could read; it looks for {form!r}: ask for that in the prompt "
+        "(task.template), or teach it (vineppo sft)"
     )
