@@ -9,11 +9,13 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import yaml
 
+from vineppo.arguments import policy_of
 from vineppo.cli import main, sets_rollouts
 from vineppo.config.load import load_config
 from vineppo.config.schema import Config, SftConfig
 from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.gae import PpoCredit
+from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
 from vineppo.settings.sections import PolicyConfig
 
@@ -89,6 +91,27 @@ def test_train_takes_a_file_overrides_and_resume_in_any_order(calls, tmp_path):
     words = ["credit=vine", "credit.rollouts=3", "training.seed=1", "run.dir='runs/config-seed=1'"]
     expected = load_config(None, words)
     assert calls.made == [("train", expected, True)] * 3
+
+
+def test_the_file_may_come_last(calls, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("credit: {name: vine, rollouts: 3}")
+    assert main(["train", "training.seed=1", str(path)]) == 0
+    assert calls.made[0][1].credit == VineCredit(rollouts=3)
+
+
+def test_a_run_or_a_checkpoint_can_be_the_policy(tmp_path):
+    run = tmp_path / "run"
+    for folder in (run / "checkpoints" / "000002", run / "checkpoints" / "000010"):
+        (folder / "policy").mkdir(parents=True)
+        (folder / "policy" / "config.json").write_text("{}")
+    assert policy_of(str(run)) == str(run / "checkpoints" / "000010" / "policy")
+    assert policy_of(str(run / "checkpoints" / "000002")) == str(run / "checkpoints" / "000002" / "policy")
+    assert policy_of(str(run / "checkpoints" / "000002" / "policy")) == str(run / "checkpoints" / "000002" / "policy")
+    (run / "policy").mkdir()
+    (run / "policy" / "config.json").write_text("{}")
+    assert policy_of(str(run)) == str(run / "policy")
+    assert policy_of("Qwen/Qwen3-0.6B") == "Qwen/Qwen3-0.6B"
 
 
 def test_a_file_whose_path_holds_an_equals_sign_is_a_file(calls, tmp_path):
@@ -220,7 +243,8 @@ def test_an_interruption_that_escapes_is_code_130(capsys, calls):
     ("argv", "message"),
     [
         ([], "the following arguments are required: COMMAND"),
-        (["trian"], "invalid choice: 'trian'"),
+        (["trian"], "invalid choice: 'trian'; did you mean train?"),
+        (["frobnicate"], "invalid choice: 'frobnicate'; choose from train, sft, eval,"),
         (["train", "--bogus"], "unknown option --bogus; see vineppo train --help"),
         (["train", "--dry", "credit=ppo"], "unknown option --dry; see vineppo train --help"),
         (["eval", "--policy"], "argument --policy: expected one argument"),
@@ -240,7 +264,7 @@ def test_wrong_usage_is_code_2(capsys, argv, message):
 def test_what_needs_no_model_imports_no_torch(argv):
     program = f"""
 import sys
-from vineppo.cli import main, sets_rollouts
+from vineppo.cli import main
 try:
     main({argv!r})
 except SystemExit:

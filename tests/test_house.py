@@ -29,7 +29,7 @@ FLOORS = (
     ("run_dir",),
     ("recipes", "report"),
     ("trainer", "preview", "compare", "explain", "analyze", "doctor", "judging", "import_gguf", "integrations"),
-    ("sweep", "evaluating", "arguments"),
+    ("sweep", "evaluating", "shipped", "arguments"),
     ("cli",),
     ("__main__", "__init__"),
 )

@@ -4,13 +4,19 @@ import argparse
 import json
 import os
 import re
+import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
+
+from vineppo.checkpoint import checkpoints
 
 OVERRIDE = re.compile(r"[\w.]*=")
 """How an override begins. A path may hold `=` too, e.g. runs/lr=1e-3/config.yaml, but not before its first `/`."""
 
+MODEL = "config.json"
+"""A folder that holds it is a model's."""
 PLACES = {"policy", "out", "output", "file", "truth"}
 """Options that name a place: `~` is the home folder, as in a shell, which does not look behind a `=`."""
 
@@ -19,6 +25,7 @@ examples:
   vineppo train                                        the defaults: VinePPO on arithmetic chains
   vineppo train configs/arithmetic.yaml credit=ppo     the same run, credited by PPO's value network
   vineppo train my.yaml credit.rollouts=3 --dry-run    what would happen, and what it would cost
+  vineppo configs --out configs                        the configurations that come along, to start from
   vineppo config --keys                                all settings, with their meaning
   vineppo steps solutions.jsonl steps=math             how solutions would be cut into steps
   vineppo analyze runs/arithmetic                      how good credit is: values, ranking, gradients
@@ -35,9 +42,10 @@ examples:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command, its options and its words."""
-    parser = build_parser()
+    parser, words = build_parser(), list(sys.argv[1:] if argv is None else argv)
+    suggest(parser, words)
     # argparse takes only one run of positional words; those after an option are left over.
-    arguments, rest = parser.parse_known_args(argv)
+    arguments, rest = parser.parse_known_args(words)
     unknown = [word for word in rest if word.startswith("-")]
     if unknown:
         parser.error(f"unknown option {unknown[0]}; see vineppo {arguments.command} --help")
@@ -46,6 +54,20 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         value = getattr(arguments, name)
         setattr(arguments, name, value if value is None else type(value)(os.path.expanduser(value)))
     return arguments
+
+
+def suggest(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """End with the command that may have been meant, where there is none of that name."""
+    commands = command_names(parser)
+    if words and not words[0].startswith("-") and words[0] not in commands:
+        near = get_close_matches(words[0], commands, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(commands)}"
+        parser.error(f"invalid choice: {words[0]!r}; {hint}")
+
+
+def command_names(parser: argparse.ArgumentParser) -> list[str]:
+    """All that may come first."""
+    return [name for action in parser._actions if isinstance(action.choices, dict) for name in action.choices]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -69,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
     for command in (train, sft):
         command.add_argument("--dry-run", action="store_true", help="print the config and the cost, then stop")
     evaluate = add_command(commands, "eval", "measure a policy's accuracy on the test questions")
-    evaluate.add_argument("--policy", metavar="DIR", help="the policy to measure; short for policy.path=DIR")
+    evaluate.add_argument("--policy", metavar="DIR", help="the policy to measure, of a folder, a run or a checkpoint")
     evaluate.add_argument("--out", metavar="DIR", type=Path, help="for the responses; none: a new folder in runs")
     steps = add_command(commands, "steps", "show how a file of solutions is cut into steps", before="FILE ")
     steps.add_argument("--column", metavar="NAME", help="of a jsonl FILE: where the solutions are")
@@ -102,7 +124,9 @@ def add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         action="append",
         help="vine:K, coupled:K, tree:K, critic, group, grpo or constant; several times",
     )
-    analyze.add_argument("--output", metavar="DIR", type=Path, help="where the results go; none: RUN/analysis/N")
+    analyze.add_argument(
+        "--out", "--output", dest="output", metavar="DIR", type=Path, help="where the results go; none: RUN/analysis/N"
+    )
     analyze.add_argument("--truth", metavar="FILE", type=Path, help="the cache of true values; none: beside them")
 
 
@@ -143,6 +167,15 @@ def add_instruments(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     judge.add_argument("--gold", metavar="TEXT", help="the gold answer")
     judge.add_argument("--answer", metavar="TEXT", help="what stood in the box, or behind the marker")
     judge.add_argument("--limit", metavar="N", type=int, help="take only the first N pairs")
+    configs = add_words(
+        commands,
+        "configs",
+        "list the configurations that come along, or copy them",
+        usage="[--out DIR [NAME ...]]",
+        metavar="NAME",
+        meaning="those to copy, e.g. arithmetic or sweeps/rollouts; none: all",
+    )
+    configs.add_argument("--out", metavar="DIR", type=Path, help="copy into this folder; none: only list")
     convert = add_words(
         commands,
         "import-gguf",
@@ -191,12 +224,21 @@ def add_words(
 def with_policy(overrides: Sequence[str], policy: str | None) -> list[str]:
     """The overrides, and the policy that an option names."""
     # JSON text is YAML text: a folder named 007 or `a: b` stays what it is.
-    named = [] if policy is None else [f"policy.path={json.dumps(policy, ensure_ascii=False)}"]
+    named = [] if policy is None else [f"policy.path={json.dumps(policy_of(policy), ensure_ascii=False)}"]
     return [*overrides, *named]
 
 
+def policy_of(place: str) -> str:
+    """Of a run (unfinished: its newest checkpoint's) or of a checkpoint, the policy in it; else the place itself."""
+    folders = (Path(place), *reversed(checkpoints(Path(place) / "checkpoints")))
+    if (Path(place) / MODEL).is_file():
+        return place
+    return next((str(folder / "policy") for folder in folders if (folder / "policy" / MODEL).is_file()), place)
+
+
 def split_words(words: Sequence[str]) -> tuple[Path | None, list[str]]:
-    """The config file, if there is one, and the overrides."""
-    if words and not OVERRIDE.match(words[0]):
-        return Path(words[0]), list(words[1:])
+    """The config file, if there is one, and the overrides, in whatever order they come."""
+    for place, word in enumerate(words):
+        if not OVERRIDE.match(word) and (place == 0 or "/" in word or word.endswith((".yaml", ".yml"))):
+            return Path(word), [*words[:place], *words[place + 1 :]]
     return None, list(words)

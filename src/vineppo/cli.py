@@ -93,6 +93,8 @@ def read_files(arguments: argparse.Namespace) -> int:
             return compare(arguments.words, out=Path(arguments.out))
         case "judge":
             return judge(arguments)
+        case "configs":
+            return configs(arguments.words, out=arguments.out)
         case "import-gguf":
             return import_model(arguments.words, out=Path(arguments.out))
         case command:
@@ -241,6 +243,16 @@ def judge(arguments: argparse.Namespace) -> int:
                 "give either a file of pairs, or --gold TEXT and --answer TEXT, e.g. --gold 1/2 --answer 0.5"
             )
     return 0 if right else FAILED
+
+
+def configs(names: list[str], *, out: Path | None) -> int:
+    """List the configurations that come along, or copy them."""
+    from vineppo.shipped import copy_configs, list_configs
+
+    if out is None and names:
+        raise UserError("say where the copies go with --out FOLDER, e.g. vineppo configs arithmetic --out configs")
+    print(list_configs() if out is None else "\n".join(map(str, copy_configs(names, out))))
+    return 0
 
 
 def import_model(words: Sequence[str], *, out: Path) -> int:

@@ -202,3 +202,12 @@ def test_mean_rewards_are_not_called_accuracies(tmp_path, capsys):
     assert "100.0" not in printed
     assert "accuracy" not in printed.lower()
     assert ">Reward</h2>" in page
+
+
+def test_what_other_commands_left_in_runs_is_passed_over(runs, capsys, tmp_path):
+    for name, file in (("comparison", "comparison.html"), ("evaluation-1", "responses.jsonl")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text("")
+    folders = sorted(path for path in tmp_path.iterdir() if path.is_dir())
+    assert "2 experiments, 4 runs" in output_of(capsys, *folders, "--out", tmp_path / "out")
+    assert "is no run" in error_of(capsys, tmp_path / "comparison")

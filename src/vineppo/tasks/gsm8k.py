@@ -21,8 +21,8 @@ from vineppo.settings.shapes import ANSWER, TYPICAL, Shape, even_shape
 from vineppo.tasks.demonstrations import drawn
 from vineppo.tasks.rows import Row, one_line, read_splits, text_column
 from vineppo.tasks.settings import Demonstration, TaskSettings, Verdicts
-from vineppo.tasks.templates import TEMPLATES, fill
-from vineppo.types import Judgement, Outcome, Question, prompt_text
+from vineppo.tasks.templates import TEMPLATES, ask_all, no_chat
+from vineppo.types import Judgement, Outcome, Prompt, Question, prompt_text
 
 TOKENS, STEPS, TEST_QUESTIONS = 150, 4, 1319
 """Of a solution, and of the test split."""
@@ -42,6 +42,9 @@ class Gsm8kTask(TaskSettings):
     """The Hub dataset's configuration; in a folder, the folder of that name where there is one."""
     template: str = TEMPLATES["paper"]
     """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
+    chat: bool = False
+    """Whether the question is what a user says, in the policy's own chat template; the paper's template then gives way
+    to a sentence that asks for the form of an answer."""
     answer_marker: str = Field(default=ANSWER, min_length=1)
     """What stands before the answer, in gold solutions and responses."""
     held_out: int | None = Field(default=None, ge=1)
@@ -54,7 +57,7 @@ class Gsm8kTask(TaskSettings):
         rows = None
         if self.held_out is not None:
             rows = read_splits(self.path, subset=self.subset, held_out=self.held_out, seed=self.seed)
-        return Gsm8k(self.path, self.subset, self.template, self.answer_marker, rows=rows)
+        return Gsm8k(self.path, self.subset, self.template, self.answer_marker, rows=rows, chat=self.said)
 
     def shape(self, limit: int, joins: Callable[[str], bool]) -> Shape:
         """A typical one."""
@@ -76,6 +79,7 @@ class Gsm8kTask(TaskSettings):
 
     def demonstrations(self, rng: random.Random) -> Iterator[Demonstration]:
         """Its gold solutions."""
+        no_chat(self.chat)
         return drawn(self.build().demonstrations("train"), rng)
 
     def verdicts(self) -> Verdicts:
@@ -84,9 +88,15 @@ class Gsm8kTask(TaskSettings):
             judge_one(q.answer, r, self.answer_marker) for q, r in zip(questions, responses, strict=True)
         ]
 
-    def ask(self, question: str, *, where: str) -> str:
+    def ask(self, question: str, *, where: str) -> Prompt:
         """In its template."""
-        return fill(self.template, [question])[0]
+        return ask_all(self.template, [question], chat=self.said)[0]
+
+    @property
+    def said(self) -> str | None:
+        """What a user says, in a chat."""
+        form = f"Reason step by step, and end with a line of '{self.answer_marker} ' and the number."
+        return f"{{question}}\n\n{form}" if self.chat else None
 
     def read_answer(self, value: object) -> str | None:
         """The number after the marker, or the number."""
@@ -125,8 +135,9 @@ class Gsm8k:
         answer_marker: str = ANSWER,
         *,
         rows: tuple[list[Row], list[Row]] | None = None,
+        chat: str | None = None,
     ):
-        """rows: of train and test, where they were read already."""
+        """rows: of train and test, where they were read already. chat: see `ask_all`."""
         self._marker = answer_marker
         self._questions: dict[Split, list[Question]] = {}
         self._solutions: dict[Split, list[str]] = {}
@@ -134,7 +145,7 @@ class Gsm8k:
         train, test = read_splits(path, subset=subset) if rows is None else rows
         for split, own in zip(splits, (train, test), strict=True):
             where = f"task.path {path!r}, split {split!r}"
-            prompts = fill(template, text_column(own, "question", where))
+            prompts = ask_all(template, text_column(own, "question", where), chat=chat)
             solutions = text_column(own, "answer", where)
             answers = gold_answers(solutions, where, answer_marker)
             self._solutions[split] = solutions

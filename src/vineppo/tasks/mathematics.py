@@ -18,9 +18,9 @@ from vineppo.tasks.demonstrations import drawn
 from vineppo.tasks.reasoning_gym import JudgeConfig
 from vineppo.tasks.rows import read_rows, read_splits, text_column
 from vineppo.tasks.settings import Demonstration, TaskSettings, Verdicts
-from vineppo.tasks.templates import TEMPLATES, fill
+from vineppo.tasks.templates import TEMPLATES, ask_all, no_chat
 from vineppo.tasks.words import boxed
-from vineppo.types import Judgement, Question, prompt_text
+from vineppo.types import Judgement, Prompt, Question, prompt_text
 
 Rows = Sequence[Mapping[str, object]]
 
@@ -45,6 +45,9 @@ class MathTask(TaskSettings):
     """The test split's file in a local folder; none: one named test."""
     template: str = TEMPLATES["paper"]
     """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
+    chat: bool = False
+    """Whether the question is what a user says, in the policy's own chat template; the paper's template then gives way
+    to a sentence that asks for the form of an answer."""
     judge: JudgeConfig = JudgeConfig()
     """Not used: mathematics is judged without child processes. It is read so that runs of earlier versions can be."""
     held_out: int | None = Field(default=None, ge=1)
@@ -69,7 +72,7 @@ class MathTask(TaskSettings):
         else:
             train = read_rows(self.path, "train", subset=self.subset, file=self.train_file)
             test = read_rows(self.test_path, "test", subset=self.subset, file=self.test_file)
-        return Math(train=train, test=test, template=self.template, verdicts=self.verdicts())
+        return Math(train=train, test=test, template=self.template, verdicts=self.verdicts(), chat=self.said)
 
     def shape(self, limit: int, joins: Callable[[str], bool]) -> Shape:
         """A typical one."""
@@ -86,6 +89,7 @@ class MathTask(TaskSettings):
 
     def demonstrations(self, rng: random.Random) -> Iterator[Demonstration]:
         """Its gold solutions."""
+        no_chat(self.chat)
         return drawn(self.build().demonstrations("train"), rng)
 
     def verdicts(self) -> Verdicts:
@@ -96,9 +100,14 @@ class MathTask(TaskSettings):
 
         return answer_verdicts(None)
 
-    def ask(self, question: str, *, where: str) -> str:
+    def ask(self, question: str, *, where: str) -> Prompt:
         """In its template."""
-        return fill(self.template, [question])[0]
+        return ask_all(self.template, [question], chat=self.said)[0]
+
+    @property
+    def said(self) -> str | None:
+        """What a user says, in a chat."""
+        return TEMPLATES["boxed"] if self.chat else None
 
     @property
     def unjudged(self) -> str:
@@ -113,10 +122,10 @@ class MathTask(TaskSettings):
 class Math:
     """The task. Columns `problem` and `solution` or `answer`; both splits are checked at once."""
 
-    def __init__(self, *, train: Rows, test: Rows, template: str, verdicts: Verdicts):
+    def __init__(self, *, train: Rows, test: Rows, template: str, verdicts: Verdicts, chat: str | None = None):
         splits: dict[Split, Rows] = {"train": train, "test": test}
         self._rows = splits
-        self._questions = {split: make_questions(rows, split, template) for split, rows in splits.items()}
+        self._questions = {split: make_questions(rows, split, template, chat=chat) for split, rows in splits.items()}
         self._verdicts = verdicts
 
     def questions(self, split: Split) -> Sequence[Question]:
@@ -136,12 +145,12 @@ class Math:
         ]
 
 
-def make_questions(rows: Rows, split: Split, template: str) -> list[Question]:
+def make_questions(rows: Rows, split: Split, template: str, *, chat: str | None = None) -> list[Question]:
     """One question a row."""
     from vineppo.tasks.gold import read_golds  # late: settings lie here, too, and must be quick to import
 
     where = f"task.path, split {split!r}"
-    prompts = fill(template, text_column(rows, "problem", where))
+    prompts = ask_all(template, text_column(rows, "problem", where), chat=chat)
     column = "answer" if "answer" in rows[0] else "solution"
     if column not in rows[0]:
         raise UserError(f"{where}: row 1 has no column 'solution' and no 'answer', only {list(rows[0])}; add one")
