@@ -97,8 +97,11 @@ def test_where_all_are_cut_off_a_person_is_told_what_ends_a_response():
     assert warning is not None
     assert "max_new_tokens 5" in warning
     assert "'<eos>', '<end_turn>'" in warning
-    assert judge_endings(0.5, 8, policy=policy, tried=5, limit=5).verdict is Verdict.OK
-    assert judge_endings(1.0, 8, policy=policy, tried=5, limit=5).verdict is Verdict.WARN
+    sampling = Sampling(max_new_tokens=5, stop=("Problem:",))
+    some, all = (judge_endings(share, 8, policy=policy, sampling=sampling, tried=5) for share in (0.5, 1.0))
+    assert some.verdict is Verdict.OK
+    assert all.verdict is Verdict.WARN
+    assert "'<eos>', '<end_turn>' and the text 'Problem:' end a response; 4 of 8 were cut off" in some.found
 
 
 # --- special tokens that are tags --------------------------------------------------------------------------------

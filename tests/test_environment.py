@@ -50,13 +50,12 @@ class Miscounting(LengthTask):
 
 def environment(law=fair, task: LengthTask | None = None) -> tuple[Environment, FakeEngine, LengthTask]:
     """Prompts are as many 9s as they have characters; a decoded response is its digits without the end token."""
-    engine, task = FakeEngine(law, end_ids=(END,)), task or LengthTask()
-    made = Environment(
-        engine=engine,
-        task=task,
-        encode=lambda text: (9,) * len(text),
-        decode=lambda ids: "".join(str(i) for i in ids if i != END),
-    )
+
+    def decode(ids: Sequence[int]) -> str:
+        return "".join(str(i) for i in ids if i != END)
+
+    engine, task = FakeEngine(law, end_ids=(END,), decode=decode), task or LengthTask()
+    made = Environment(engine=engine, task=task, encode=lambda text: (9,) * len(text), decode=decode)
     return made, engine, task
 
 
@@ -181,6 +180,38 @@ def test_no_two_states_share_their_randomness():
     twin = Question(id="twin", prompt=Q.prompt, answer="")
     made.rollouts([state(Q), state(Q, 9), state(Q, 1), state(R), state(twin)], count=1, sampling=LONG, seed=0)
     assert len({request.seed for request in engine.requests}) == 5
+
+
+# --- stop strings ------------------------------------------------------------------------------------------------
+
+STOPPING = Sampling(max_new_tokens=200, stop=("12",))
+
+
+def test_the_judge_sees_what_comes_before_a_stop_string_and_the_tokens_stay():
+    made, _, task = environment()
+    trajectories = made.sample([Q], count=60, sampling=STOPPING, seed=0)
+    stopped = [own for own in trajectories if own.response_ids[-1] != END]
+    assert len(stopped) > 5
+    for own in stopped:
+        assert own.response_ids[-2:] == (1, 2)
+        assert own.text == "".join(map(str, own.response_ids[:-2]))
+        assert len(own.logprobs) == len(own.response_ids)
+    assert {own.finish for own in trajectories} == {Finish.TERMINATED}
+    made.judge_trajectories(trajectories)
+    assert [text for _, text in task.asked] == [own.text for own in trajectories]
+
+
+def test_a_rollout_may_complete_a_stop_string_that_its_state_began():
+    made, engine, task = environment()
+    (begun,) = made.rollouts([state(Q, 2, 1)], count=60, sampling=STOPPING, seed=0)
+    assert [request.position for request in engine.requests] == [2]
+    at_once = [rollout for rollout in begun if rollout.completion.token_ids == (2,)]
+    assert len(at_once) == sum(rollout.completion.token_ids[0] == 2 for rollout in begun) > 5
+    assert {(own.text, own.reward, own.completion.finish) for own in at_once} == {("2", 1.0, Finish.TERMINATED)}
+    assert [text for _, text in task.asked] == [rollout.text for rollout in begun]
+
+
+# --- nothing -----------------------------------------------------------------------------------------------------
 
 
 def test_nothing_asked_is_nothing_done():

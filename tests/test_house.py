@@ -17,7 +17,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # A room may import from rooms on lower floors, and from itself. What of a room lies lower than the rest is named.
 FLOORS = (
-    ("errors", "types", "rng", "metrics"),
+    ("errors", "types", "rng", "metrics", "stops"),
     ("seams", "settings", "launch", "named"),
     ("disk",),
     ("checkpoint", "chat", "lock", "progress", "tracking", "processes"),
@@ -34,7 +34,7 @@ FLOORS = (
     ("__main__", "__init__"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-TORCH_FREE = ("errors", "types", "rng", "metrics", "config", "seams", "settings", "steps", "arguments", "cli")
+TORCH_FREE = ("errors", "types", "rng", "metrics", "stops", "config", "seams", "settings", "steps", "arguments", "cli")
 
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 

@@ -12,6 +12,7 @@ from statistics import fmean
 from vineppo.errors import UserError
 from vineppo.rng import derive_seed
 from vineppo.seams import Engine, Progress, Task
+from vineppo.stops import before_stop
 from vineppo.types import (
     Completion,
     Finish,
@@ -61,7 +62,7 @@ class Environment:
     task: Task
     encode: Callable[[Prompt], tuple[int, ...]]
     decode: Callable[[Sequence[int]], str]
-    """Without what ends or pads."""
+    """Without tokens that end or pad."""
     opened: Callable[[Prompt], str] = lambda _: ""
     """What the prompt itself begins the response with, often `<think>`: judges see it before what was sampled."""
     truncation: Truncation = Truncation()
@@ -84,7 +85,7 @@ class Environment:
         ]
         groups = self.engine.sample(requests, sampling, progress=progress)
         return [
-            self._trajectory(question, prompt, completion)
+            self._trajectory(question, prompt, completion, sampling)
             for question, prompt, group in zip(questions, prompts, groups, strict=True)
             for completion in group
         ]
@@ -111,13 +112,14 @@ class Environment:
                 seed=derive_seed(seed, state.question.id, state.prefix),
                 max_new_tokens=sampling.max_new_tokens - len(state.response_ids),
                 forbidden_first=state.avoid,
+                position=len(state.response_ids),
                 stratified=stratified,
             )
             for state, own in zip(states, counts, strict=True)
         ]
         groups = self.engine.sample(requests, sampling, progress=progress)
         pairs = [(state, completion) for state, group in zip(states, groups, strict=True) for completion in group]
-        texts = [self.decode(state.response_ids + completion.token_ids) for state, completion in pairs]
+        texts = [self._text(state.response_ids + completion.token_ids, sampling) for state, completion in pairs]
         judgements = self.judge(
             [state.question for state, _ in pairs],
             [Response(t, s.response_ids + c.token_ids) for t, (s, c) in zip(texts, pairs, strict=True)],
@@ -167,17 +169,23 @@ class Environment:
             return found
         return [own if over else replace(own, left_out=True) for own, over in zip(found, ended, strict=True)]
 
+    def _text(self, response_ids: Sequence[int], sampling: Sampling) -> str:
+        """Up to what ends the response."""
+        return before_stop(self.decode(response_ids), sampling.stop)
+
     def _from_its_beginning(self, question: Question, response: str) -> str:
         begun = self.opened(question.prompt)
         return Response(begun + response, response.token_ids) if isinstance(response, Response) else begun + response
 
-    def _trajectory(self, question: Question, prompt: tuple[int, ...], completion: Completion) -> Trajectory:
+    def _trajectory(
+        self, question: Question, prompt: tuple[int, ...], completion: Completion, sampling: Sampling
+    ) -> Trajectory:
         return Trajectory(
             question=question,
             prompt_ids=prompt,
             response_ids=completion.token_ids,
             logprobs=completion.logprobs,
-            text=self.decode(completion.token_ids),
+            text=self._text(completion.token_ids, sampling),
             finish=completion.finish,
             policy_version=completion.policy_version,
         )

@@ -25,7 +25,11 @@ class Engine(Protocol):
     def sample(
         self, requests: Sequence[Request], sampling: Sampling, *, progress: Progress | None = None
     ) -> list[tuple[Completion, ...]]:
-        """One tuple of `request.count` completions per request, in order."""
+        """One tuple of `request.count` completions per request, in order.
+
+        Each ends with an end token, with the token after which the response, `request.written` included, holds one of
+        `sampling.stop` (`vineppo.engines.stops`), or at its limit.
+        """
         ...
 
     def load_weights(self, state: "Mapping[str, Tensor]", *, policy_version: int) -> None:

@@ -13,7 +13,7 @@ class Finish(StrEnum):
     """How a sampled continuation ended. Two values, never one bool for both."""
 
     TERMINATED = "terminated"
-    """The policy ended it itself, by an end-of-sequence token."""
+    """The policy ended it itself, by an end-of-sequence token or a stop string."""
     TRUNCATED = "truncated"
     """The length limit cut it off."""
 
@@ -101,6 +101,8 @@ class Sampling:
     top_p: float = 1.0
     """Keep the smallest set of tokens whose probability reaches top_p; 1 keeps all."""
     max_new_tokens: int = 256
+    stop: tuple[str, ...] = ()
+    """A response ends with the token after which its text first contains one of these. No token's law knows of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,8 +120,15 @@ class Request:
     stratified: bool = False
     """First tokens come from `count` equal shares of the law, one each. Only all together do they follow the law, and
     their mean varies less. An engine that cannot may ignore it."""
+    position: int = 0
+    """So many tokens at the end of the prefix are of the response: a stop string may begin there, not in the prompt."""
     branches: bool = False
     """Rollouts will start inside these continuations, so an engine that can should keep their keys and values."""
+
+    @property
+    def written(self) -> tuple[int, ...]:
+        """The part of the response that the prefix holds."""
+        return self.prefix[len(self.prefix) - self.position :]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +136,7 @@ class Completion:
     """One sampled continuation."""
 
     token_ids: tuple[int, ...]
-    """[T] sampled ids; the last is the end-of-sequence token when finish is TERMINATED."""
+    """[T] sampled ids; where finish is TERMINATED the last is an end token, or the one that completed a stop string."""
     logprobs: tuple[float, ...]
     """[T] log-prob of each id under the sampling law."""
     finish: Finish
@@ -144,7 +153,7 @@ class Trajectory:
     logprobs: tuple[float, ...]
     """[T] under the sampling law."""
     text: str
-    """The decoded response, for judges, segmenters and people. Nothing is ever tokenised from it."""
+    """The decoded response up to what ends it, for judges, segmenters and people. Nothing is ever tokenised from it."""
     finish: Finish
     policy_version: int
 

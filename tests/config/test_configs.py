@@ -94,6 +94,12 @@ def test_so_have_the_defaults_with_the_papers_credit(key: str):
     assert settings(load_config(None, ["credit=vine"]))[key] == PAPER[key]
 
 
+@pytest.mark.parametrize("name", ["gsm8k", "math", "deepseekmath_gsm8k", "deepseekmath_math"])
+def test_the_papers_stop_string_is_in_its_configs_and_nowhere_else(name: str):
+    assert load_config(FOLDER / f"{name}.yaml").sampling.stop == ["\n\n\nProblem:"]
+    assert load_config(None, ["credit=vine"]).sampling.stop == []
+
+
 def test_credit_is_coupled_where_nothing_is_said():
     assert Config().credit == CoupledCredit()
 

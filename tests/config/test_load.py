@@ -349,6 +349,16 @@ SECTIONS = (
         ("learner=5", "learner is 5, but must be a section of settings"),
         ("learner=", "learner is null, but must be a section of settings"),
         ("sampling.top_p=1.5", "sampling.top_p is 1.5, but must be a number > 0 and <= 1"),
+        ("sampling.stop=END", 'sampling.stop is "END", but must be a list'),
+        (
+            "sampling.stop=[A, '']",
+            "sampling.stop holds '' of 0 characters, but a stop string has 1 to 200 and no U+FFFD, which stands "
+            "for bytes that are no text; correct it or leave it out",
+        ),
+        (
+            "sampling.stop=[A, B, A]",
+            "sampling.stop is ['A', 'B', 'A'], where a stop string stands twice; name each once",
+        ),
         ("training.iterations=2.5", "training.iterations is 2.5, but must be a whole number >= 1"),
         ("training.iterations=true", "training.iterations is true, but must be a whole number >= 1"),
         ("training.iterations='3'", 'training.iterations is "3", but must be a whole number >= 1'),

@@ -20,7 +20,7 @@ def true_gradient(policy: Tabular) -> Gradient:
     ahead: list[tuple[tuple[int, ...], float]] = [((), 1.0)]
     while ahead:
         prefix, reached = ahead.pop()
-        if (prefix and prefix[-1] == 0) or len(prefix) == LIMIT:
+        if policy.is_over(prefix) or len(prefix) == LIMIT:
             continue
         law = np.array(policy.law(PROMPT + prefix))
         after = np.array([policy.value((*prefix, token)) if chance else 0.0 for token, chance in enumerate(law)])

@@ -8,12 +8,15 @@ import torch
 from vineppo.engines.fake import FakeEngine
 from vineppo.engines.torch.law import sampling_logprobs
 from vineppo.environment import Environment
+from vineppo.stops import before_stop
 from vineppo.types import Judgement, Outcome, Question, Sampling, Scored, Trajectory
 
 END, LIMIT, PROMPT = 0, 8, (1,)
 QUESTION = Question(id="q", prompt="?", answer="")
 PLAIN = Sampling(max_new_tokens=LIMIT)
 SHARP = Sampling(temperature=0.6, top_p=0.9, max_new_tokens=LIMIT)
+STOPPED = Sampling(max_new_tokens=LIMIT, stop=("12",))
+"""A 2 that follows a 1 of the response ends it; the prompt's 1 does not count."""
 
 
 def chances(prefix: tuple[int, ...]) -> list[float]:
@@ -39,6 +42,11 @@ def without_slips(response: tuple[int, ...]) -> float:
     return float(1 not in response)
 
 
+def digits(token_ids: Sequence[int]) -> str:
+    """How responses are written."""
+    return "".join(map(str, token_ids))
+
+
 class Tabular:
     """The policy under one sampling law."""
 
@@ -60,19 +68,23 @@ class Tabular:
 
     def _value(self, response: tuple[int, ...]) -> float:
         """By enumeration: expected reward from a state, 0 when the limit cuts it off."""
-        if response and response[-1] == END:
-            return self._reward(response)
+        if self.is_over(response):
+            return self._reward(tuple(map(int, before_stop(digits(response), self.sampling.stop))))
         if len(response) == LIMIT:
             return 0.0
         return sum(p * self.value((*response, token)) for token, p in enumerate(self.law(PROMPT + response)) if p)
 
+    def is_over(self, response: tuple[int, ...]) -> bool:
+        """Whether it ended by itself."""
+        return response[-1:] == (END,) or any(stop in digits(response) for stop in self.sampling.stop)
+
     def environment(self) -> Environment:
         """Its engine is new and knows its requests."""
         return Environment(
-            engine=FakeEngine(self.law, end_ids=(END,)),
+            engine=FakeEngine(self.law, end_ids=(END,), decode=digits),
             task=_Rewarded(self._reward),
             encode=lambda prompt: PROMPT,
-            decode=lambda ids: "".join(map(str, ids)),
+            decode=digits,
         )
 
     def trajectories(self, count: int, *, seed: int, step: int = 2) -> list[Scored]:

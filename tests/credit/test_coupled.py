@@ -13,7 +13,7 @@ from enumerated import largest_z as largest_z_of_gradients
 from enumerated import sampled_gradients
 from hypothesis import given
 from hypothesis import strategies as st
-from tabular import LIMIT, PLAIN, PROMPT, SHARP, Tabular, slips, without_slips
+from tabular import LIMIT, PLAIN, PROMPT, SHARP, STOPPED, Tabular, slips, without_slips
 from test_tree import scored, tree_of
 
 from vineppo.credit.coupled import advantage_variance, coupled_values
@@ -206,7 +206,7 @@ def long_group(policy: Tabular, count: int) -> list[Scored]:
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-@pytest.mark.parametrize("sampling", [PLAIN, SHARP], ids=["plain", "sharp"])
+@pytest.mark.parametrize("sampling", [PLAIN, SHARP, STOPPED], ids=["plain", "sharp", "stopped"])
 @pytest.mark.parametrize("count", [1, 3])
 def test_every_value_is_unbiased(name: str, sampling: Sampling, count: int):
     policy = Tabular(sampling)

@@ -9,7 +9,7 @@ import pytest
 from enumerated import gradient_of, largest_z, sampled_gradients
 from hypothesis import given
 from hypothesis import strategies as st
-from tabular import LIMIT, PLAIN, PROMPT, SHARP, Tabular
+from tabular import LIMIT, PLAIN, PROMPT, SHARP, STOPPED, Tabular
 from test_tree import scored
 
 from vineppo.credit.group import GroupAssigner, rloo
@@ -175,6 +175,7 @@ LAWS = [(0.0, 1.0), (0.2, 1.0), (0.2, 0.0), (1.5, 0.5)]
 CASES = [
     *((sampling, count, *law, 2) for sampling, count in ((PLAIN, 2), (PLAIN, 4), (SHARP, 3)) for law in LAWS),
     *((PLAIN, 4, 0.2, 1.0, step) for step in (1, LIMIT)),  # steps play no part in it
+    (STOPPED, 3, 0.5, 1.0, 2),
 ]
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from math import log
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from vineppo.tasks.arithmetic import Arithmetic
 from vineppo.tasks.build import build_task
 from vineppo.tasks.gsm8k import Gsm8kTask
 from vineppo.tasks.mathematics import MathTask
-from vineppo.types import Judgement, Outcome
+from vineppo.types import Judgement, Outcome, Sampling
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = [
@@ -139,9 +140,10 @@ def test_without_time_the_sampler_is_looked_at_once_and_the_rest_is_left_out(cap
 
 
 def test_responses_that_had_no_time_to_end_tell_nothing(policy: Policy):
-    verdicts = [judge_endings(1.0, 8, policy=policy, tried=tried, limit=80).verdict for tried in (40, 80)]
+    judge = partial(judge_endings, policy=policy, sampling=Sampling(max_new_tokens=80))
+    verdicts = [judge(1.0, 8, tried=tried).verdict for tried in (40, 80)]
     assert verdicts == [Verdict.NOT_RUN, Verdict.WARN]
-    finding = judge_endings(0.5, 8, policy=policy, tried=40, limit=80)
+    finding = judge(0.5, 8, tried=40)
     assert finding.verdict is Verdict.OK
     assert "4 of 8 were cut off at 40 tokens (sampling.max_new_tokens is 80" in finding.found
 

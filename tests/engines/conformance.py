@@ -4,7 +4,7 @@ VINEPPO_TEST_DEVICE=cuda and VINEPPO_TEST_DTYPE=bfloat16 put the embedded engine
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -26,6 +26,8 @@ DEVICE = os.environ.get("VINEPPO_TEST_DEVICE", "cpu")
 DTYPE: torch.dtype = getattr(torch, os.environ.get("VINEPPO_TEST_DTYPE", "float32"))
 CLOSE = {"float32": 1e-4, "bfloat16": 0.1}[os.environ.get("VINEPPO_TEST_DTYPE", "float32")]
 """How far log-probs may be from those of a plain forward pass."""
+TEXTS = ("", "", "a", "b", "ab", "ba", "aab", "c", "é", "bc", " a", "\n", "x")
+"""By token id: what ends or pads has none."""
 PLACED = "VINEPPO_TEST_DEVICE" in os.environ or "VINEPPO_TEST_DTYPE" in os.environ
 ENGINES = ("torch",) if PLACED else ("fake", "torch", "vllm", "vllm-tied")
 
@@ -65,19 +67,23 @@ class Subject:
             pytest.skip("the law of this engine is given as it is")
 
 
+def decode(token_ids: Sequence[int]) -> str:
+    return "".join(TEXTS[token] for token in token_ids)
+
+
 @cache
 def make_subject(name: str) -> Subject:
     """One for all tests: vLLM takes seconds to start."""
     match name:
         case "fake":
             model = tiny_model("llama", sharpness=1.5)
-            return Subject(FakeEngine(live_law(model), end_ids=(END,)), model, 6000, truncates=False, limited=False)
+            fake = FakeEngine(live_law(model), end_ids=(END,), decode=decode)
+            return Subject(fake, model, 6000, truncates=False, limited=False)
         case "torch":
             model = tiny_model("llama", sharpness=1.5).to(DEVICE, DTYPE)  # pyright: ignore[reportArgumentType]
             capture = choose_capture(model.device, None)
-            return Subject(
-                TorchEngine(model, end_ids=(END,), context=CONTEXT, rows=4096, capture=capture), model, 20_000
-            )
+            engine = TorchEngine(model, end_ids=(END,), context=CONTEXT, rows=4096, decode=decode, capture=capture)
+            return Subject(engine, model, 20_000)
         case "vllm":  # heads of 8 numbers, which vLLM's attention on the CPU takes only widened
             return vllm_subject(tiny_model("llama", sharpness=1.5))
         case _:  # heads of 32 numbers, which it takes as they are; keys shared by two heads; one matrix at both ends
@@ -98,7 +104,7 @@ def vllm_subject(model: PreTrainedModel) -> Subject:
         tensor_parallel=1,
         sleep=True,
     )
-    return Subject(start_vllm(model, end_ids=(END,), settings=settings), model, 3000)
+    return Subject(start_vllm(model, end_ids=(END,), settings=settings, decode=decode), model, 3000)
 
 
 def tied_model() -> PreTrainedModel:

@@ -5,10 +5,23 @@ vLLM's part runs where it is installed (`make test-vllm`) and is skipped elsewhe
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
-from conformance import CONTEXT, END, ENGINES, Subject, assert_plain, law_of_two_tokens, make_subject, plain_logprobs
+from conformance import (
+    CLOSE,
+    CONTEXT,
+    END,
+    ENGINES,
+    TEXTS,
+    Subject,
+    assert_plain,
+    decode,
+    law_of_two_tokens,
+    make_subject,
+    plain_logprobs,
+)
 
 from vineppo.errors import UserError
 from vineppo.types import Finish, Request, Sampling
@@ -191,6 +204,46 @@ def test_the_context_ends_a_response(subject: Subject):
     assert max(len(completion.token_ids) for completion in group) == 2
     with pytest.raises(UserError, match=f"no room in the model's context of {CONTEXT}"):
         subject.engine.sample([Request(prefix=(2,) * CONTEXT, count=1, seed=0)], Sampling())
+
+
+# --- stop strings ------------------------------------------------------------------------------------------------
+
+
+def first_stop(request: Request, tokens: tuple[int, ...], stop: tuple[str, ...]) -> int | None:
+    """After how many tokens the text of the response holds one: by the definition."""
+    texts = (decode((*request.written, *tokens[:length])) for length in range(1, len(tokens) + 1))
+    return next((length for length, text in enumerate(texts, 1) if any(own in text for own in stop)), None)
+
+
+@pytest.mark.parametrize("stop", [("ab",), ("ba\n", "xx", "aé")])
+def test_a_stop_string_ends_a_response_and_changes_nothing_before(subject: Subject, stop: tuple[str, ...]):
+    sampling = Sampling(max_new_tokens=16)
+    requests = [
+        Request(prefix=LONG[:cut], count=4, seed=cut, position=cut % 2, forbidden_first=(4,) * (cut % 3 == 0))
+        for cut in range(2, 38, 2 if len(stop) == 1 else 1)
+    ]
+    unstopped = subject.engine.sample(requests, sampling)
+    stopped = subject.engine.sample(requests, replace(sampling, stop=stop))
+    ended = 0
+    for request, whole, group in zip(requests, unstopped, stopped, strict=True):
+        for full, cut in zip(whole, group, strict=True):
+            length = first_stop(request, full.token_ids, stop)
+            ended += length is not None
+            assert cut.token_ids == full.token_ids[:length]
+            assert cut.finish is (full.finish if length is None else Finish.TERMINATED)
+            assert cut.logprobs == pytest.approx(full.logprobs[:length], abs=CLOSE)
+    assert ended > 10, "too few stopped to tell"
+
+
+@pytest.mark.parametrize("position", [0, 1, 3])
+def test_a_stop_string_may_begin_in_the_response_so_far_but_not_in_the_prompt(subject: Subject, position: int):
+    request = Request(prefix=(5, 7, 10), count=300, seed=0, position=position)  # ba, c, a blank and an a
+    (group,) = subject.engine.sample([request], Sampling(max_new_tokens=1, stop=("ab",)))
+    assert {c.token_ids[0] for c in group} > {3, 4, 5}
+    for completion in group:
+        (token,) = completion.token_ids
+        stops = token in (4, 6) or (position and TEXTS[token].startswith("b"))
+        assert completion.finish is (Finish.TERMINATED if stops or token == END else Finish.TRUNCATED)
 
 
 # --- counts, order, seeds ----------------------------------------------------------------------------------------

@@ -155,6 +155,16 @@ def test_a_given_text_becomes_tokens_once_and_ends(policy):
     assert len(given.logprobs) == len(given.response_ids)
 
 
+def test_a_given_text_goes_as_far_as_the_policy_would_have_gone(policy):
+    question = Question(id="q", prompt="3*7+1=?\n", answer="22")
+    sampling = Sampling(max_new_tokens=80, stop=("\n21", "####"))
+    given = given_trajectory(policy, question, "3*7=21\n21+1=22\n####22", sampling)
+    assert given.text == "3*7=21"
+    assert policy.decode(given.response_ids) == "3*7=21\n21"
+    assert given.finish is Finish.TERMINATED
+    assert given_trajectory(policy, question, "3*7=22", sampling).response_ids[-1] in policy.end_ids
+
+
 def test_what_the_law_forbids_has_no_probability(policy):
     question = Question(id="q", prompt="3*7+1=?\n", answer="22")
     given = given_trajectory(policy, question, "9*9=1", Sampling(top_k=1, max_new_tokens=80))

@@ -41,6 +41,12 @@ def error_of(capsys, *argv: object) -> str:
 # --- output ------------------------------------------------------------------------------------------------------
 
 
+def test_what_follows_a_stop_string_is_left_out(capsys, file):
+    printed = output_of(capsys, file, "sampling.stop=[That]")
+    assert "--- solution 1: 1 step, 24 characters" in printed
+    assert "three" not in printed
+
+
 def test_steps_are_separated_and_counted(capsys, file):
     assert output_of(capsys, file) == (
         "--- solution 1: 2 steps, 41 characters\n"

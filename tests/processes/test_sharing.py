@@ -12,7 +12,7 @@ from vineppo.processes import ALONE, Processes
 from vineppo.tasks.sharded import ShardedTask
 from vineppo.types import Judgement, Outcome, Question, Request, Sampling
 
-LAW = Sampling(max_new_tokens=6)
+LAW = Sampling(max_new_tokens=6, stop=("12",))
 
 
 def law(prefix: tuple[int, ...]) -> list[float]:
@@ -20,7 +20,7 @@ def law(prefix: tuple[int, ...]) -> list[float]:
 
 
 def engine() -> FakeEngine:
-    return FakeEngine(law, end_ids=(0,))
+    return FakeEngine(law, end_ids=(0,), decode=lambda ids: "".join(map(str, ids)))
 
 
 def asked(engine: FakeEngine) -> list[tuple[int, ...]]:

@@ -7,9 +7,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers_of_all_kinds import CORPUS, KINDS, spoken
 
+from tokenizers_of_all_kinds import CORPUS, KINDS, spoken
 from vineppo.steps import Pieces, token_texts
+from vineppo.stops import before_stop
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -133,3 +134,13 @@ def _seconds(call) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stop_string_has_no_piece(kind: str):
+    speaker = spoken(kind)
+    ids = speaker.encode("First, 12 * 3 = 36 apples. Then 36")
+    stop = speaker.decode(ids)[-9:]
+    pieces = Pieces(speaker.decode, stop=[stop])(ids)
+    assert len(pieces) == len(ids)
+    assert "".join(pieces) == speaker.decode(ids)[:-9] == before_stop(speaker.decode(ids), [stop])

@@ -11,7 +11,7 @@ from vineppo.policy import Policy
 from vineppo.recipes.warnings import cause_of, remedy
 from vineppo.rng import derive_seed
 from vineppo.tasks.settings import TaskSettings
-from vineppo.types import Finish, Judgement, Outcome, Trajectory
+from vineppo.types import Finish, Judgement, Outcome, Sampling, Trajectory
 
 QUESTIONS = 8
 SHOWN = 300
@@ -29,7 +29,7 @@ def check_endings(probe: Probe, policy: Policy, task: TaskSettings, *, limit: in
         seed=derive_seed(0, "doctor endings"),
     )
     share = fmean(trajectory.finish is Finish.TRUNCATED for trajectory in sampled)
-    endings = judge_endings(share, len(sampled), policy=policy, tried=tokens, limit=full)
+    endings = judge_endings(share, len(sampled), policy=policy, sampling=probe.sampling, tried=tokens)
     return [endings, judge_answers(sampled, probe.environment.judge_trajectories(sampled), task, limit=full)]
 
 
@@ -60,9 +60,11 @@ def judge_answers(
     )
 
 
-def judge_endings(share: float, count: int, *, policy: Policy, tried: int, limit: int) -> Finding:
-    """share: of `count` responses, those that did not end within the `tried` tokens, of `limit` that they may have."""
-    found = f"{policy.end_names} end a response; {round(share * count)} of {count} were cut off at {tried} tokens"
+def judge_endings(share: float, count: int, *, policy: Policy, sampling: Sampling, tried: int) -> Finding:
+    """share: of `count` responses, those that did not end within the `tried` tokens, of all that they may have."""
+    texts, limit = " or ".join(map(repr, sampling.stop)), sampling.max_new_tokens
+    ends = f"{policy.end_names} and the text {texts}" if texts else policy.end_names
+    found = f"{ends} end a response; {round(share * count)} of {count} were cut off at {tried} tokens"
     if tried < limit:
         found += f" (sampling.max_new_tokens is {limit}: there was no time for so many, see --seconds)"
     if share < 1:

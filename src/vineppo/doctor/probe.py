@@ -92,8 +92,9 @@ class Probe:
 
 def half_way(request: Request, completion: Completion) -> Request:
     """A rollout from the middle of a continuation."""
-    prefix = request.prefix + completion.token_ids[: len(completion.token_ids) // 2]
-    return Request(prefix=prefix, count=1, seed=derive_seed(0, "doctor half-way", prefix))
+    written = completion.token_ids[: len(completion.token_ids) // 2]
+    prefix = request.prefix + written
+    return Request(prefix=prefix, count=1, seed=derive_seed(0, "doctor half-way", prefix), position=len(written))
 
 
 def difference(one: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> Difference:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import log
 from typing import TYPE_CHECKING
 
+from vineppo.engines.stops import Decode
 from vineppo.rng import derive_seed
 from vineppo.seams import Progress
 from vineppo.types import Completion, Finish, Request, Sampling
@@ -19,9 +20,11 @@ Law = Callable[[tuple[int, ...]], Sequence[float]]
 class FakeEngine:
     """Samples from `law` as it is: temperature, top-k and top-p are taken to be applied in it."""
 
-    def __init__(self, law: Law, *, end_ids: Sequence[int]):
+    def __init__(self, law: Law, *, end_ids: Sequence[int], decode: Decode | None = None):
+        """decode: for stop strings."""
         self._law = law
         self._end_ids = frozenset(end_ids)
+        self._decode = decode
         self._policy_version = 0
         self.requests: list[Request] = []
         """All requests so far, for tests to look at."""
@@ -50,7 +53,8 @@ class FakeEngine:
         limit = sampling.max_new_tokens if request.max_new_tokens is None else request.max_new_tokens
         tokens: list[int] = []
         logprobs: list[float] = []
-        while len(tokens) < limit and not (tokens and tokens[-1] in self._end_ids):
+        ended = False
+        while len(tokens) < limit and not ended:
             law = list(self._law(request.prefix + tuple(tokens)))
             if not tokens:
                 law = [0.0 if token in request.forbidden_first else chance for token, chance in enumerate(law)]
@@ -59,9 +63,19 @@ class FakeEngine:
             token = rng.choices(range(len(law)), weights=law)[0]
             tokens.append(token)
             logprobs.append(log(law[token] / sum(law)))
+            ended = token in self._end_ids or self._stopped((*request.written, *tokens), sampling.stop)
         return Completion(
             token_ids=tuple(tokens),
             logprobs=tuple(logprobs),
-            finish=Finish.TERMINATED if tokens[-1] in self._end_ids else Finish.TRUNCATED,
+            finish=Finish.TERMINATED if ended else Finish.TRUNCATED,
             policy_version=self._policy_version,
         )
+
+    def _stopped(self, response: Sequence[int], stop: Sequence[str]) -> bool:
+        """By the definition; see `vineppo.engines.stops`, which is quicker."""
+        if not stop:
+            return False
+        if self._decode is None:
+            raise ValueError(f"the sampling law has stop strings {stop}, but the engine was made without `decode`")
+        text = self._decode(response)
+        return any(own in text for own in stop)

@@ -1,8 +1,8 @@
 """Solutions that nobody sampled, as trajectories.
 
 A given text has no tokens of its own, so here, and only here, a response is tokenised: once, on its own, with the
-policy's end token behind it. From then on its tokens are the truth, as everywhere: text and steps are decoded from
-them.
+policy's end token behind it, or up to a stop string. From then on its tokens are the truth, as everywhere: text and
+steps are decoded from them.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from vineppo.engines.stops import Watch
 from vineppo.engines.torch.law import sampling_logprobs
 from vineppo.errors import UserError
 from vineppo.policy import Policy
+from vineppo.stops import before_stop
 from vineppo.types import Finish, Question, Sampling, Trajectory
 
 CHUNK = 512
@@ -22,17 +24,24 @@ CHUNK = 512
 def given_trajectory(policy: Policy, question: Question, text: str, sampling: Sampling) -> Trajectory:
     """As if the policy had written it, with the log-probs it would have had: -inf for what top-p or top-k forbid."""
     prompt_ids = policy.encode(question.prompt)
-    token_ids = (*policy.tokenizer(text, add_special_tokens=False).input_ids, *policy.end_ids[:1])
+    token_ids = ended(policy, policy.tokenizer(text, add_special_tokens=False).input_ids, sampling.stop)
     check_length(question, len(prompt_ids), len(token_ids), sampling.max_new_tokens, policy.context)
     return Trajectory(
         question=question,
         prompt_ids=prompt_ids,
         response_ids=token_ids,
         logprobs=tuple(response_logprobs(policy, prompt_ids, token_ids, sampling)),
-        text=policy.decode(token_ids),
+        text=before_stop(policy.decode(token_ids), sampling.stop),
         finish=Finish.TERMINATED,
         policy_version=0,
     )
+
+
+def ended(policy: Policy, token_ids: Sequence[int], stop: tuple[str, ...]) -> tuple[int, ...]:
+    """A response's tokens up to where the policy would have stopped, or with an end token behind them."""
+    stops = Watch(policy.decode).of(stop)
+    end = None if stops is None else stops.end(token_ids)
+    return (*token_ids, *policy.end_ids[:1]) if end is None else tuple(token_ids[:end])
 
 
 def check_length(question: Question, prompt: int, response: int, limit: int, context: int) -> None:

@@ -99,7 +99,7 @@ def build_explainer(
     return Explainer(
         environment=environment,
         segment=config.steps.build(),
-        token_texts=Pieces(policy.decode),
+        token_texts=Pieces(policy.decode, stop=sampling.stop),
         assign=build_assigner(config.credit, CreditParts(environment=environment, sampling=sampling)),
         take=lambda question, text: given_trajectory(policy, question, text, sampling),
         sampling=sampling,

@@ -1,6 +1,7 @@
 """How a file of solutions would be cut into steps: the segmenter of a config, before anything is trained."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vineppo.config.schema import Config
@@ -8,6 +9,7 @@ from vineppo.errors import UserError
 from vineppo.preview.cut import Cut, cut_characters
 from vineppo.preview.show import show
 from vineppo.preview.solutions import read_solutions
+from vineppo.stops import before_stop
 
 SHOWN = 5
 """Solutions shown when no limit is given."""
@@ -23,7 +25,8 @@ def preview(config: Config, file: Path, *, column: str | None, use_policy: bool,
             f"steps is {config.steps.called}, which cuts where a policy was uncertain, but no policy is given; "
             "add --policy DIR, or take other steps, e.g. steps=math"
         )
-    solutions = read_solutions(file, config.task, column=column, limit=limit)
+    read = read_solutions(file, config.task, column=column, limit=limit)
+    solutions = [replace(own, text=before_stop(own.text, config.sampling.stop)) for own in read]
     if use_policy:
         from vineppo.preview.policy import cut_tokens  # torch takes seconds
 

@@ -54,7 +54,7 @@ def analyze(target: Target, task: Task, store: TruthStore) -> Analysis:
     gradients = build_gradients(config, policy) if settings.gradient_questions else None
     environment = build_environment(policy, task, config.engine)
     check_prompts(policy, [*analysed, *others], context=config.engine.context_for(policy))
-    token_texts = Pieces(policy.decode)
+    token_texts = Pieces(policy.decode, stop=config.sampling.stop)
     study = Study(
         environment=environment,
         score=partial(judge_and_cut, environment, config.steps.build(), token_texts),

@@ -97,7 +97,7 @@ def build_sampler(config: Config, policy: Policy, environment: Environment, ques
         environment=environment,
         curriculum=build_curriculum(config, environment, questions),
         segment=config.steps.build(),
-        token_texts=Pieces(response_decoder(policy.tokenizer, policy.end_ids)),
+        token_texts=Pieces(response_decoder(policy.tokenizer, policy.end_ids), stop=config.sampling.stop),
         count=config.training.trajectories,
         sampling=config.sampling.law,
         seed=config.training.seed,

@@ -22,7 +22,8 @@ def remedy(policy: Policy) -> str:
     """For the two ways in which that comes about."""
     return (
         "raise it where they are still at work; where they go on after their answer, the policy ends them with a token "
-        f"that is none of {policy.end_names}: add it to eos_token_id in its generation_config.json"
+        f"that is none of {policy.end_names}: add it to eos_token_id in its generation_config.json, or what they go on "
+        "with to sampling.stop"
     )
 
 

@@ -7,10 +7,14 @@ result beyond rounding.
 from dataclasses import replace
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from vineppo.settings.strict import Strict
+from vineppo.stops import INCOMPLETE
 from vineppo.types import Sampling
+
+LONGEST_STOP = 200
+"""Characters of a stop string."""
 
 
 class PolicyConfig(Strict):
@@ -64,12 +68,32 @@ class SamplingConfig(Strict):
     """A longer response is cut off; task.truncated says what becomes of it."""
     min_new_tokens: int = Field(default=1, ge=1)
     """Room that a prompt must leave for its response; see training.unfit_questions."""
+    stop: list[str] = Field(default=[])
+    """A response ends with the token after which its text first contains one of these. Judges and steps see the text
+    before it; all tokens are learned from. Evaluation has the same."""
+
+    @field_validator("stop")
+    @classmethod
+    def _can_be_found(cls, stop: list[str]) -> list[str]:
+        for text in stop:
+            if not 0 < len(text) <= LONGEST_STOP or INCOMPLETE in text:
+                raise ValueError(
+                    f"sampling.stop holds {text[:40]!r} of {len(text)} characters, but a stop string has 1 to "
+                    f"{LONGEST_STOP} and no U+FFFD, which stands for bytes that are no text; correct it or leave it out"
+                )
+        if len(set(stop)) < len(stop):
+            raise ValueError(f"sampling.stop is {stop}, where a stop string stands twice; name each once")
+        return stop
 
     @property
     def law(self) -> Sampling:
         """Of trajectories and rollouts."""
         return Sampling(
-            temperature=self.temperature, top_k=self.top_k, top_p=self.top_p, max_new_tokens=self.max_new_tokens
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            max_new_tokens=self.max_new_tokens,
+            stop=tuple(self.stop),
         )
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
+from vineppo.stops import INCOMPLETE, pieces_before_stop
+
 Decode = Callable[[Sequence[int]], str]
 """Token ids to text, special tokens left out."""
 
 TokenTexts = Callable[[Sequence[int]], list[str]]
 """Token ids to [T] pieces of text that join to the decoded whole."""
-
-INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 
 NEAR = 8
 """Tokens; no character has as many."""
@@ -23,7 +23,7 @@ def token_texts(decode: Decode, token_ids: Sequence[int]) -> list[str]:
 
 
 class Pieces:
-    """Token ids to [T] pieces that join to `decode(token_ids)`.
+    """Token ids to [T] pieces that join to `decode(token_ids)`, or to what of it comes before a stop string.
 
     A character spread over several tokens belongs to the last of them; special tokens are empty.
 
@@ -34,12 +34,15 @@ class Pieces:
     few short ones.
     """
 
-    def __init__(self, decode: Decode):
-        self._decode = decode
+    def __init__(self, decode: Decode, *, stop: Sequence[str] = ()):
+        self._decode, self._stop = decode, tuple(stop)
         self._usual: dict[int, str] = {}
 
     def __call__(self, token_ids: Sequence[int]) -> list[str]:
         """[T] pieces."""
+        return pieces_before_stop(self._whole(token_ids), self._stop)
+
+    def _whole(self, token_ids: Sequence[int]) -> list[str]:
         whole = self._decode(token_ids)
         pieces = [""] * len(token_ids)
         at, token, window = 0, 0, 0  # characters and tokens read; where the last tokens with text begin

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 
 import psutil
@@ -52,6 +53,14 @@ def assert_same(pool: RayPool, requests: list[Request], engine=ENGINE, **setting
         for one, other in zip(ours, others, strict=True):
             assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
             assert one.finish is other.finish
+
+
+def test_stop_strings_reach_the_replicas(pool: RayPool):
+    stopping = Sampling(max_new_tokens=24, stop=("5 7", "9 9"))
+    requests = [replace(request, position=1) for request in requests_of(20)]
+    got = tokens(pool.sample(requests, stopping))
+    assert got == tokens(ENGINE.sample(requests, stopping))
+    assert any(own[-2:] == (9, 9) for group in got for own in group)
 
 
 def test_a_pool_answers_as_one_engine_does(pool: RayPool):

@@ -6,9 +6,10 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from vineppo.engines.stops import Stops
 from vineppo.engines.torch.decoder import Decoder
 from vineppo.engines.torch.law import CHUNK, counter_uniforms, draw_tokens
 from vineppo.engines.torch.schedule import Row
@@ -45,9 +46,10 @@ class Batch:
         on_finish: OnFinish,
         *,
         law: int = CHUNK,
+        stops: Stops | None = None,
     ):
-        """law: numbers of the law that are made at once."""
-        self._decoder, self._law = decoder, law
+        """law: numbers of the law that are made at once. stops: what ends a response besides `end_ids`."""
+        self._decoder, self._law, self._stops = decoder, law, stops
         self._sampling, self._end_ids, self._on_finish = sampling, list(end_ids), on_finish
         self.rows: list[Row] = []
         """The oldest first."""
@@ -148,7 +150,7 @@ class Batch:
     def _write(self, rows: slice, column: int, tokens: np.ndarray, logprobs: np.ndarray) -> None:
         """Take down the tokens drawn and report the rows that end with them."""
         self._tokens[rows, column], self._logprobs[rows, column] = tokens, logprobs
-        ended = np.isin(self._tokens[:, column], self._end_ids)
+        ended = np.isin(self._tokens[:, column], self._end_ids) | self._stopped(column)
         for i in np.flatnonzero(~self._over & (ended | (column + 1 - self._first >= self._limits))):
             self._over[i] = True
             own = slice(int(self._first[i]), column + 1)
@@ -158,6 +160,16 @@ class Batch:
                 finish=Finish.TERMINATED if ended[i] else Finish.TRUNCATED,
             )
             self._on_finish(self.rows[i], decoded, partial(self._keys_values, int(i), own))
+
+    def _stopped(self, column: int) -> Bool[np.ndarray, " B"] | bool:
+        """The rows whose text has come to a stop string."""
+        if self._stops is None:
+            return False
+        stopped = self._stops.suspects(self._tokens[:, column]) & ~self._over
+        for i in np.flatnonzero(stopped):
+            new = self._tokens[i, self._first[i] : column + 1].tolist()
+            stopped[i] = self._stops.reached([*self.rows[i].written, *new])
+        return stopped
 
     def _keys_values(self, row: int, own: slice) -> Float[Tensor, "S H T D"]:
         """Of the row's whole sequence but its last token, which was never fed."""

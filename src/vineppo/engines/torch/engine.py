@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from vineppo.engines.limits import new_tokens
+from vineppo.engines.stops import Decode, Watch
 from vineppo.engines.torch.batch import Batch, Decoded
 from vineppo.engines.torch.check import check_branching
 from vineppo.engines.torch.decode import decode
@@ -43,17 +44,20 @@ class TorchEngine:
         context: int,
         rows: int = 1024,
         memory_bytes: int | None = None,
+        decode: Decode | None = None,
         capture: Capture | None = None,
     ):
         """end_ids: tokens that end a response. context: the most tokens, prompt and response together.
 
         rows: the most sequences decoded side by side. memory_bytes: for all that sampling holds; None takes, when first
-        something is sampled, a share of what is free on the model's device. capture: how decoding steps are recorded,
-        to be replayed; None: they are not. Raises UserError for a model that cannot be branched.
+        something is sampled, a share of what is free on the model's device. decode: token ids of a response to its
+        text, for stop strings. capture: how decoding steps are recorded, to be replayed; None: they are not. Raises
+        UserError for a model that cannot be branched.
         """
         check_branching(model, context)
         self._model = model
         self._end_ids = list(end_ids)
+        self._watch = Watch(decode)
         self._context = context
         self._rows = rows
         self._memory = memory_bytes
@@ -108,7 +112,8 @@ class TorchEngine:
             if progress is not None:
                 progress(finished, total)
 
-        batch = Batch(self._decoder(sampling, measures), sampling, self._end_ids, on_finish, law=measures.law)
+        decoder, stops = self._decoder(sampling, measures), self._watch.of(sampling.stop)
+        batch = Batch(decoder, sampling, self._end_ids, on_finish, law=measures.law, stops=stops)
         budget = Budget(rows=self._rows, tokens=measures.tokens, prices=measures.prices, kept=self._kept)
         decode(self._model, batch, waiting, budget, together=measures.together)
         return [tuple(draws[draw] for draw in range(len(draws))) for draws in done]
@@ -141,6 +146,7 @@ class TorchEngine:
                 seed=derive_seed(request.seed, draw),
                 limit=limit,
                 forbidden_first=request.forbidden_first,
+                written=request.written,
                 keep=request.branches,
             )
             for index, (request, limit) in enumerate(zip(requests, limits, strict=True))

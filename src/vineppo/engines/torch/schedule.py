@@ -25,6 +25,8 @@ class Row:
     limit: int
     """Most new tokens."""
     forbidden_first: tuple[int, ...]
+    written: TokenIds = ()
+    """The part of the response that the prefix holds."""
     keep: bool
     """Whether its keys and values should be kept when it finishes."""
 

@@ -28,6 +28,7 @@ class TorchEngineConfig(EngineSettings):
 
     def build(self, policy: "Policy") -> "TorchEngine":
         """Around the policy's own weights."""
+        from vineppo.chat import response_decoder
         from vineppo.engines.torch.engine import TorchEngine
         from vineppo.engines.torch.recordings import choose_capture
 
@@ -37,6 +38,7 @@ class TorchEngineConfig(EngineSettings):
             context=self.context_for(policy),
             rows=self.rows,
             memory_bytes=self.memory_bytes,
+            decode=response_decoder(policy.tokenizer, policy.end_ids),
             capture=choose_capture(policy.device, self.compile),
         )
 

@@ -5,7 +5,7 @@ the embedded engine holds trajectories exactly; weights are copied in after each
 what is sampled is what the trainer has (`vineppo.engines.agreement`). The law and its log-probs are the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,8 +19,9 @@ from vllm.outputs import CompletionOutput  # pyright: ignore[reportMissingImport
 
 from vineppo.engines.agreement import State, difference, probe
 from vineppo.engines.limits import new_tokens
+from vineppo.engines.stops import Decode, Stops, Watch
 from vineppo.engines.vllm.heads import Widening, scaled
-from vineppo.engines.vllm.requests import completion, in_order, parameters
+from vineppo.engines.vllm.requests import apart, completion, in_order, parameters, stopped
 from vineppo.errors import UserError
 from vineppo.seams import Progress
 from vineppo.types import Completion, Request, Sampling
@@ -38,6 +39,7 @@ class Model:
     skeleton: PreTrainedModel
     """The policy without weights; scores probes with those that vLLM was given."""
     end_ids: tuple[int, ...]
+    decode: Decode | None
     context: int
     widening: Widening | None
     in_process: bool
@@ -58,6 +60,7 @@ class VllmEngine:
         """Give vLLM the policy's weights. Raises UserError where changed weights do not change what is sampled."""
         self._llm, self._model = llm, model
         self._end_ids = frozenset(model.end_ids)
+        self._watch = Watch(model.decode)
         self._asleep = False
         self._policy_version = 0
         self._check_that_updates_arrive(state)
@@ -89,32 +92,48 @@ class VllmEngine:
         """Sample all requests. Raises UserError for a prefix that leaves no room in the context."""
         self._wake()
         limits = [new_tokens(request, sampling, self._model.context) for request in requests]
-        outputs: dict[int, list[CompletionOutput]] = {}
+        stops = self._watch.of(sampling.stop)
+        asked: dict[str, Request] = {}
+        answers: dict[str, list[Completion]] = {}
         try:
             for index in in_order(requests):
-                asked = parameters(requests[index], sampling, limit=limits[index], end_ids=self._model.end_ids)
-                prompt = {"prompt_token_ids": list(requests[index].prefix)}
-                self._llm.llm_engine.add_request(str(index), prompt, asked)
-            self._finish(outputs, total=sum(request.count for request in requests), progress=progress)
-        finally:  # after an interruption: what is left would be answered to the next caller
-            self._llm.llm_engine.abort_request([str(i) for i in range(len(requests)) if i not in outputs])
-        return [tuple(self._completion(one, sampling) for one in outputs.get(i, ())) for i in range(len(requests))]
-
-    def _finish(self, outputs: dict[int, list[CompletionOutput]], *, total: int, progress: Progress | None) -> None:
-        """Step until every request is answered; fill in index -> its continuations in order."""
-        done = 0
-        while self._llm.llm_engine.has_unfinished_requests():
-            for output in self._llm.llm_engine.step():
-                outputs[int(output.request_id)] = sorted(output.outputs, key=lambda one: one.index)
-                done += len(output.outputs)
+                together = parameters(requests[index], sampling, limit=limits[index], end_ids=self._model.end_ids)
+                for draw, own in enumerate([together] if stops is None else apart(together)):
+                    prompt = {"prompt_token_ids": list(requests[index].prefix)}
+                    asked[f"{index}.{draw}"] = requests[index]
+                    self._llm.llm_engine.add_request(f"{index}.{draw}", prompt, own)
+            done, total = 0, sum(request.count for request in requests)
+            for name, answer in self._answers(asked, sampling, stops):
+                answers[name] = answer
+                done += len(answer)
                 if progress is not None:
                     progress(done, total)
+        finally:  # after an interruption: what is left would be answered to the next caller
+            self._llm.llm_engine.abort_request([name for name in asked if name not in answers])
+        return [
+            tuple(one for draw in range(request.count) for one in answers.get(f"{index}.{draw}", ()))
+            for index, request in enumerate(requests)
+        ]
 
-    def _completion(self, output: CompletionOutput, sampling: Sampling) -> Completion:
+    def _answers(
+        self, asked: Mapping[str, Request], sampling: Sampling, stops: Stops | None
+    ) -> Iterator[tuple[str, list[Completion]]]:
+        """Step until every request is answered: its name and its continuations in order."""
+        while self._llm.llm_engine.has_unfinished_requests():
+            told = self._llm.llm_engine.step()
+            ended = set() if stops is None else stopped(told, asked, stops)
+            self._llm.llm_engine.abort_request([o.request_id for o in told if o.request_id in ended and not o.finished])
+            for output in told:
+                stop = output.request_id in ended
+                if output.finished or stop:
+                    ordered = sorted(output.outputs, key=lambda one: one.index)
+                    yield output.request_id, [self._completion(one, sampling, stopped=stop) for one in ordered]
+
+    def _completion(self, output: CompletionOutput, sampling: Sampling, *, stopped: bool) -> Completion:
         return completion(
             output,
             greedy=sampling.temperature == 0,
-            end_ids=self._end_ids,
+            ended=stopped or output.token_ids[-1] in self._end_ids,
             policy_version=self._policy_version,
         )
 

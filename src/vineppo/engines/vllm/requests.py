@@ -1,12 +1,15 @@
 """Our requests in vLLM's words, and its outputs in ours."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
+import numpy as np
 from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
-from vllm.outputs import CompletionOutput  # pyright: ignore[reportMissingImports]
+from vllm.outputs import CompletionOutput, RequestOutput  # pyright: ignore[reportMissingImports]
 from vllm.sampling_params import RequestOutputKind  # pyright: ignore[reportMissingImports]
 
+from vineppo.engines.stops import Stops
 from vineppo.engines.vllm.law import leave
 from vineppo.rng import derive_seed
 from vineppo.types import Completion, Finish, Request, Sampling
@@ -41,18 +44,41 @@ def parameters(request: Request, sampling: Sampling, *, limit: int, end_ids: Seq
     )
 
 
+def apart(parameters: SamplingParams) -> list[SamplingParams]:
+    """For each continuation a request that tells every token and can be ended alone, with the seed it has anyway."""
+    singles = [copy(parameters) for _ in range(parameters.n)]
+    for draw, single in enumerate(singles):
+        single.n, single.output_kind = 1, RequestOutputKind.CUMULATIVE
+        single.seed += draw
+    return singles
+
+
+def stopped(outputs: Sequence[RequestOutput], asked: Mapping[str, Request], stops: Stops) -> set[str]:
+    """The names of the single continuations that have come to a stop string.
+
+    vLLM's own `stop` looks at what it generated alone, and would miss a string that began in the prefix.
+    """
+    tokens = {output.request_id: output.outputs[0].token_ids for output in outputs}
+    suspects = stops.suspects(np.array([own[-1] for own in tokens.values()], dtype=np.int64))
+    return {
+        name
+        for (name, own), suspect in zip(tokens.items(), suspects, strict=True)
+        if suspect and stops.reached([*asked[name].written, *own])
+    }
+
+
 def seed_of(request: Request) -> int:
     """Far from that of any other request: with neighbouring seeds, continuations of two would share their samples."""
     return derive_seed(request.seed, "vllm") >> (63 - SEED_BITS)
 
 
-def completion(output: CompletionOutput, *, greedy: bool, end_ids: frozenset[int], policy_version: int) -> Completion:
+def completion(output: CompletionOutput, *, greedy: bool, ended: bool, policy_version: int) -> Completion:
     """One continuation. The greedy law is certain of its token, where vLLM tells what the whole softmax gives it."""
     tokens, logprobs = tuple(output.token_ids), _flat(output.logprobs)
     return Completion(
         token_ids=tokens,
         logprobs=(0.0,) * len(tokens) if greedy else logprobs,
-        finish=Finish.TERMINATED if tokens[-1] in end_ids else Finish.TRUNCATED,
+        finish=Finish.TERMINATED if ended else Finish.TRUNCATED,
         policy_version=policy_version,
     )
 

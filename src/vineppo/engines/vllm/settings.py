@@ -39,6 +39,7 @@ class VllmEngineConfig(EngineSettings):
 
     def build(self, policy: "Policy") -> "VllmEngine":
         """With a copy of the policy's weights."""
+        from vineppo.chat import response_decoder
         from vineppo.engines.vllm.start import Settings, start_vllm
 
         settings = Settings(
@@ -51,7 +52,8 @@ class VllmEngineConfig(EngineSettings):
             tensor_parallel=self.tensor_parallel,
             sleep=self.sleep,
         )
-        return start_vllm(policy.model, end_ids=policy.end_ids, settings=settings)
+        decode = response_decoder(policy.tokenizer, policy.end_ids)
+        return start_vllm(policy.model, end_ids=policy.end_ids, settings=settings, decode=decode)
 
     def memory_parts(self, held: Held, shape: ModelShape, place: Place, *, longest: int) -> list[Part]:
         """All that vLLM takes of this GPU. Asleep it takes nothing, which a CPU's does not do."""

@@ -15,6 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from vineppo.engines.agreement import skeleton
+from vineppo.engines.stops import Decode
 from vineppo.engines.torch.memory import default_memory, token_bytes
 from vineppo.engines.vllm.heads import Widening, find_widening
 from vineppo.errors import UserError
@@ -52,8 +53,13 @@ class Settings:
     sleep: bool
 
 
-def start_vllm(model: PreTrainedModel, *, end_ids: tuple[int, ...], settings: Settings) -> "VllmEngine":
-    """An engine with the model's weights. Raises UserError where vLLM is missing or does not take the model."""
+def start_vllm(
+    model: PreTrainedModel, *, end_ids: tuple[int, ...], settings: Settings, decode: Decode | None = None
+) -> "VllmEngine":
+    """An engine with the model's weights. Raises UserError where vLLM is missing or does not take the model.
+
+    decode: token ids of a response to its text, for stop strings.
+    """
     if find_spec("vllm") is None:
         raise UserError("engine is vllm, which is not installed; pip install 'vineppo[vllm]', or take engine=torch")
     if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
@@ -90,6 +96,7 @@ def start_vllm(model: PreTrainedModel, *, end_ids: tuple[int, ...], settings: Se
         Model(
             skeleton=skeleton(model),
             end_ids=end_ids,
+            decode=decode,
             context=settings.context,
             widening=widening,
             in_process=settings.tensor_parallel == 1,
