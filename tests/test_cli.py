@@ -185,6 +185,23 @@ def test_keys_are_listed_one_a_line(capsys):
     assert " ".join(rollouts.split()) == "credit.rollouts vine a whole number >= 1 9 K, rollouts per distinct state."
 
 
+def test_keys_can_be_asked_for_by_how_they_begin(capsys):
+    assert main(["config", "--keys", "sampling."]) == 0
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert all(line.startswith("sampling.") for line in lines)
+    assert "no key begins with 'sampled'" in error_of(capsys, "config", "--keys", "sampled")
+
+
+def test_on_a_terminal_keys_are_wrapped(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main(["config", "--keys", "sampling."]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("sampling.temperature: ")
+    assert max(map(len, lines)) <= 40
+
+
 def test_keys_of_sft_are_listed(capsys):
     assert main(["config", "--sft", "--keys"]) == 0
     assert "\narchitecture.hidden_size " in capsys.readouterr().out

@@ -108,7 +108,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="look as closely as so many seconds allow, and say what was left out (%(default)g)",
     )
     config = add_command(commands, "config", "print the resolved config as YAML")
-    config.add_argument("--keys", action="store_true", help="print all keys with type, default and meaning instead")
+    config.add_argument(
+        "--keys",
+        action="store_true",
+        help="print all keys instead, or those that begin with the word given: type, default, meaning",
+    )
     config.add_argument("--sft", action="store_true", help="the config of `vineppo sft`, not of `vineppo train`")
     return parser
 

@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
 
 from vineppo.arguments import parse, split_words, with_policy
 from vineppo.config.estimate import estimate, render, render_sft
@@ -269,14 +271,29 @@ def show_config(
     path: Path | None, overrides: Sequence[str], *, model: type[Config] | type[SftConfig], keys: bool
 ) -> int:
     """Print the resolved config, or the reference of all keys."""
-    print(render_keys(model) if keys else dump_config(load_config(path, overrides, model)), end="")
+    print(render_keys(model, str(path or "")) if keys else dump_config(load_config(path, overrides, model)), end="")
     return 0
 
 
-def render_keys(model: type[Config] | type[SftConfig]) -> str:
-    """One line a key, in columns."""
+def render_keys(model: type[Config] | type[SftConfig], prefix: str = "") -> str:
+    """Those that begin so: one line a key, in columns; on a terminal too narrow for that, a paragraph a key."""
+    found = [row for row in describe_keys(model) if row.key.startswith(prefix)]
+    if not found:
+        raise UserError(f"no key begins with {prefix!r}; see all with vineppo config --keys")
     rows = [("key", "where name is", "type", "default", "meaning")]
-    rows += [(row.key, row.variant, row.type, row.default, row.meaning) for row in describe_keys(model)]
+    rows += [(row.key, row.variant, row.type, row.default, row.meaning) for row in found]
+    if sys.stdout.isatty():
+        width = get_terminal_size().columns
+        return "".join(
+            fill(
+                f"{key}{f' ({variant})' if variant else ''}: {kind}, default {default}. {meaning}",
+                width,
+                subsequent_indent="    ",
+                break_on_hyphens=False,
+            )
+            + "\n"
+            for key, variant, kind, default, meaning in rows[1:]
+        )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "".join(f"{line.rstrip()}\n" for line in lines)
