@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(r"^\s*(?:\w+=\S* )*(?:python -m )?vineppo (.*)$")
 """A line that is one, perhaps after variables of the environment."""
-OPEN = re.compile(r"\$|(^|\s)CONFIG(\s|$)|\.\.\.")
+OPEN = re.compile(r"\$|(^|\s)CONFIG(\s|$)|\.\.\.|(^|\s)my\.yaml(\s|$)")
 """What a reader must fill in before it can be typed."""
 
 

@@ -99,6 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
     steps.add_argument("--limit", metavar="N", type=int, help="take only the first N solutions, and show all of them")
     add_analyze(commands)
     add_instruments(commands)
+    add_files(commands)
     doctor = add_command(commands, "doctor", "check versions, sampler, weight updates, judge and memory before a run")
     doctor.add_argument(
         "--seconds",
@@ -171,6 +172,19 @@ def add_instruments(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     judge.add_argument("--gold", metavar="TEXT", help="the gold answer")
     judge.add_argument("--answer", metavar="TEXT", help="what stood in the box, or behind the marker")
     judge.add_argument("--limit", metavar="N", type=int, help="take only the first N pairs")
+    compare = add_words(
+        commands,
+        "compare",
+        "put runs side by side",
+        usage="RUN ...",
+        metavar="RUN",
+        meaning="run directories, finished or not; those that differ only in their seed are taken together",
+    )
+    compare.add_argument("--out", metavar="DIR", default="runs/comparison", help="for page and tables (%(default)s)")
+
+
+def add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Commands that fetch and convert."""
     configs = add_words(
         commands,
         "configs",
@@ -189,15 +203,6 @@ def add_instruments(commands: "argparse._SubParsersAction[argparse.ArgumentParse
         meaning="a model as llama.cpp reads it, of an architecture that transformers can read from such a file",
     )
     convert.add_argument("--out", metavar="DIR", required=True, help="where the folder is written")
-    compare = add_words(
-        commands,
-        "compare",
-        "put runs side by side",
-        usage="RUN ...",
-        metavar="RUN",
-        meaning="run directories, finished or not; those that differ only in their seed are taken together",
-    )
-    compare.add_argument("--out", metavar="DIR", default="runs/comparison", help="for page and tables (%(default)s)")
 
 
 def add_command(

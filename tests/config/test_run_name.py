@@ -24,6 +24,7 @@ def folder(*overrides: str, path: Path | None = FILE) -> str:
         (["credit={name: ppo, gae_lambda: 0.9}"], "arithmetic-ppo-gae_lambda=0.9"),
         (["recipe=rest_em", "training.seed=1"], "arithmetic-rest_em-seed=1"),
         (["engine.pool.replicas=2"], "arithmetic-replicas=2"),
+        (["engine=vllm", "engine.rows=8"], "arithmetic-vllm"),
         (["policy.path=../models/my model/"], "arithmetic-path=my_model"),
         (["credit=examples/own_credit.py:MeasuredBaseline"], "arithmetic-MeasuredBaseline"),
     ],

@@ -10,6 +10,7 @@ place. What a resumed run may do otherwise is no part of it. Torch-free.
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ APART = ("engine.name", "engine.pool")
 
 def with_run_dir(config: Config, path: Path | None, overrides: Sequence[str]) -> Config:
     """The config, its `run.dir` the one of the file and these overrides; unchanged where an override sets it."""
-    given = {key: value for text in overrides for key, value in leaves(parse_override(text)).items()}
+    given = {_whole(key): value for text in overrides for key, value in leaves(parse_override(text)).items()}
     if "run.dir" in given:
         return config
     home = config.run.dir
@@ -35,6 +36,11 @@ def with_run_dir(config: Config, path: Path | None, overrides: Sequence[str]) ->
         home = f"runs/{path.stem}"
     parts = [part(key, value) for key, value in given.items() if _makes_another_run(key)]
     return config.model_copy(update={"run": config.run.model_copy(update={"dir": "-".join([home, *_short(parts)])})})
+
+
+def _whole(key: str) -> str:
+    """`credit` is short for `credit.name`."""
+    return key if "." in key else f"{key}.name"
 
 
 def _makes_another_run(key: str) -> bool:
@@ -51,16 +57,17 @@ def _short(parts: Sequence[str]) -> list[str]:
 def part(key: str, value: object) -> str:
     """`rollouts=3`; what a section is, by its name alone."""
     section, _, name = key.rpartition(".")
-    if not section or (name == "name" and "." not in section):
-        return word(value)
-    return f"{name}={word(value)}"
+    return word(value) if name == "name" and "." not in section else f"{name}={word(value)}"
 
 
 def word(value: object) -> str:
     """Of a file or a class its own name; what is long is cut, and a digest tells it apart."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    own = text.rstrip("/").rpartition("/")[2] if isinstance(value, str) else text
-    slug = plain(own.rpartition(":")[2] or own if isinstance(value, str) else own)
+    if isinstance(value, str):
+        own = text.rstrip("/").rpartition("/")[2]
+        slug = plain(own.rpartition(":")[2] or own)
+    else:
+        slug = re.sub("_+", "_", plain(text)).strip("_")
     return slug if len(slug) <= LONGEST_WORD else f"{slug[:LONGEST_WORD]}.{_digest(text)}"
 
 
