@@ -14,6 +14,8 @@ from pydantic import Field, model_validator
 from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.gae import PpoCredit
 from vineppo.credit.group import GrpoCredit, RlooCredit
+from vineppo.credit.grpo_lambda import GrpoLambdaCredit
+from vineppo.credit.spo_tree import SpoTreeCredit
 from vineppo.credit.tree_assigner import TreeCredit
 from vineppo.credit.vine import VineCredit
 from vineppo.curriculum.buffer import LearnabilityBufferCurriculum
@@ -59,7 +61,9 @@ Credit = Annotated[
     | TreeCredit
     | PpoCredit
     | GrpoCredit
-    | RlooCredit,
+    | RlooCredit
+    | GrpoLambdaCredit
+    | SpoTreeCredit,
     Field(discriminator="name"),
 ]  # fmt: skip
 

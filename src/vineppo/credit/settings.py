@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar, Literal, Self
 
+from vineppo.credit.shuffle import Dealt
 from vineppo.environment import Environment
 from vineppo.errors import UserError
 from vineppo.seams import CreditAssigner
-from vineppo.settings.learner import Average, CriticConfig
+from vineppo.settings.learner import Average, CriticConfig, Ratio
 from vineppo.settings.shapes import Rollouts, Shape
 from vineppo.settings.strict import Variant
 from vineppo.types import Sampling, Scored
@@ -32,6 +33,17 @@ class CreditParts:
     """The law of trajectories and rollouts."""
     predict_values: PredictValues | None = None
     """None where there is no value network: see `CreditSettings.critic`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replay:
+    """Of a method that learns from stretches of one advantage, each once (`vineppo.recipes.replay`)."""
+
+    per_question: int
+    """In one iteration, at most."""
+    per_iteration: int
+    age: int
+    """Iterations in which one may be learned from, that of its sampling included."""
 
 
 class CreditSettings(Variant):
@@ -59,10 +71,28 @@ class CreditSettings(Variant):
         """The method at work."""
         raise NotImplementedError(f"{type(self).__name__}.build")
 
+    def shuffled(self, assign: CreditAssigner) -> CreditAssigner:
+        """The method at work as the control arm, with what each response earned dealt at random."""
+        return Dealt(assign)
+
+    @property
+    def replay(self) -> Replay | None:
+        """None: an iteration learns from its trajectories and their branches, all of them."""
+        return None
+
+    def samples_of(self, trajectories: int) -> int:
+        """What an iteration's updates are cut from: that many, or fewer."""
+        return trajectories if self.replay is None else self.replay.per_iteration
+
     @property
     def average(self) -> Average:
         """Of the policy loss, where `learner.average` names none: see `vineppo.learner.averages`."""
         return "tokens"
+
+    @property
+    def ratio(self) -> Ratio:
+        """What is clipped, where `learner.ratio` names none: see `vineppo.learner.pooling`."""
+        return "token"
 
     @property
     def critic(self) -> CriticConfig | None:
