@@ -151,12 +151,13 @@ def _merge(base: Tree, top: Tree) -> Tree:
 
 
 def _at_home(tree: Tree) -> Tree:
-    """`~` at the beginning of a place is the home folder."""
+    """`~/` at the beginning of a place is the home folder."""
     return {key: _at_home(value) if isinstance(value, dict) else _expanded(key, value) for key, value in tree.items()}
 
 
 def _expanded(key: str, value: object) -> object:
-    return os.path.expanduser(value) if isinstance(value, str) and PLACE.search(key) else value
+    at_home = isinstance(value, str) and value.startswith("~/") and PLACE.search(key)
+    return os.path.expanduser(value) if at_home else value
 
 
 def _expand_names(tree: Tree, model: type[BaseModel]) -> Tree:
