@@ -156,8 +156,9 @@ def _at_home(tree: Tree) -> Tree:
 
 
 def _expanded(key: str, value: object) -> object:
-    at_home = isinstance(value, str) and value.startswith("~/") and PLACE.search(key)
-    return os.path.expanduser(value) if at_home else value
+    if isinstance(value, str) and value.startswith("~/") and PLACE.search(key):
+        return os.path.expanduser(value)
+    return value
 
 
 def _expand_names(tree: Tree, model: type[BaseModel]) -> Tree:
