@@ -281,7 +281,7 @@ def render_keys(model: type[Config] | type[SftConfig], prefix: str = "") -> str:
     if not found:
         raise UserError(f"no key begins with {prefix!r}; see all with vineppo config --keys")
     rows = [("key", "where name is", "type", "default", "meaning")]
-    rows += [(row.key, row.variant, row.type, row.default, row.meaning) for row in found]
+    rows += [(row.key, row.variant, row.type, row.default, " ".join(row.meaning.split())) for row in found]
     if sys.stdout.isatty():
         width = get_terminal_size().columns
         return "".join(
