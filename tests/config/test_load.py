@@ -539,7 +539,7 @@ def test_keys_are_described_with_type_default_and_meaning():
 def test_keys_of_all_variants_are_described():
     described = {row.key: row.variant for row in describe_keys(Config)}
     assert described["credit.gae_lambda"] == "ppo"
-    assert described["credit.scale"] == "grpo"
+    assert described["credit.restarts"] == "tree"
     assert described["task.operations"] == "arithmetic"
 
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from tabular import LIMIT, PLAIN, PROMPT, QUESTION, Tabular
 from test_tree import scored
 
+from vineppo.analysis.states import value_at
+from vineppo.config.load import load_config
 from vineppo.credit.settings import CreditParts
 from vineppo.credit.spo_tree import (
     Node,
@@ -25,6 +27,7 @@ from vineppo.credit.spo_tree import (
     tree_credit,
     value,
 )
+from vineppo.recipes.sources import parse_word
 from vineppo.settings.shapes import Rollouts, Shape
 from vineppo.types import Completion, Credit, Finish, Rollout, Scored
 
@@ -246,3 +249,20 @@ def test_the_setting_deals_them():
     first, again, before = dealt(group, seed=1), dealt(group, seed=1), plain(group, seed=1)
     assert first == again != before
     assert [credit.values for credit in first] == [credit.values for credit in before]
+
+
+# --- as a source of values ---------------------------------------------------------------------------------------
+
+
+def test_it_is_a_source_with_the_runs_own_settings():
+    config = load_config(None, ["credit={name: spo_tree, branching: [3]}"])
+    assert parse_word(config, "spo_tree").credit == config.credit
+    assert parse_word(load_config(None, []), "spo_tree").credit == SpoTreeCredit()
+
+
+def test_it_has_a_value_wherever_a_step_begins():
+    policy = Tabular(PLAIN)
+    group = policy.trajectories(4, seed=4, step=1)
+    for own, credit in zip(group, assigner(policy, 2, tokens=3)(group, seed=0), strict=True):
+        between = [value_at(credit, at, source="spo_tree") for at in own.bounds]
+        assert all(state.value == between[0].value for state in between[1:3] if state.position < own.bounds[-1])

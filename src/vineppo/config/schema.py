@@ -139,8 +139,8 @@ class Config(Strict):
 
     @property
     def updates_per_iteration(self) -> int:
-        """Optimizer steps where all trajectories are learned from, as in recipe policy_iteration."""
-        return self.learner.updates_of(self.batch)
+        """Optimizer steps where all that is sampled is learned from, as in recipe policy_iteration; at most."""
+        return self.learner.updates_of(self.credit.samples_of(self.batch))
 
     def evaluates_after(self, iteration: int) -> bool:
         """Whether an evaluation follows it: every so often, and the last."""
