@@ -24,7 +24,7 @@ from vineppo.steps.whole import WholeSteps
 from vineppo.tasks.arithmetic import ArithmeticTask
 from vineppo.tasks.gsm8k import Gsm8kTask
 
-METHODS = "vine, coupled, tree, ppo, grpo, rloo, grpo_lambda, spo_tree"
+METHODS = "vine, coupled, tree, ppo, grpo, rloo, grpo_lambda, spo_tree, capo"
 """Of credit, as complaints name them."""
 
 
@@ -259,7 +259,7 @@ def test_presets_work_for_the_sft_config_too(write):
         (
             "variants: {credit: {vine: {name: vine}}}",
             'key variants.credit.vine.name (given "vine") is unknown; allowed here: normalise, shuffle, '
-            "rollouts, max_states, mask_above, also",
+            "mask_above, rollouts, max_states, also",
         ),
         (
             "variants: {credit: {vine: {rollouts: 0}}}",
@@ -313,8 +313,8 @@ SECTIONS = (
     [
         (
             "credit.rolouts=3",
-            "key credit.rolouts (given 3) is unknown; allowed here: normalise, shuffle, name, rollouts, token_budget, "
-            "segments, mask_above; did you mean rollouts?",
+            "key credit.rolouts (given 3) is unknown; allowed here: normalise, shuffle, mask_above, token_budget, "
+            "name, rollouts, segments; did you mean rollouts?",
         ),
         (
             "lerner.clip=1",

@@ -1,6 +1,6 @@
 """From the settings of an engine to the engine, or to several of them side by side."""
 
-from vineppo.engines.settings import EngineSettings
+from vineppo.engines.settings import EngineSettings, PoolConfig
 from vineppo.errors import UserError
 from vineppo.policy import Policy
 from vineppo.seams import Engine
@@ -9,6 +9,11 @@ from vineppo.seams import Engine
 def build_engine(engine: EngineSettings, policy: Policy) -> Engine:
     """In this process, or a pool of processes of their own."""
     return build_pool(engine, policy) if engine.pool.replicas else engine.build(policy)
+
+
+def alone(engine: EngineSettings) -> EngineSettings:
+    """The same for another policy: in this process, and as long as that policy's context."""
+    return engine.model_copy(update={"pool": PoolConfig(), "context": None})
 
 
 def build_pool(engine: EngineSettings, policy: Policy) -> Engine:

@@ -78,7 +78,7 @@ class PolicyIteration:
                 metrics |= self.critic.update(samples, seed=seed)
             if experience.iteration > self.critic_warmup and samples:
                 metrics |= self.learner.update(samples, branches=branches, seed=seed, progress=progress)
-            self._keep_to_the_schedule(experience.iteration)
+            self.keep_to_the_schedule(experience.iteration)
             engine.load_weights(self.policy.weights(), policy_version=experience.iteration)
         return metrics
 
@@ -90,7 +90,7 @@ class PolicyIteration:
         drawn, metrics = self.replay.draw(experience.iteration, experience.scored, experience.credits)
         return normalised_samples(drawn, self.normalise), [], metrics
 
-    def _keep_to_the_schedule(self, iteration: int) -> None:
+    def keep_to_the_schedule(self, iteration: int) -> None:
         """Where trajectories were left out there are fewer updates; learning rates go by iterations all the same."""
         if self.critic is not None:
             self.critic.finished(iteration * self.updates_per_epoch)
@@ -132,10 +132,16 @@ def build_policy_iteration(parts: RecipeParts) -> PolicyIteration:
     critic = shop.critic(credit.critic, parts.policy, updates=training.iterations * each, passes=passes)
     trained = shop.trained(parts.policy, passes)
     environment, sampling = parts.sampler.environment, parts.sampler.sampling
-    predict = None if critic is None else predictor(critic)
+    credit_parts = CreditParts(
+        environment=environment,
+        sampling=sampling,
+        predict_values=None if critic is None else predictor(critic),
+        open_engine=parts.open_engine,
+        on_main=shop.processes.ask_main,
+    )
     return PolicyIteration(
         sampler=parts.sampler,
-        assign=build_assigner(credit, CreditParts(environment=environment, sampling=sampling, predict_values=predict)),
+        assign=build_assigner(credit, credit_parts),
         normalise=credit.normalise,
         replay=None if credit.replay is None else ReplayBuffer(credit.replay, seed=training.seed),
         learner=Learner(

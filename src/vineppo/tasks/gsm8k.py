@@ -7,32 +7,28 @@
 The judge reads the number after the last `####` (or another marker) of a response and compares it exactly.
 """
 
-import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from vineppo.errors import UserError
 from vineppo.seams import Split
-from vineppo.settings.shapes import ANSWER, TYPICAL, Shape, even_shape
-from vineppo.tasks.demonstrations import drawn
+from vineppo.settings.shapes import ANSWER
 from vineppo.tasks.rows import Row, one_line, read_splits, text_column
-from vineppo.tasks.settings import Demonstration, TaskSettings, Verdicts
-from vineppo.tasks.templates import TEMPLATES, ask_all, no_chat
-from vineppo.types import Judgement, Outcome, Prompt, Question, prompt_text
-
-TOKENS, STEPS, TEST_QUESTIONS = 150, 4, 1319
-"""Of a solution, and of the test split."""
+from vineppo.tasks.settings import Verdicts
+from vineppo.tasks.templated import WorkedTask
+from vineppo.tasks.templates import fill
+from vineppo.types import Judgement, Outcome, Question, prompt_text
 
 NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+")
 CALCULATOR = re.compile(r"<<[^<>]*>>")
 CLEANED = str.maketrans({"$": "", ",": "", "\N{MINUS SIGN}": "-"})
 
 
-class Gsm8kTask(TaskSettings):
+class Gsm8kTask(WorkedTask):
     """Grade-school mathematics: the answer follows `####`."""
 
     name: Literal["gsm8k"] = "gsm8k"
@@ -40,63 +36,29 @@ class Gsm8kTask(TaskSettings):
     """A Hub dataset name, or a local folder with train.jsonl and test.jsonl (columns question, answer)."""
     subset: str | None = "main"
     """The Hub dataset's configuration; in a folder, the folder of that name where there is one."""
-    template: str = TEMPLATES["paper"]
-    """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
-    chat: bool = False
-    """Whether the question is what a user says, in the policy's own chat template; the paper's template then gives way
-    to a sentence that asks for the form of an answer."""
     answer_marker: str = Field(default=ANSWER, min_length=1)
     """What stands before the answer, in gold solutions and responses."""
-    held_out: int | None = Field(default=None, ge=1)
-    """Where there is no test split: so many rows of the train split, drawn from `seed`, make one."""
-    seed: int = 0
-    """Draws them."""
+
+    solution: ClassVar[tuple[int, int]] = (150, 4)
+    test_questions: ClassVar[int] = 1319
 
     def build(self) -> "Gsm8k":
         """From its two splits, or from one of which some is held out."""
         rows = None
         if self.held_out is not None:
             rows = read_splits(self.path, subset=self.subset, held_out=self.held_out, seed=self.seed)
-        return Gsm8k(self.path, self.subset, self.template, self.answer_marker, rows=rows, chat=self.said)
-
-    def shape(self, limit: int, joins: Callable[[str], bool]) -> Shape:
-        """A typical one."""
-        return even_shape(TOKENS, STEPS)
-
-    @property
-    def shape_reason(self) -> str:
-        """A guess from what is known."""
-        return TYPICAL
-
-    def test_size(self, asked: int | None) -> int:
-        """GSM8K's own."""
-        return TEST_QUESTIONS
+        return Gsm8k(self.path, self.subset, self.template, self.answer_marker, rows=rows)
 
     @property
     def longest_prompt(self) -> int:
         """Of GSM8K."""
         return 400
 
-    def demonstrations(self, rng: random.Random) -> Iterator[Demonstration]:
-        """Its gold solutions."""
-        no_chat(self.chat)
-        return drawn(self.build().demonstrations("train"), rng)
-
     def verdicts(self) -> Verdicts:
         """As its own."""
         return lambda questions, responses: [
             judge_one(q.answer, r, self.answer_marker) for q, r in zip(questions, responses, strict=True)
         ]
-
-    def ask(self, question: str, *, where: str) -> Prompt:
-        """In its template."""
-        return ask_all(self.template, [question], chat=self.said)[0]
-
-    @property
-    def said(self) -> str | None:
-        """What a user says, in a chat."""
-        form = f"Reason step by step, and end with a line of '{self.answer_marker} ' and the number."
-        return f"{{question}}\n\n{form}" if self.chat else None
 
     def read_answer(self, value: object) -> str | None:
         """The number after the marker, or the number."""
@@ -106,11 +68,6 @@ class Gsm8kTask(TaskSettings):
     def answer_remedy(self) -> str:
         """What would be read."""
         return f"give a number, or a solution that ends in '{self.answer_marker} 72' (task.answer_marker)"
-
-    @property
-    def unjudged(self) -> str:
-        """It can be tried."""
-        return ""
 
     def response(self, answer: str) -> str:
         """After the marker."""
@@ -135,9 +92,8 @@ class Gsm8k:
         answer_marker: str = ANSWER,
         *,
         rows: tuple[list[Row], list[Row]] | None = None,
-        chat: str | None = None,
     ):
-        """rows: of train and test, where they were read already. chat: see `ask_all`."""
+        """rows: of train and test, where they were read already."""
         self._marker = answer_marker
         self._questions: dict[Split, list[Question]] = {}
         self._solutions: dict[Split, list[str]] = {}
@@ -145,7 +101,7 @@ class Gsm8k:
         train, test = read_splits(path, subset=subset) if rows is None else rows
         for split, own in zip(splits, (train, test), strict=True):
             where = f"task.path {path!r}, split {split!r}"
-            prompts = ask_all(template, text_column(own, "question", where), chat=chat)
+            prompts = fill(template, text_column(own, "question", where))
             solutions = text_column(own, "answer", where)
             answers = gold_answers(solutions, where, answer_marker)
             self._solutions[split] = solutions

@@ -20,7 +20,7 @@ from vineppo.settings.strict import Strict
 from vineppo.tasks.judge.workers import Workers
 from vineppo.tasks.rows import one_line
 from vineppo.tasks.settings import TaskSettings
-from vineppo.tasks.templates import ask_all
+from vineppo.tasks.templates import fill
 from vineppo.types import Judgement, Outcome, Question
 
 OPEN, CLOSE = "<answer>", "</answer>"
@@ -67,8 +67,6 @@ class ReasoningGymTask(TaskSettings):
     """Generates the questions; train and test are disjoint."""
     template: str = "answer"
     """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
-    chat: bool = False
-    """Whether that is what a user says, in the policy's own chat template."""
     judge: JudgeConfig = JudgeConfig()
 
     def build(self) -> "ReasoningGym":
@@ -80,7 +78,6 @@ class ReasoningGymTask(TaskSettings):
             test_questions=self.test_questions,
             seed=self.seed,
             template=self.template,
-            chat=self.template if self.chat else None,
             workers=Workers(MODULE, count=judge.workers, seconds=judge.seconds, memory_mib=judge.memory_mib),
         )
 
@@ -119,7 +116,6 @@ class ReasoningGym:
         test_questions: int,
         seed: int,
         template: str,
-        chat: str | None = None,
         workers: Workers,
     ):
         self._generators, self._workers = generators, workers
@@ -127,8 +123,8 @@ class ReasoningGym:
         known = frozenset(entry["question"] for _, entry in test)
         train = take(draw(generators, derive_seed(seed, "train")), train_questions, known)
         self._questions: dict[Split, list[Question]] = {
-            "train": make_questions("train", train, template, chat),
-            "test": make_questions("test", test, template, chat),
+            "train": make_questions("train", train, template),
+            "test": make_questions("test", test, template),
         }
 
     def questions(self, split: Split) -> Sequence[Question]:
@@ -184,11 +180,9 @@ def to_judgement(score: object | None) -> Judgement:
             raise TypeError(f"a score is a number, not {score!r}")
 
 
-def make_questions(
-    split: Split, drawn: Sequence[tuple[int, Entry]], template: str, chat: str | None = None
-) -> list[Question]:
+def make_questions(split: Split, drawn: Sequence[tuple[int, Entry]], template: str) -> list[Question]:
     """One question an entry; the columns hold what its scorer needs."""
-    prompts = ask_all(template, [entry["question"] for _, entry in drawn], chat=chat)
+    prompts = fill(template, [entry["question"] for _, entry in drawn])
     return [
         Question(
             id=f"{split}-{i}",
