@@ -33,6 +33,8 @@ def build_pool(engine: EngineSettings, policy: Policy) -> Engine:
         tokenizer=policy.tokenizer,
         engine=engine,
         device="cuda" if pool.gpus else "cpu",
+        # Of the processor's memory all that may be on one machine get a share alike.
+        neighbours=max(1, int(1 / pool.gpus)) if pool.gpus else pool.replicas,
     )
     return RayPool(
         make,

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,6 +20,7 @@ from torch import Tensor
 from vineppo.credit.build import build_assigner
 from vineppo.credit.normalise import normalised, normalised_samples
 from vineppo.credit.settings import CreditParts, Normalisation, PredictValues
+from vineppo.errors import UserError
 from vineppo.learner.critic import Critic
 from vineppo.learner.learner import Learner
 from vineppo.learner.parallel import WholeTensors, bare, load_whole, on_main
@@ -114,13 +116,25 @@ class PolicyIteration:
 
     def load(self, folder: Path) -> None:
         """Continue where `save` was called."""
-        optimizers = torch.load(folder / "optimizers.pt", map_location="cpu", weights_only=True)
+        optimizers = read_optimizers(folder / "optimizers.pt")
         self.learner.load_state_dict(optimizers["learner"])
         if self.replay is not None:
             self.replay.restore(json.loads((folder / REPLAY).read_text()))
         if self.critic is not None:
             load_whole(bare(self.critic.network), load_file(folder / CRITIC))
             self.critic.load_state_dict(optimizers["critic"])
+
+
+def read_optimizers(file: Path) -> Any:
+    """Tensors, numbers and names. Raises UserError for anything else, of which nothing is run."""
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # of several kinds, and torch's advice would be to run it all the same
+        raise UserError(
+            f"{file} holds something else than tensors and numbers, or is damaged; it is not read, since that can run "
+            f"anything. Delete {file.parent} to resume from the checkpoint before it, or start another run from its "
+            f"policy with policy.path={file.parent / 'policy'}"
+        ) from error
 
 
 def build_policy_iteration(parts: RecipeParts) -> PolicyIteration:
