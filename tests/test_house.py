@@ -22,6 +22,7 @@ FLOORS = (
     ("disk",),
     ("checkpoint", "chat", "lock", "progress", "tracking", "processes"),
     ("environment", "output_folder", "policy", "attending"),
+    ("advisers",),
     ("steps", "tasks", "credit", "engines", "learner"),
     ("curriculum", "analysis"),
     ("recipes.settings",),

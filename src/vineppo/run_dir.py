@@ -3,7 +3,7 @@
 config.yaml           resolved
 provenance.json       versions, git revision, start; what a resumed run does otherwise
 inputs.json           digests of model and data, to know them again
-engine_memory.json    bytes that sampling may hold, by process
+engine_memory.json    bytes that sampling may hold, by process, or by replica of a pool
 metrics.jsonl         a line an iteration (names: vineppo.metrics.CATALOGUE); line 0 is the starting policy
 trajectories/N.jsonl  some trajectories of iteration N with their steps, values and advantages
 checkpoints/N/        all that resuming needs
@@ -132,7 +132,7 @@ class RunDir:
             )
 
     def engine_memory(self) -> list[int] | None:
-        """Bytes that each process's engine was given; None where that was not recorded."""
+        """Bytes that each process's engine, or each replica's, was given; None where that was not recorded."""
         return json.loads(self.engine_file.read_text(encoding="utf-8")) if self.engine_file.exists() else None
 
     def keep_engine_memory(self, memory: list[int]) -> None:

@@ -21,7 +21,7 @@ from vineppo.recipes.inputs import digest_inputs
 from vineppo.recipes.interrupt import Interrupt
 from vineppo.recipes.records import trajectory_records
 from vineppo.recipes.resume import Position
-from vineppo.recipes.sizing import size_engine
+from vineppo.recipes.sizing import as_before, size_engine
 from vineppo.recipes.summary import summarise
 from vineppo.recipes.warnings import cut_off, failures
 from vineppo.rng import derive_seed
@@ -67,11 +67,15 @@ class Run:
         self.directory.check_inputs(self._inputs)
         try_rewards(task, fit.questions("train")[:2])
         sampled = build_workshop(config, processes).sampled(policy)
-        self._environment = build_environment(sampled, task, config.engine, processes)
+        self._environment = build_environment(
+            sampled, task, as_before(config.engine, self.directory.engine_memory()), processes
+        )
         self._test = fit.questions("test")[: config.evaluation.questions]
         self._algorithm = build_algorithm(config, policy, self._environment, questions, processes)
         self._position = Position() if checkpoint is None else resuming.restore(checkpoint, self._algorithm)
-        memory = size_engine(self._algorithm, self.directory.engine_memory(), processes)
+        memory = size_engine(
+            self._algorithm, self.directory.engine_memory(), processes, replicas=config.engine.pool.replicas
+        )
         self._saved = self._position.iteration
         self._between_iterations = True
         self._interrupt = Interrupt(processes)
