@@ -30,7 +30,7 @@ FLOORS = (
     ("run_dir",),
     ("recipes", "report"),
     ("trainer", "preview", "compare", "explain", "analyze", "doctor", "judging", "import_gguf", "integrations"),
-    ("sweep", "arguments"),
+    ("sweep", "evaluating", "shipped", "arguments"),
     ("cli",),
     ("__main__", "__init__"),
 )

@@ -63,11 +63,18 @@ class RunDir:
         self.inputs_file = root / "inputs.json"
         self.engine_file = root / "engine_memory.json"
 
+    @property
+    def failed_start(self) -> bool:
+        """Whether the run ended before its first iteration was done: it left nothing that could be continued."""
+        return (
+            self.config_file.exists()
+            and not checkpoints(self.checkpoints)
+            and not any(metrics["iteration"] > 0 for metrics in self.read_metrics())
+        )
+
     def clear_failed_start(self) -> None:
-        """Forget a run that ended before its first iteration was done: it left nothing that could be continued."""
-        if not self.config_file.exists() or checkpoints(self.checkpoints):
-            return
-        if not any(metrics["iteration"] > 0 for metrics in self.read_metrics()):
+        """Forget such a run."""
+        if self.failed_start:
             for file in (
                 self.metrics_file,
                 self.root / PROVENANCE,
@@ -83,7 +90,8 @@ class RunDir:
         if self.config_file.exists():
             if not resume:
                 raise UserError(
-                    f"run.dir {self.root} already holds a run; add --resume to continue it, or give another run.dir"
+                    f"run.dir {self.root} already holds a run; continue it with --resume, or start another one with "
+                    "run.dir=ANOTHER"
                 )
             self._check_same(config)
         elif self.metrics_file.exists():

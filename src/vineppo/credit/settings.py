@@ -124,6 +124,10 @@ class CreditSettings(Variant):
         """Tokens of rollouts for one trajectory of this shape, at most."""
         return self.rollouts_of(shape).tokens
 
+    def for_looking(self, rollouts: int) -> Self:
+        """With at least so many rollouts and no budget: a person looks at single values, training at many together."""
+        return self
+
     @property
     def rollouts_in_words(self) -> str:
         """E.g. 9 rollouts from each distinct state."""
