@@ -9,8 +9,9 @@ CONFIG ?= configs/arithmetic.yaml
 train: .venv/installed  ## VinePPO on the embedded default; again: continues, or tells that it is done
 	$(BIN)/vineppo train $(CONFIG) --resume
 
-test: .venv/installed  ## all tests
-	$(BIN)/python -m pytest
+# One thread each: these models gain nothing from more, and threads that spin slow each other down.
+test: .venv/installed  ## all tests, a file on each core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
 # Skipped where the model's wheel cannot be had.
 test-real: .venv/installed  ## doctor, sft, two RL iterations and explain with a real language model: some minutes

@@ -14,8 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from rollout_speed.contenders import continuous, generate, ours
@@ -26,6 +24,7 @@ from vineppo.tasks.files import read_jsonl
 SAMPLERS = {"vineppo": ours.sampler, "generate": generate.sampler, "continuous batching": continuous.sampler}
 ROWS = {"vineppo": (64,), "generate": (16, 64), "continuous batching": (8, 16)}
 """Sequences side by side that each may try."""
+ROW = "{:<16} {:<20} {:>5} {:>14} {:>8} {:>12} {:>11} {:>8}"
 
 
 def main() -> None:
@@ -35,7 +34,7 @@ def main() -> None:
     worked = [f"{row['question']}\n{row['response']}" for row in read_jsonl(given.data / "worked" / "train.jsonl")]
     few_shot = "\n\n".join([*worked[: given.shots], ""])
     loaded = AutoModelForCausalLM.from_pretrained(given.policy, dtype=getattr(torch, given.dtype))
-    table = Table("prompts", "contender", "rows", "prompt tokens", "tokens", "processor s", "tokens / s", "ours is")
+    print(ROW.format("prompts", "contender", "rows", "prompt tokens", "tokens", "processor s", "tokens / s", "ours is"))
     for name, before in (("plain", ""), (f"{given.shots} shots before", few_shot)):
         prompts = [tuple(tokenizer(before + question + "\n").input_ids) for question in questions]
         workload = Workload(
@@ -51,14 +50,9 @@ def main() -> None:
             speed = workload.total_rollouts * given.new_tokens / seconds
             ours_best = ours_best or speed
             length = sum(map(len, prompts)) / len(prompts)
-            cells = (
-                f"{length:.0f}",
-                f"{workload.total_rollouts * given.new_tokens:,}",
-                f"{seconds:.2f}",
-                f"{speed:.0f}",
-            )
-            table.add_row(name, contender, str(rows), *cells, f"{ours_best / speed:.1f}x")
-    Console(width=140).print(table)
+            tokens = workload.total_rollouts * given.new_tokens
+            shown = (f"{cell:,.1f}" for cell in (length, tokens, seconds, speed))
+            print(ROW.format(name, contender, rows, *shown, f"{ours_best / speed:.1f}x"), flush=True)
 
 
 def arguments() -> argparse.Namespace:

@@ -189,3 +189,17 @@ def test_a_policy_that_cannot_be_saved_is_found_at_the_start(tmp_path: Path):
     policy.model.generation_config.temperature = 0.6  # without do_sample
     with pytest.raises(UserError, match=r"cannot be saved again .*set do_sample to true"):
         try_saving(policy)
+
+
+def test_another_precision_is_that_of_weights_alone_as_where_a_model_is_loaded_in_it(tmp_path: Path):
+    """Rotary frequencies stay exact. Rounded to bfloat16 they would turn position 400 by 0.27 radians too far."""
+    policy = load_policy("bundled:arithmetic", device="cpu")
+    policy.save(tmp_path)
+    loaded = load_policy(str(tmp_path), device="cpu", dtype=torch.bfloat16).model
+    copied = policy.copy(torch.bfloat16, "cpu").model
+    token_ids = (torch.arange(400) * 7 % 50)[None]
+    with torch.no_grad():
+        assert torch.equal(copied(token_ids).logits, loaded(token_ids).logits)
+    assert {parameter.dtype for parameter in copied.parameters()} == {torch.bfloat16}
+    assert {buffer.dtype for buffer in copied.buffers()} == {torch.float32}
+    assert policy.model.dtype == torch.float32

@@ -12,7 +12,7 @@ from chain_map.exact import Exact, ceiling_noise, exact, group_noise
 from chain_map.family import Chain
 from vineppo.credit.coupled_assigner import CoupledAssigner
 from vineppo.credit.group import GroupAdvantages, GroupAssigner, grpo, rloo
-from vineppo.credit.shuffle import Shuffled
+from vineppo.credit.shuffle import Dealt
 from vineppo.credit.spread import spread
 from vineppo.credit.tree_assigner import TreeAssigner
 from vineppo.credit.vine import VineAssigner, step_advantages
@@ -118,7 +118,7 @@ def shuffled(method: Method) -> Method:
         method,
         name=f"{method.name}, shuffled",
         kind="control",
-        build=lambda place, chain, logits: Shuffled(method.build(place, chain, logits)),
+        build=lambda place, chain, logits: Dealt(method.build(place, chain, logits)),
         noise=None,
         unbiased=False,
     )

@@ -124,8 +124,11 @@ def vocabulary_size(model: PreTrainedModel) -> int:
 
 
 def cast(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
-    """Change the precision of all weights, in place."""
-    nn.Module.to(model, dtype=dtype)
+    """Change the precision of all weights, in place. Buffers stay as they are, as where transformers loads a model in a
+    precision: rotary frequencies that were rounded would turn far positions by other angles than the trainer's."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            parameter.data = parameter.data.to(dtype)
     return model
 
 

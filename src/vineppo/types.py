@@ -241,6 +241,8 @@ class Branch:
 
     position: int
     """Response tokens of the trajectory before it."""
+    before: tuple[int, ...] = ()
+    """And after those, tokens of another branch, which it left in its turn."""
     completion: Completion
     """Its first log-prob is under the whole law, too, though it was drawn without the tokens known there."""
     advantages: tuple[float, ...]
@@ -296,6 +298,8 @@ class Sample(PromptAndResponse):
     """[T] for the value network; None when there is none."""
     mask: tuple[bool, ...] | None = None
     """[T] whether the policy learns from each advantage; None: from all."""
+    replayed: bool = False
+    """Sampled by an earlier policy than the one before the update: its ratio is to `logprobs`."""
 
     @property
     def learning(self) -> tuple[bool, ...]:

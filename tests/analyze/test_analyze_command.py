@@ -200,7 +200,7 @@ def test_a_run_that_has_nothing_yet(capsys: pytest.CaptureFixture[str], ppo_run:
 def test_an_unknown_source(capsys: pytest.CaptureFixture[str], ppo_run: Path, word: str):
     line = refused(capsys, str(ppo_run), "--source", word)
     assert f"source {word!r} is unknown" in line
-    assert "vine:K" in line
+    assert "vine:ROLLOUTS" in line
 
 
 def test_a_critic_that_is_not_there(capsys: pytest.CaptureFixture[str], ppo_run: Path):

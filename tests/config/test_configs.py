@@ -39,7 +39,7 @@ def test_an_sft_config_loads_and_its_cost_can_be_told(path: Path):
         load_config(path)
 
 
-@pytest.mark.parametrize("method", ["vine", "coupled", "ppo", "grpo", "rloo"])
+@pytest.mark.parametrize("method", ["vine", "coupled", "ppo", "grpo", "rloo", "grpo_lambda"])
 @pytest.mark.parametrize("path", TRAIN, ids=by_name)
 def test_choosing_a_method_changes_the_credit_and_nothing_else(path: Path, method: str):
     as_shipped, chosen = load_config(path), load_config(path, [f"credit={method}"])

@@ -89,7 +89,7 @@ def test_a_first_look_at_segments_may_double_the_upper_bound():
     assert looking.at_most == 2 * plain.at_most
 
 
-@pytest.mark.parametrize("name", ["ppo", "grpo", "rloo"])
+@pytest.mark.parametrize("name", ["ppo", "grpo", "rloo", "grpo_lambda"])
 def test_only_vines_need_rollouts(name):
     rollouts = estimate(small(f"credit={name}")).rollouts
     assert (rollouts.sequences, rollouts.tokens, rollouts.at_most) == (0, 0, 0)

@@ -24,6 +24,9 @@ from vineppo.steps.whole import WholeSteps
 from vineppo.tasks.arithmetic import ArithmeticTask
 from vineppo.tasks.gsm8k import Gsm8kTask
 
+METHODS = "vine, coupled, tree, ppo, grpo, rloo, grpo_lambda, spo_tree"
+"""Of credit, as complaints name them."""
+
 
 @pytest.fixture
 def write(tmp_path):
@@ -246,8 +249,7 @@ def test_presets_work_for_the_sft_config_too(write):
         ),
         (
             "variants: {credit: {pppo: {}}}",
-            "key variants.credit.pppo (given {}) is unknown; allowed here: vine, coupled, tree, ppo, grpo, rloo; "
-            "did you mean ppo?",
+            "key variants.credit.pppo (given {}) is unknown; allowed here: " + METHODS + "; did you mean ppo?",
         ),
         (
             "variants: {credit: {grpo: {scales: true}}}",
@@ -257,7 +259,7 @@ def test_presets_work_for_the_sft_config_too(write):
         (
             "variants: {credit: {vine: {name: vine}}}",
             'key variants.credit.vine.name (given "vine") is unknown; allowed here: normalise, shuffle, '
-            "rollouts, max_states, mask_above, also",
+            "mask_above, rollouts, max_states, also",
         ),
         (
             "variants: {credit: {vine: {rollouts: 0}}}",
@@ -269,7 +271,7 @@ def test_presets_work_for_the_sft_config_too(write):
         ),
         (
             "variants: {credit: vine}",
-            'variants.credit is "vine", but must be a mapping of any of vine, coupled, tree, ppo, grpo, rloo',
+            'variants.credit is "vine", but must be a mapping of any of ' + METHODS,
         ),
         (
             "variants:",
@@ -311,8 +313,8 @@ SECTIONS = (
     [
         (
             "credit.rolouts=3",
-            "key credit.rolouts (given 3) is unknown; allowed here: normalise, shuffle, name, rollouts, token_budget, "
-            "segments, mask_above; did you mean rollouts?",
+            "key credit.rolouts (given 3) is unknown; allowed here: normalise, shuffle, mask_above, token_budget, "
+            "name, rollouts, segments; did you mean rollouts?",
         ),
         (
             "lerner.clip=1",
@@ -322,12 +324,12 @@ SECTIONS = (
         ("zzz=1", f"key zzz (given 1) is unknown; allowed here: {SECTIONS}"),
         (
             "credit=pppo",
-            'credit.name is "pppo", but must be one of vine, coupled, tree, ppo, grpo, rloo; did you mean ppo?',
+            'credit.name is "pppo", but must be one of ' + METHODS + "; did you mean ppo?",
         ),
-        ("credit=5", "credit.name is 5, but must be one of vine, coupled, tree, ppo, grpo, rloo"),
+        ("credit=5", "credit.name is 5, but must be one of " + METHODS),
         (
             "credit={name: [ppo]}",
-            'credit.name is ["ppo"], but must be one of vine, coupled, tree, ppo, grpo, rloo; did you mean ppo?',
+            'credit.name is ["ppo"], but must be one of ' + METHODS + "; did you mean ppo?",
         ),
         ("credit=null", "credit is null, but must be a section of settings"),
         (
@@ -537,13 +539,13 @@ def test_keys_are_described_with_type_default_and_meaning():
 def test_keys_of_all_variants_are_described():
     described = {row.key: row.variant for row in describe_keys(Config)}
     assert described["credit.gae_lambda"] == "ppo"
-    assert described["credit.scale"] == "grpo"
+    assert described["credit.restarts"] == "tree"
     assert described["task.operations"] == "arithmetic"
 
 
 def test_a_union_s_name_is_described_once_with_all_its_choices():
     [(variant, kind, default, meaning)] = rows(Config, "credit.name")
-    assert (variant, kind, default) == ("", "one of vine, coupled, tree, ppo, grpo, rloo", '"coupled"')
+    assert (variant, kind, default) == ("", "one of " + METHODS, '"coupled"')
     assert "ppo: PPO: a value network guesses, GAE mixes." in meaning
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tabular import PLAIN, Tabular
 from test_tree import scored
 
-from vineppo.credit.shuffle import Shuffled, shuffled
+from vineppo.credit.shuffle import Dealt, shuffled
 from vineppo.credit.vine import VineAssigner
 from vineppo.types import Credit
 
@@ -32,7 +32,7 @@ def test_it_is_dealt_by_the_seed_and_not_always_the_same():
     policy = Tabular(PLAIN)
     group = policy.trajectories(6, seed=0)
     plain = VineAssigner(policy.environment(), rollouts=3, max_states=None, sampling=PLAIN)
-    first, again, other = (Shuffled(plain)(group, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (Dealt(plain)(group, seed=seed) for seed in (1, 1, 2))
     assert [own.advantages for own in first] == [own.advantages for own in again]
     assert [own.values for own in first] == [own.values for own in plain(group, seed=1)]
     assert [own.advantages for own in first] != [own.advantages for own in other]

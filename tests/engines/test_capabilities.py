@@ -6,6 +6,7 @@ from transformers import PreTrainedModel
 
 from tiny_models import tiny_kind, tiny_model
 from vineppo.attending.interface import thresholds
+from vineppo.engines.torch import check
 from vineppo.engines.torch.check import check_branching
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.errors import UserError
@@ -85,3 +86,16 @@ def test_a_window_that_is_not_heeded_is_found(monkeypatch: pytest.MonkeyPatch):
 def test_a_config_without_a_context_length_is_refused():
     with pytest.raises(UserError, match="write max_position_embeddings"):
         _ = Policy(model=tiny_kind("bloom"), tokenizer=None).context  # pyright: ignore[reportArgumentType]
+
+
+def test_rounding_in_low_precision_is_not_taken_for_another_way_to_attend(monkeypatch: pytest.MonkeyPatch):
+    """Where bfloat16 differs by more than is allowed, float32 decides, and the weights are as before, to the bit."""
+    monkeypatch.setattr(check, "LOW_PRECISION_TOLERANCE", 0.0)
+    model = tiny_model("llama").to(torch.bfloat16)  # pyright: ignore[reportArgumentType]
+    before = [(parameter.data_ptr(), parameter.detach().clone()) for parameter in model.parameters()]
+    difference, tolerance = check.difference_and_tolerance(model, check.SHORTEST)
+    assert difference <= tolerance == check.TOLERANCE
+    check_branching(model, 64)
+    for parameter, (place, kept) in zip(model.parameters(), before, strict=True):
+        assert parameter.data_ptr() == place
+        assert torch.equal(parameter, kept)

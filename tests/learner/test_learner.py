@@ -3,6 +3,7 @@
 import copy
 import random
 from dataclasses import replace
+from math import log
 
 import pytest
 import torch
@@ -135,6 +136,37 @@ def test_a_mask_that_leaves_all_tokens_changes_nothing():
     masked = [replace(s, mask=(True,) * s.response_length) for s in samples]
     for name, gradient in gradients_after_one_minibatch(masked, micro_batch=2, chunk=1000).items():
         assert torch.equal(gradient, whole[name])
+
+
+def test_a_mask_leaves_tokens_out_of_the_kl_and_of_the_ratios_that_are_told():
+    samples = [replace(s, mask=(False,) * s.response_length) for s in random_samples(3)]
+    for gradient in gradients_after_one_minibatch(samples, micro_batch=2, chunk=1000).values():
+        assert not gradient.any()
+    (own,) = random_samples(1, seed=3)
+    shorter = replace(own, token_ids=own.token_ids[:-1], logprobs=own.logprobs[:-1], advantages=own.advantages[:-1])
+    masked = replace(own, mask=(*(True,) * (own.response_length - 1), False))
+    first, second = (gradients_after_one_minibatch([one], micro_batch=1, chunk=1000) for one in (shorter, masked))
+    for name, gradient in first.items():
+        torch.testing.assert_close(second[name], gradient, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("replayed", [(0,), (0, 1, 2, 3), (3,)])
+def test_an_earlier_policys_samples_are_compared_with_what_they_were_sampled_with(replayed: tuple[int, ...]):
+    model = tiny_model("llama")
+    settings = LearnerConfig(minibatch=2, micro_batch=1, epochs=1, kl_coefficient=0, learning_rate=1e-9, clip=1e-3)
+    samples = random_samples(4, seed=1)
+    now = score(scorer(model), samples, passes=Passes(rows=2))
+    # Those of now are 1.5 times as probable as they were, the others have log-probs that nobody looks at.
+    older = [
+        replace(own, replayed=True, logprobs=tuple((old - log(1.5)).tolist())) if i in replayed else own
+        for i, (own, old) in enumerate(zip(samples, now, strict=True))
+    ]
+    metrics = Learner(scorer(model), None, settings, updates=2).update(older, seed=0)
+    batches = list(minibatches(4, size=2, seed=0, epoch=0))
+    ratios = [
+        [1.5 if i in replayed else 1.0 for i in batch for _ in range(samples[i].response_length)] for batch in batches
+    ]
+    assert metrics["ratio/mean"] == pytest.approx(sum(sum(own) / len(own) for own in ratios) / 2, abs=1e-4)
 
 
 def test_a_minibatch_in_which_no_token_learns_has_no_policy_gradient():

@@ -19,7 +19,7 @@ from vineppo.progress import Display
 from vineppo.recipes.sampler import Sampler
 
 ROOT = Path(__file__).resolve().parents[2]
-METHODS = ("vine", "coupled", "ppo", "grpo", "rloo")
+METHODS = ("vine", "coupled", "ppo", "grpo", "rloo", "grpo_lambda")
 
 
 def train(run: Path, *overrides: str) -> list[dict[str, float]]:
@@ -82,6 +82,7 @@ def test_rollouts_are_learned_from_where_that_is_asked_for(tmp_path: Path):
 
 REST_EM = "recipe={name: rest_em, epochs: 2, validation_questions: 8}"
 LEARNING_FROM_ROLLOUTS = "credit={name: tree, restarts: 1}"
+REPLAYED = "credit={name: spo_tree, branching: [2, 2], segment_tokens: 12, edges_per_question: 4}"
 BUFFER = "curriculum={name: learnability_buffer, candidates: 30, attempts: 4, keep: 8, every: 3}"
 
 
@@ -90,6 +91,7 @@ BUFFER = "curriculum={name: learnability_buffer, candidates: 30, attempts: 4, ke
     [
         *(f"credit={method}" for method in METHODS),
         LEARNING_FROM_ROLLOUTS,
+        REPLAYED,
         REST_EM,
         "recipe=dpo_positive",
         "curriculum=epoch",

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small_responses import response
-from tokenizers_of_all_kinds import CORPUS, KINDS, spoken
 
+from tokenizers_of_all_kinds import CORPUS, KINDS, spoken
 from vineppo.steps import Delimiter, Lines, Math, Tokens, Uncertain, Whole
 from vineppo.steps.math import math_starts
 

@@ -76,7 +76,7 @@ def gradient(model: PreTrainedModel, samples: list[Sample], dtype: Dtype) -> tor
     batch = collate(samples, device=model.device)
     logprobs, _ = scorer(batch)
     advantages = torch.tensor([a for sample in samples for a in sample.advantages], device=model.device)
-    ppo_clip_loss(logprobs, logprobs.detach(), advantages, clip=0.2).mean().backward()
+    ppo_clip_loss(logprobs - logprobs.detach(), advantages, clip=0.2).mean().backward()
     return torch.cat([p.grad.float().cpu().flatten() for p in model.parameters() if p.grad is not None])
 
 

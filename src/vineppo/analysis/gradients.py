@@ -64,7 +64,7 @@ class PolicyGradients:
         for share in shares(samples, range(len(samples)), passes=self._passes):
             logprobs, _ = self._policy(share.batch(samples, device=self._parameters[0].device))
             advantages = logprobs.new_tensor([a for i in share.indices for a in samples[i].learned])
-            loss = ppo_clip_loss(logprobs, logprobs.detach(), advantages, clip=ANY_CLIP).sum() / len(group)
+            loss = ppo_clip_loss(logprobs - logprobs.detach(), advantages, clip=ANY_CLIP).sum() / len(group)
             loss.backward()
         parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters]
         for parameter in self._parameters:

@@ -288,6 +288,7 @@ class Analysis(Record):
     truth: TruthCost
     returns_explained: float | None = None
     """Share of the variance of returns that true values explain: the ceiling of `critic/explained_variance`."""
+    returns_explained_interval: Interval | None = None
     config: str
     """As YAML."""
     provenance: dict[str, str]

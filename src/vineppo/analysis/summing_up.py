@@ -6,7 +6,16 @@ import numpy as np
 
 from vineppo.analysis.action_ranking import ranking_score
 from vineppo.analysis.alternatives import Choice
-from vineppo.analysis.records import ChoiceRecord, GradientScore, RankingScore, SourceRecord, StateRecord, TruthCost
+from vineppo.analysis.bootstrap import bootstrap_interval
+from vineppo.analysis.records import (
+    ChoiceRecord,
+    GradientScore,
+    Interval,
+    RankingScore,
+    SourceRecord,
+    StateRecord,
+    TruthCost,
+)
 from vineppo.analysis.reliability import TrueStep
 from vineppo.analysis.states import Place, value_at
 from vineppo.analysis.study import Examined, Findings
@@ -41,14 +50,16 @@ def _state_record(findings: Findings, place: Place) -> StateRecord:
     )
 
 
-def ceiling(findings: Findings) -> float | None:
+def ceiling(findings: Findings) -> tuple[float | None, Interval | None]:
     """What true values explain of the chosen trajectories' returns, over the states where their steps begin."""
     steps = [(i, k) for i in findings.chosen for k in range(findings.trajectories[i].num_steps)]
     truths = [findings.truth_at(*step) for step in steps]
-    return returns_explained(
-        np.array([findings.trajectories[i].reward for i, _ in steps]),
-        np.array([truth.value for truth in truths]),
-        np.array([truth.standard_error for truth in truths]),
+    returns = np.array([findings.trajectories[i].reward for i, _ in steps])
+    values = np.array([truth.value for truth in truths])
+    errors = np.array([truth.standard_error for truth in truths])
+    questions = [findings.trajectories[i].trajectory.question.id for i, _ in steps]
+    return returns_explained(returns, values, errors), bootstrap_interval(
+        lambda chosen: returns_explained(returns[chosen], values[chosen], errors[chosen]), questions
     )
 
 

@@ -78,7 +78,11 @@ def notes(analysis: Analysis) -> list[str]:
     if analysis.sources and (score := analysis.sources[0].steps):
         lines.append(f"A perfect source would show MAE {number(score.mae_floor)}: the truth is measured, too.")
     if (most := analysis.returns_explained) is not None:
-        lines.append(f"True values explain {number(most)} of the variance of returns: no value network explains more.")
+        known = analysis.returns_explained_interval
+        between = "" if known is None else f" ({number(known.low)} to {number(known.high)})"
+        lines.append(
+            f"True values explain {number(most)}{between} of the variance of returns: no value network explains more."
+        )
     if (search := analysis.search) is not None:
         lines.append(
             f"Ranking: {search.kept} of {search.examined} states looked at had {search.distinct} or more distinct "

@@ -14,6 +14,8 @@ from pydantic import Field, model_validator
 from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.gae import PpoCredit
 from vineppo.credit.group import GrpoCredit, RlooCredit
+from vineppo.credit.grpo_lambda import GrpoLambdaCredit
+from vineppo.credit.spo_tree import SpoTreeCredit
 from vineppo.credit.tree_assigner import TreeCredit
 from vineppo.credit.vine import VineCredit
 from vineppo.curriculum.buffer import LearnabilityBufferCurriculum
@@ -59,7 +61,9 @@ Credit = Annotated[
     | TreeCredit
     | PpoCredit
     | GrpoCredit
-    | RlooCredit,
+    | RlooCredit
+    | GrpoLambdaCredit
+    | SpoTreeCredit,
     Field(discriminator="name"),
 ]  # fmt: skip
 
@@ -135,8 +139,8 @@ class Config(Strict):
 
     @property
     def updates_per_iteration(self) -> int:
-        """Optimizer steps where all trajectories are learned from, as in recipe policy_iteration."""
-        return self.learner.updates_of(self.batch)
+        """Optimizer steps where all that is sampled is learned from, as in recipe policy_iteration; at most."""
+        return self.learner.updates_of(self.credit.samples_of(self.batch))
 
     def evaluates_after(self, iteration: int) -> bool:
         """Whether an evaluation follows it: every so often, and the last."""

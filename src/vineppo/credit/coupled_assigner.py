@@ -12,19 +12,11 @@ from vineppo.credit.leaving import Departure, all_expected, by_fork, draw_exits,
 from vineppo.credit.mask import masked
 from vineppo.credit.pilot import look
 from vineppo.credit.plan import Plan, fit, plan_batch
-from vineppo.credit.settings import (
-    LEAVING,
-    LEFT_EVERYWHERE,
-    CreditParts,
-    CreditSettings,
-    Normalisation,
-    Values,
-    leaving,
-)
+from vineppo.credit.settings import CreditParts, LeavingCredit, Normalisation
 from vineppo.environment import Environment
 from vineppo.rng import derive_seed
 from vineppo.seams import Progress
-from vineppo.settings.shapes import Rollouts, Shape
+from vineppo.settings.shapes import Shape
 from vineppo.types import Credit, Rollout, Sampling, Scored
 
 PILOT = 1 / 3
@@ -33,21 +25,16 @@ PILOT = 1 / 3
 Group = Sequence[Scored]
 
 
-class CoupledCredit(CreditSettings):
+class CoupledCredit(LeavingCredit):
     """Coupled vines: rollouts measure only what happens once the policy leaves the known trajectories."""
 
     name: Literal["coupled"] = "coupled"
     normalise: Normalisation = "scale"
     rollouts: int = Field(default=9, ge=1)
     """K; a state that the policy leaves its trajectory from with probability q gets K q rollouts on average."""
-    token_budget: int | None = Field(default=None, ge=1)
-    """Tokens of rollouts to expect per trajectory; K shrinks to keep to it, then the states measured. None: any."""
     segments: int | None = Field(default=None, ge=1)
     """Long responses: measure so many segments of a trajectory, cut on where the value moves. None: every step."""
-    mask_above: float | None = Field(default=None, gt=0, le=1)
-    """SPO's mask: a token this probable or more under the sampling law learns nothing; none: all tokens learn."""
 
-    values: ClassVar[Values] = "rollouts"
     amount: ClassVar[str] = "rollouts"
 
     def build(self, parts: CreditParts) -> "CoupledAssigner":
@@ -61,15 +48,6 @@ class CoupledCredit(CreditSettings):
             sampling=parts.sampling,
         )
 
-    @property
-    def needs_logprobs(self) -> bool:
-        """How probably a trajectory is left."""
-        return True
-
-    def rollouts_of(self, shape: Shape) -> Rollouts:
-        """K times the probability of leaving, from each state."""
-        return leaving(self.rollouts, shape, self.token_budget)
-
     def most_tokens(self, shape: Shape) -> int:
         """Every step is left and nothing is saved; a first look takes no more than the measurement."""
         return (1 if self.segments is None else 2) * (self.rollouts + 1) * shape.left
@@ -78,15 +56,6 @@ class CoupledCredit(CreditSettings):
     def rollouts_in_words(self) -> str:
         """For a batch."""
         return f"{self.rollouts} rollouts from each state times the chance of leaving it"
-
-    @property
-    def assumptions(self) -> tuple[str, ...]:
-        """Of the estimate."""
-        return LEAVING
-
-    def bound_in_words(self, *, any_token: bool) -> str:
-        """Of the bound."""
-        return LEFT_EVERYWHERE
 
     @property
     def meaning(self) -> str:

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from math import ceil
 from typing import ClassVar, Literal, Self
 
+from pydantic import Field
+
+from vineppo.credit.shuffle import Dealt
 from vineppo.environment import Environment
 from vineppo.errors import UserError
 from vineppo.seams import CreditAssigner
-from vineppo.settings.learner import Average, CriticConfig
+from vineppo.settings.learner import Average, CriticConfig, Ratio
 from vineppo.settings.shapes import Rollouts, Shape
 from vineppo.settings.strict import Variant
 from vineppo.types import Sampling, Scored
@@ -32,6 +35,17 @@ class CreditParts:
     """The law of trajectories and rollouts."""
     predict_values: PredictValues | None = None
     """None where there is no value network: see `CreditSettings.critic`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replay:
+    """Of a method that learns from stretches of one advantage, each once (`vineppo.recipes.replay`)."""
+
+    per_question: int
+    """In one iteration, at most."""
+    per_iteration: int
+    age: int
+    """Iterations in which one may be learned from, that of its sampling included."""
 
 
 class CreditSettings(Variant):
@@ -59,10 +73,28 @@ class CreditSettings(Variant):
         """The method at work."""
         raise NotImplementedError(f"{type(self).__name__}.build")
 
+    def shuffled(self, assign: CreditAssigner) -> CreditAssigner:
+        """The method at work as the control arm, with what each response earned dealt at random."""
+        return Dealt(assign)
+
+    @property
+    def replay(self) -> Replay | None:
+        """None: an iteration learns from its trajectories and their branches, all of them."""
+        return None
+
+    def samples_of(self, trajectories: int) -> int:
+        """What an iteration's updates are cut from: that many, or fewer."""
+        return trajectories if self.replay is None else self.replay.per_iteration
+
     @property
     def average(self) -> Average:
         """Of the policy loss, where `learner.average` names none: see `vineppo.learner.averages`."""
         return "tokens"
+
+    @property
+    def ratio(self) -> Ratio:
+        """What is clipped, where `learner.ratio` names none: see `vineppo.learner.pooling`."""
+        return "token"
 
     @property
     def critic(self) -> CriticConfig | None:
@@ -120,17 +152,47 @@ class CreditSettings(Variant):
         return None
 
 
-def leaving(rollouts: float, shape: Shape, budget: int | None) -> Rollouts:
-    """Of a method whose rollouts leave the trajectory: `rollouts` times the probability of doing so, from each state,
-    within a budget of tokens."""
-    wanted = LEFT * rollouts * shape.left
-    tokens = ceil(wanted) if budget is None else min(ceil(wanted), budget)
-    count = ceil(LEFT * rollouts * len(shape.states) * min(1, tokens / wanted)) if wanted else 0
-    return Rollouts(count=count, tokens=tokens)
+class MeasuredCredit(CreditSettings):
+    """Of methods whose values are measured by rollouts."""
+
+    mask_above: float | None = Field(default=None, gt=0, le=1)
+    """SPO's mask: a token this probable or more under the sampling law learns nothing; none: all tokens learn."""
+
+    values: ClassVar[Values] = "rollouts"
+
+    @property
+    def needs_logprobs(self) -> bool:
+        """For the mask."""
+        return self.mask_above is not None
 
 
-LEAVING = (f"The policy is assumed to leave its trajectory in a step with probability {LEFT}; trained, less.",)
-LEFT_EVERYWHERE = ", every token starts a step and every step is left"
+class LeavingCredit(MeasuredCredit):
+    """Of methods whose rollouts leave the group's trajectories: as often as the policy would."""
+
+    token_budget: int | None = Field(default=None, ge=1)
+    """Tokens of rollouts to expect per trajectory; fewer are sampled to keep to it. None: any."""
+
+    @property
+    def needs_logprobs(self) -> bool:
+        """How probably a trajectory is left."""
+        return True
+
+    def rollouts_of(self, shape: Shape) -> Rollouts:
+        """`amount` times the probability of leaving, from each state, within the budget."""
+        amount = LEFT * float(dict(self)[self.amount])
+        wanted = amount * shape.left
+        tokens = ceil(wanted) if self.token_budget is None else min(ceil(wanted), self.token_budget)
+        count = ceil(amount * len(shape.states) * min(1, tokens / wanted)) if wanted else 0
+        return Rollouts(count=count, tokens=tokens)
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """Of the estimate."""
+        return (f"The policy is assumed to leave its trajectory in a step with probability {LEFT}; trained, less.",)
+
+    def bound_in_words(self, *, any_token: bool) -> str:
+        """Of the bound."""
+        return ", every token starts a step and every step is left"
 
 
 def network_of(credit: CreditSettings, parts: CreditParts) -> PredictValues:

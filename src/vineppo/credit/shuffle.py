@@ -6,7 +6,7 @@ of their own.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -25,16 +25,16 @@ def shuffled(credit: Credit, scored: Scored, rng: random.Random) -> Credit:
     return replace(credit, advantages=tuple(rng.sample(credit.advantages, len(credit.advantages))))
 
 
-class Shuffled:
-    """A method whose credit is dealt at random."""
+class Dealt:
+    """A method whose credit is dealt at random. deal: what one response and its branches have."""
 
-    def __init__(self, assign: CreditAssigner):
-        self._assign = assign
+    def __init__(self, assign: CreditAssigner, deal: Callable[[Credit, Scored, random.Random], Credit] = shuffled):
+        self._assign, self._deal = assign, deal
 
     def __call__(self, trajectories: Sequence[Scored], *, seed: int, progress: Progress | None = None) -> list[Credit]:
         """Credit, then shuffle."""
         credits = self._assign(trajectories, seed=seed, progress=progress)
         return [
-            shuffled(credit, scored, random.Random(derive_seed(seed, "shuffle", place)))
+            self._deal(credit, scored, random.Random(derive_seed(seed, "shuffle", place)))
             for place, (credit, scored) in enumerate(zip(credits, trajectories, strict=True))
         ]

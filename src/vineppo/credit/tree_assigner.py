@@ -13,20 +13,12 @@ from vineppo.credit.coupled_assigner import by_question
 from vineppo.credit.leaving import Departure, by_fork, draw_exits, group_rng, leave
 from vineppo.credit.mask import masked
 from vineppo.credit.restarts import Law, expected_restarts, rollout_advantages, trajectory_advantages, tree_values
-from vineppo.credit.settings import (
-    LEAVING,
-    LEFT_EVERYWHERE,
-    CreditParts,
-    CreditSettings,
-    Normalisation,
-    Values,
-    leaving,
-)
+from vineppo.credit.settings import CreditParts, LeavingCredit, Normalisation
 from vineppo.credit.tree import Tree, grow
 from vineppo.environment import Environment
 from vineppo.rng import derive_seed
 from vineppo.seams import Progress
-from vineppo.settings.shapes import Rollouts, Shape
+from vineppo.settings.shapes import Shape
 from vineppo.types import Branch, Completion, Credit, Rollout, Sampling, Scored, StateValue
 
 NOTHING = 1e-9
@@ -35,24 +27,19 @@ NOTHING = 1e-9
 Group = Sequence[Scored]
 
 
-class TreeCredit(CreditSettings):
+class TreeCredit(LeavingCredit):
     """Tree credit: rollouts that leave the group's trajectories are learned from, and make their values."""
 
     name: Literal["tree"] = "tree"
     normalise: Normalisation = "scale"
     restarts: float = Field(default=0.3, ge=0)
     """Of each trajectory at each of its tokens, imagined; those that leave what is known are sampled. 0: RLOO."""
-    token_budget: int | None = Field(default=None, ge=1)
-    """Tokens of rollouts to expect per trajectory; restarts shrink to keep to it. None: any."""
     share: float = Field(default=1.0, ge=0, le=1)
     """Of the restarts' weight, how much follows rollouts past their first token, to states that only they came to; the
     gradient is without bias at any."""
     prior: float = Field(default=2.0, ge=0)
     """In a baseline, the mean reward of the batch's other questions counts as so many trajectories; 0: not at all."""
-    mask_above: float | None = Field(default=None, gt=0, le=1)
-    """SPO's mask: a token this probable or more under the sampling law learns nothing; none: all tokens learn."""
 
-    values: ClassVar[Values] = "rollouts"
     learns_from_rollouts: ClassVar[bool] = True
     least_trajectories: ClassVar[int] = 2
     amount: ClassVar[str] = "restarts"
@@ -69,15 +56,6 @@ class TreeCredit(CreditSettings):
             sampling=parts.sampling,
         )
 
-    @property
-    def needs_logprobs(self) -> bool:
-        """How probably a trajectory is left."""
-        return True
-
-    def rollouts_of(self, shape: Shape) -> Rollouts:
-        """Restarts times the probability of leaving, from each state."""
-        return leaving(self.restarts, shape, self.token_budget)
-
     def most_tokens(self, shape: Shape) -> int:
         """Every token is left."""
         everywhere = Shape(length=shape.length, states=range(shape.length))
@@ -87,15 +65,6 @@ class TreeCredit(CreditSettings):
     def rollouts_in_words(self) -> str:
         """For a batch."""
         return f"{self.restarts:g} restarts from each token times the chance of leaving what is known"
-
-    @property
-    def assumptions(self) -> tuple[str, ...]:
-        """Of the estimate."""
-        return LEAVING
-
-    def bound_in_words(self, *, any_token: bool) -> str:
-        """Of the bound."""
-        return LEFT_EVERYWHERE
 
     @property
     def meaning(self) -> str:

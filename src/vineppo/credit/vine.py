@@ -22,7 +22,7 @@ from pydantic import Field
 
 from vineppo.credit.certainty import mean_variance, reward_range
 from vineppo.credit.mask import masked
-from vineppo.credit.settings import CreditParts, CreditSettings, Normalisation, Values
+from vineppo.credit.settings import CreditParts, MeasuredCredit, Normalisation
 from vineppo.credit.spread import spread
 from vineppo.environment import Environment, State
 from vineppo.rng import derive_seed
@@ -34,7 +34,7 @@ NEXT_STATE_ONLY = 2
 """States of an alternative that are measured: the root, which is shared, and the one asked about."""
 
 
-class VineCredit(CreditSettings):
+class VineCredit(MeasuredCredit):
     """VinePPO: the value of a state is the mean reward of K rollouts from it."""
 
     name: Literal["vine"] = "vine"
@@ -43,10 +43,7 @@ class VineCredit(CreditSettings):
     """K, rollouts per distinct state."""
     max_states: int | None = Field(default=None, ge=1)
     """Measure at most this many states of a trajectory, from the start; the steps after are one."""
-    mask_above: float | None = Field(default=None, gt=0, le=1)
-    """SPO's mask: a token this probable or more under the sampling law learns nothing; none: all tokens learn."""
 
-    values: ClassVar[Values] = "rollouts"
     amount: ClassVar[str] = "rollouts"
 
     def build(self, parts: CreditParts) -> "VineAssigner":
@@ -58,11 +55,6 @@ class VineCredit(CreditSettings):
             mask_above=self.mask_above,
             sampling=parts.sampling,
         )
-
-    @property
-    def needs_logprobs(self) -> bool:
-        """For the mask."""
-        return self.mask_above is not None
 
     def rollouts_of(self, shape: Shape) -> Rollouts:
         """K from each measured state."""

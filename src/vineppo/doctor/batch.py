@@ -6,13 +6,14 @@ from vineppo.doctor.finding import Finding, Verdict
 
 def check_batch(config: Config) -> Finding:
     """Whether minibatches come out even, and what an iteration is made of."""
-    found, remainder = describe_batch(config), config.batch % config.learner.minibatch
+    samples = config.credit.samples_of(config.batch)
+    found, remainder = describe_batch(config), samples % config.learner.minibatch
     if remainder and config.recipe.assigns_credit:
         return Finding(
             check="batch",
             verdict=Verdict.WARN,
             found=f"{found} The last minibatch of a pass has only {remainder}, and counts as much as a whole one.",
-            remedy=f"set learner.minibatch to a divisor of {config.batch}",
+            remedy=f"set learner.minibatch to a divisor of {samples}",
         )
     return Finding(check="batch", verdict=Verdict.OK, found=found)
 
@@ -27,14 +28,15 @@ def describe_batch(config: Config) -> str:
         f"{training.questions} questions x {training.trajectories} trajectories = {config.batch} trajectories "
         f"an iteration{rollouts}."
     )
-    size = min(learner.minibatch, config.batch)
+    samples = config.credit.samples_of(config.batch)
+    size = min(learner.minibatch, samples)
     rows = min(learner.micro_batch, size)
     if not config.recipe.assigns_credit:
         return f"{sampled} {config.recipe.name} learns from what the judge accepts, in minibatches of {size}."
     return (
-        f"{sampled} {plural(-(-config.batch // size), 'minibatch', 'minibatches')} of {size} x "
+        f"{sampled} {plural(-(-samples // size), 'minibatch', 'minibatches')} of {size} x "
         f"{plural(learner.epochs, 'pass', 'passes')} = "
-        f"{plural(learner.updates_of(config.batch), 'update', 'updates')}, "
+        f"{plural(config.updates_per_iteration, 'update', 'updates')}, "
         f"each in {plural(-(-size // rows), 'forward pass', 'forward passes')} of {rows}. "
         f"{training.iterations:,} iterations: {updates:,} updates."
     )

@@ -1,9 +1,12 @@
 """The policy update. It knows tokens, advantages and log-probs, and nothing of how credit was assigned.
 
-    loss = average over the minibatch of the tokens' PPO-clip loss (`learner/averages.py`); a mask leaves tokens out
+    loss = average over the minibatch of the tokens' PPO-clip loss (`learner/averages.py`), of the ratio of a token or
+           of several pooled (`learner/pooling.py`)
          + kl_coefficient * mean over its trajectories of the k3 KL to the starting policy, summed over tokens
 
-Branches are samples that the KL does not know: they begin anywhere, and tell nothing of the policy as a whole.
+A mask leaves tokens out of both, and out of the ratios that are told. Old log-probs are those before the first update;
+of samples that an earlier policy made, those that they were sampled with. Branches are samples that the KL does not
+know: they begin anywhere, and tell nothing of the policy as a whole.
 
 Both averages are over the whole minibatch, whatever the micro-batch and the number of processes: accumulated gradients
 equal those of one big batch. Every process knows all samples, so only gradients and sums have to be gathered.
@@ -23,13 +26,14 @@ from vineppo.learner.minibatches import Counts, Part, Round
 from vineppo.learner.optimizer import policy_optimizer
 from vineppo.learner.parallel import accumulating, backward
 from vineppo.learner.passes import Passes
+from vineppo.learner.pooling import pooled
 from vineppo.learner.reference import Reference
 from vineppo.learner.scores import score
 from vineppo.learner.shares import shares
 from vineppo.metrics import Metrics, mean_metrics
 from vineppo.processes import ALONE, Processes
 from vineppo.seams import Progress
-from vineppo.settings.learner import Average, LearnerConfig
+from vineppo.settings.learner import Average, LearnerConfig, Ratio
 from vineppo.types import Sample
 
 SUMS = ("loss/policy", "entropy", "ratio/mean", "ratio/clipped", "sampler_kl", "kl")
@@ -39,8 +43,9 @@ SUMS = ("loss/policy", "entropy", "ratio/mean", "ratio/clipped", "sampler_kl", "
 class Learner:
     """Holds the policy (a TokenLogprobs, perhaps parallel), the reference (None: no KL term) and the optimizer.
 
-    `updates` is the number planned for the whole run: the schedule needs it. average: of the policy loss, where the
-    settings name none. limit: tokens of a response at most. passes: how samples go through the model.
+    `updates` is the number planned for the whole run: the schedule needs it. average: of the policy loss, and
+    ratio: that is clipped, where the settings name none. limit: tokens of a response at most. passes: how samples go
+    through the model.
     """
 
     def __init__(
@@ -51,11 +56,13 @@ class Learner:
         *,
         updates: int,
         average: Average = "tokens",
+        ratio: Ratio = "token",
         limit: int = 1,
         passes: Passes | None = None,
         processes: Processes = ALONE,
     ):
         self._average: Average = settings.average or average
+        self._ratio: Ratio = settings.ratio or ratio
         self._limit = limit
         self._passes = passes or Passes(rows=settings.micro_batch)
         self._policy = policy
@@ -78,7 +85,7 @@ class Learner:
         """
         together = [*samples, *branches]
         learning = [sum(sample.learning) for sample in together]
-        if self._settings.skip_idle:
+        if self._settings.skip_idle and self._ratio != "sequence":
             together = [without_idle_tail(sample) for sample in together]
         total = self._settings.epochs * -(-len(samples) // self._settings.minibatch)
         these = Round(
@@ -86,7 +93,7 @@ class Learner:
             learning=learning,
             trajectories=len(samples),
             again=self._settings.epochs > 1,
-            old=[None] * len(together),
+            old=[torch.tensor(own.logprobs, device=self._device) if own.replayed else None for own in together],
             reference=self._reference(samples) if self._reference else None,
         )
         self._score_later_ones(these, seed=seed)
@@ -108,9 +115,11 @@ class Learner:
         }
 
     def _score_later_ones(self, these: Round, *, seed: int) -> None:
-        """Old log-probs of all samples but those of the first update: its own pass tells theirs."""
+        """Old log-probs of all samples but those of the first update: its own pass tells theirs, if it tells all."""
         first = set(next(these.minibatches(self._settings.minibatch, seed=seed, epoch=0)))
-        later = [i for i in range(len(these.samples)) if i not in first]
+        if any(these.old[i] is not None for i in first):
+            first.clear()
+        later = [i for i, old in enumerate(these.old) if old is None and i not in first]
         scores = score(self._policy, [these.samples[i] for i in later], passes=self._passes, processes=self._processes)
         for i, own in zip(later, scores, strict=True):
             these.old[i] = own
@@ -132,7 +141,7 @@ class Learner:
         counts = Counts(
             trajectories=len(these.own(chosen)),
             tokens=sum(len(these.samples[i].advantages) for i in these.own(chosen)),
-            trained=sum(len(these.samples[i].advantages) for i in chosen),
+            learning=max(1, sum(sum(these.samples[i].learning) for i in chosen)),
         )
         weights = dict(zip(chosen, self._weights(these, chosen), strict=True))
         sums, seen = torch.zeros(len(SUMS), device=self._device), list[tuple[int, Tensor]]()
@@ -161,17 +170,18 @@ class Learner:
         """What a pass adds to the minibatch's loss, and to `SUMS`."""
         clip = self._settings.clip
         old = logprobs.detach() if part.old is None else part.old
-        policy_loss = (ppo_clip_loss(logprobs, old, part.advantages, clip=clip) * part.weights).sum()
+        log_ratios = pooled(logprobs - old, part.learning, part.lengths, self._ratio)
+        policy_loss = (ppo_clip_loss(log_ratios, part.advantages, clip=clip) * part.weights).sum()
         kl = torch.zeros_like(policy_loss)
         if part.reference is not None:
-            kl = k3(logprobs[part.own], part.reference).sum() / counts.trajectories
+            kl = (k3(logprobs[part.own], part.reference) * part.learning[part.own]).sum() / counts.trajectories
         with torch.no_grad():
-            ratio = (logprobs - old).exp()
+            ratio = log_ratios.exp()
             measured = {
                 "loss/policy": policy_loss,
                 "entropy": entropies[part.own].sum() / counts.tokens,
-                "ratio/mean": ratio.sum() / counts.trained,
-                "ratio/clipped": ((ratio - 1).abs() > clip).sum() / counts.trained,
+                "ratio/mean": (ratio * part.learning).sum() / counts.learning,
+                "ratio/clipped": (((ratio - 1).abs() > clip) & part.learning).sum() / counts.learning,
                 "sampler_kl": (part.sampled - old[part.own]).sum() / counts.tokens,
                 "kl": kl,
             }

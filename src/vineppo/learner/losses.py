@@ -13,10 +13,11 @@ KL_CLAMP = 10.0
 
 
 def ppo_clip_loss(
-    logprobs: Float[Tensor, " N"], old_logprobs: Float[Tensor, " N"], advantages: Float[Tensor, " N"], *, clip: float
+    log_ratios: Float[Tensor, " N"], advantages: Float[Tensor, " N"], *, clip: float
 ) -> Float[Tensor, " N"]:
-    """-min(r A, clamp(r, 1 - clip, 1 + clip) A) with r = exp(new - old). Schulman et al., arXiv 1707.06347, eq. 7."""
-    ratio = (logprobs - old_logprobs).exp()
+    """-min(r A, clamp(r, 1 - clip, 1 + clip) A) with r = exp(log-ratio), which is new - old log-prob of a token, or of
+    several pooled. Schulman et al., arXiv 1707.06347, eq. 7."""
+    ratio = log_ratios.exp()
     return -torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
 
 

@@ -27,8 +27,8 @@ class Counts:
     trajectories: int
     tokens: int
     """Of the trajectories."""
-    trained: int
-    """Tokens of branches too."""
+    learning: int
+    """Tokens that learn, those of branches too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +39,8 @@ class Part:
     """Of the responses."""
     advantages: Float[Tensor, " N"]
     """0 where the policy does not learn."""
+    learning: Bool[Tensor, " N"]
+    """Whether it does, or would if the advantage were not 0."""
     weights: Float[Tensor, " N"]
     """In the minibatch's average."""
     own: Bool[Tensor, " N"]
@@ -77,6 +79,7 @@ class Round:
         return Part(
             lengths=lengths,
             advantages=torch.tensor(list(chain.from_iterable(advantages)), device=device),
+            learning=torch.tensor([learns for i in indices for learns in self.samples[i].learning], device=device),
             weights=torch.tensor([weights[i] for i in indices]).repeat_interleave(torch.tensor(lengths)).to(device),
             own=torch.tensor(self.measured(indices), device=device),
             sampled=torch.tensor(list(chain.from_iterable(self.samples[i].logprobs for i in own)), device=device),

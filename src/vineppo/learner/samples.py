@@ -34,7 +34,7 @@ def to_branch_samples(trajectories: Sequence[Scored], credits: Sequence[Credit])
 
 def to_branch_sample(scored: Scored, branch: Branch) -> Sample:
     """One of them."""
-    before = scored.trajectory.prompt_ids + scored.trajectory.response_ids[: branch.position]
+    before = scored.trajectory.prompt_ids + scored.trajectory.response_ids[: branch.position] + branch.before
     own = branch.completion
     return Sample(
         token_ids=before + own.token_ids,

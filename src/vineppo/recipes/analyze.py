@@ -76,6 +76,7 @@ def analyze(target: Target, task: Task, store: TruthStore) -> Analysis:
         setting, scores = (
             score_gradients(study, findings, gradients, others, stages) if gradients is not None else (None, {})
         )
+    most, most_interval = ceiling(findings)
     return Analysis(
         subject=describe(target, findings, study.truth.policy),
         states=state_records(findings),
@@ -85,7 +86,8 @@ def analyze(target: Target, task: Task, store: TruthStore) -> Analysis:
         gradient=setting,
         reliability=reliability(true_steps(findings), configured=config.credit.rollouts_per_state),
         truth=truth_cost(findings, settings.truth_rollouts),
-        returns_explained=ceiling(findings),
+        returns_explained=most,
+        returns_explained_interval=most_interval,
         config=dump_config(config),
         provenance=provenance(),
     )

@@ -7,6 +7,7 @@ for each iteration:
     credit       -> update                 PPO-clip
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from vineppo.credit.build import build_assigner
-from vineppo.credit.normalise import normalised
+from vineppo.credit.normalise import normalised, normalised_samples
 from vineppo.credit.settings import CreditParts, Normalisation, PredictValues
 from vineppo.learner.critic import Critic
 from vineppo.learner.learner import Learner
@@ -28,12 +29,14 @@ from vineppo.progress import Display
 from vineppo.recipes.algorithm import Experience
 from vineppo.recipes.measurements import credit_metrics
 from vineppo.recipes.parts import RecipeParts
+from vineppo.recipes.replay import ReplayBuffer
 from vineppo.recipes.sampler import Sampler
 from vineppo.rng import derive_seed
 from vineppo.seams import CreditAssigner
+from vineppo.types import Sample
 
-CRITIC = "critic.safetensors"
-"""The value network's weights in a checkpoint."""
+CRITIC, REPLAY = "critic.safetensors", "replay.json"
+"""In a checkpoint: the value network's weights, and what waits to be learned from."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +46,8 @@ class PolicyIteration:
     sampler: Sampler
     assign: CreditAssigner
     normalise: Normalisation
+    replay: ReplayBuffer | None
+    """None: an iteration learns from all it brought, and from nothing else."""
     learner: Learner
     critic: Critic | None
     critic_warmup: int
@@ -64,10 +69,8 @@ class PolicyIteration:
 
     def learn(self, experience: Experience, display: Display) -> Metrics:
         """Update the critic and the policy."""
-        credits = normalised(experience.credits, self.normalise)
-        samples, branches = to_samples(experience.scored, credits), to_branch_samples(experience.scored, credits)
+        samples, branches, metrics = self._lessons(experience)
         seed = derive_seed(self.seed, "update", experience.iteration)
-        metrics: Metrics = {}
         engine = self.sampler.environment.engine
         with display.phase("update") as progress:
             engine.sleep()
@@ -79,6 +82,14 @@ class PolicyIteration:
             engine.load_weights(self.policy.weights(), policy_version=experience.iteration)
         return metrics
 
+    def _lessons(self, experience: Experience) -> tuple[list[Sample], list[Sample], Metrics]:
+        """Samples and branches, with their advantages on the method's scale."""
+        if self.replay is None:
+            credits = normalised(experience.credits, self.normalise)
+            return to_samples(experience.scored, credits), to_branch_samples(experience.scored, credits), {}
+        drawn, metrics = self.replay.draw(experience.iteration, experience.scored, experience.credits)
+        return normalised_samples(drawn, self.normalise), [], metrics
+
     def _keep_to_the_schedule(self, iteration: int) -> None:
         """Where trajectories were left out there are fewer updates; learning rates go by iterations all the same."""
         if self.critic is not None:
@@ -86,7 +97,7 @@ class PolicyIteration:
         self.learner.finished(max(0, iteration - self.critic_warmup) * self.updates_per_epoch)
 
     def save(self, folder: Path) -> None:
-        """The critic, and both optimizers with their schedules."""
+        """The critic, what waits to be learned from, and both optimizers with their schedules."""
         optimizers = {"learner": self.learner.state_dict()}
         critic: Mapping[str, Tensor] = {}
         if self.critic is not None:
@@ -96,6 +107,8 @@ class PolicyIteration:
             return
         with (folder / "optimizers.pt").open("wb") as file:  # given a path, torch hides why it cannot write
             torch.save(optimizers, file)
+        if self.replay is not None:
+            (folder / REPLAY).write_text(json.dumps(self.replay.state()))
         if critic:
             save_file(dict(critic), folder / CRITIC)
 
@@ -103,6 +116,8 @@ class PolicyIteration:
         """Continue where `save` was called."""
         optimizers = torch.load(folder / "optimizers.pt", map_location="cpu", weights_only=True)
         self.learner.load_state_dict(optimizers["learner"])
+        if self.replay is not None:
+            self.replay.restore(json.loads((folder / REPLAY).read_text()))
         if self.critic is not None:
             load_whole(bare(self.critic.network), load_file(folder / CRITIC))
             self.critic.load_state_dict(optimizers["critic"])
@@ -111,7 +126,7 @@ class PolicyIteration:
 def build_policy_iteration(parts: RecipeParts) -> PolicyIteration:
     """With the credit that the configuration names."""
     settings, credit, training, shop = parts.workshop.settings, parts.credit, parts.training, parts.workshop
-    each = settings.updates_of(training.batch)
+    each = settings.updates_of(credit.samples_of(training.batch))
     warmup = 0 if credit.critic is None else credit.critic.warmup_iterations
     frozen, passes = shop.frozen(parts.policy), shop.passes(parts.policy)
     critic = shop.critic(credit.critic, parts.policy, updates=training.iterations * each, passes=passes)
@@ -122,6 +137,7 @@ def build_policy_iteration(parts: RecipeParts) -> PolicyIteration:
         sampler=parts.sampler,
         assign=build_assigner(credit, CreditParts(environment=environment, sampling=sampling, predict_values=predict)),
         normalise=credit.normalise,
+        replay=None if credit.replay is None else ReplayBuffer(credit.replay, seed=training.seed),
         learner=Learner(
             trained.scorer,
             shop.reference(frozen, trained),
@@ -129,6 +145,7 @@ def build_policy_iteration(parts: RecipeParts) -> PolicyIteration:
             # The policy's schedule begins with its own first update, after the critic's warm-up.
             updates=max(0, training.iterations - warmup) * each,
             average=credit.average,
+            ratio=credit.ratio,
             limit=sampling.max_new_tokens,
             passes=passes,
             processes=shop.processes,

@@ -76,7 +76,7 @@ class PolicyIterationRecipe(RecipeSettings):
     def updates(self, training: TrainingConfig, learner: LearnerConfig, credit: CreditSettings) -> int:
         """None while the value network warms up."""
         warmup = 0 if credit.critic is None else credit.critic.warmup_iterations
-        return learner.updates_of(training.batch) * max(training.iterations - warmup, 0)
+        return learner.updates_of(credit.samples_of(training.batch)) * max(training.iterations - warmup, 0)
 
     def copies(self, learner: LearnerConfig, sizes: CopySizes, place: Place) -> list[Part]:
         """What the KL is measured to."""

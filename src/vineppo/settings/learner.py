@@ -1,5 +1,6 @@
 """The update: the settings of `learner`."""
 
+from dataclasses import dataclass
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -7,6 +8,19 @@ from pydantic import Field, model_validator
 from vineppo.settings.strict import Strict
 
 Average = Literal["tokens", "responses", "sums", "limit"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trace:
+    """Each token's log-ratio is pooled with those before it (`vineppo.learner.pooling`)."""
+
+    decay: float
+    """Per token between the two."""
+    since_start: bool = False
+    """Or between the earlier one and the response's start, where that is less."""
+
+
+Ratio = Literal["token", "sequence"] | Trace
 
 
 class LoraConfig(Strict):
@@ -67,6 +81,10 @@ class LearnerConfig(Strict):
     """Of the policy loss over a minibatch. tokens: mean over its tokens (VinePPO, PPO, DAPO); responses: mean over
     trajectories of each one's token mean (GRPO); sums: mean over trajectories of each one's sum (RLOO); limit: sum over
     tokens / (trajectories x sampling.max_new_tokens) (Dr. GRPO). null: what the credit method's paper does."""
+    ratio: Literal["token", "sequence"] | None = None
+    """Of probabilities, that is clipped. token: each token's own (PPO); sequence: one for the response, the geometric
+    mean of its tokens' (GSPO, arXiv 2507.18071, which has average=responses and a clip of about 3e-4). null: what the
+    credit method's paper does."""
     skip_idle: bool = False
     """Do not compute what follows a trajectory's last advantage: the same update in less time. Needs kl_coefficient 0,
     which leaves such tokens without a gradient. Entropy and ratios are then of the others."""
@@ -87,6 +105,15 @@ class LearnerConfig(Strict):
             raise ValueError(
                 f"learner.skip_idle is true, but kl_coefficient is {self.kl_coefficient}, which gives every token a "
                 "gradient; set kl_coefficient to 0, or skip_idle to false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _skips_no_part_of_a_ratio(self) -> Self:
+        if self.skip_idle and self.ratio == "sequence":
+            raise ValueError(
+                "learner.skip_idle is true, but learner.ratio is sequence, to which all tokens of a response belong; "
+                "set skip_idle to false"
             )
         return self
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 ANSWER = "####"
-TYPICAL = "a typical worked solution, its steps evenly long"
 ANSWER_TOKENS = 3
 """Of the bundled policies: ####, number, end."""
 

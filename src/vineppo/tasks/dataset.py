@@ -11,8 +11,8 @@ from vineppo.settings.strict import Strict
 from vineppo.tasks.prompts import read_prompts
 from vineppo.tasks.reasoning_gym import JudgeConfig
 from vineppo.tasks.rows import Row, read_splits, require_columns
-from vineppo.tasks.settings import TaskSettings, Verdicts, Worked
-from vineppo.tasks.templates import fill
+from vineppo.tasks.settings import Verdicts, Worked
+from vineppo.tasks.templated import TemplatedTask
 from vineppo.tasks.words import boxed
 from vineppo.types import Judgement, Question
 
@@ -27,15 +27,13 @@ class RewardConfig(Strict):
     weight: float = Field(default=1.0, allow_inf_nan=False)
 
 
-class DatasetTask(TaskSettings):
+class DatasetTask(TemplatedTask):
     """Any dataset: prompts, and gold answers or reward functions."""
 
     name: Literal["dataset", "jsonl"] = "dataset"
     """Two names for one task."""
     path: str = "."
     """A Hub dataset name, or a local folder or file (docs/tasks.md: jsonl, csv, parquet, shards, save_to_disk ...)."""
-    subset: str | None = None
-    """The Hub dataset's configuration; in a folder, the folder of that name where there is one."""
     train_file: str | None = None
     """The train split's file in a local folder; none: one named train."""
     test_file: str | None = None
@@ -59,10 +57,6 @@ class DatasetTask(TaskSettings):
     """Reward functions, e.g. [{function: rewards.py:is_short, weight: 0.5}]; they take the judge's place."""
     judge: JudgeConfig = JudgeConfig()
     """Not used: mathematics is judged without child processes. It is read so that runs of earlier versions can be."""
-    held_out: int | None = Field(default=None, ge=1)
-    """Where there is no test split: so many rows of the train split, drawn from `seed`, make one."""
-    seed: int = 0
-    """Draws them."""
 
     reads_mathematics: ClassVar[bool] = True
 
@@ -125,10 +119,6 @@ class DatasetTask(TaskSettings):
         if not self.rewards:
             return answer_verdicts(self.answer_marker)
         return WeightedRewards([(load_reward(reward.function), reward.weight) for reward in self.rewards])
-
-    def ask(self, question: str, *, where: str) -> str:
-        """In its template."""
-        return fill(self.template, [question])[0]
 
     def read_answer(self, value: object) -> str | None:
         """As in its own rows."""

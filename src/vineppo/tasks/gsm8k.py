@@ -7,32 +7,28 @@
 The judge reads the number after the last `####` (or another marker) of a response and compares it exactly.
 """
 
-import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from vineppo.errors import UserError
 from vineppo.seams import Split
-from vineppo.settings.shapes import ANSWER, TYPICAL, Shape, even_shape
-from vineppo.tasks.demonstrations import drawn
+from vineppo.settings.shapes import ANSWER
 from vineppo.tasks.rows import Row, one_line, read_splits, text_column
-from vineppo.tasks.settings import Demonstration, TaskSettings, Verdicts
-from vineppo.tasks.templates import TEMPLATES, fill
+from vineppo.tasks.settings import Verdicts
+from vineppo.tasks.templated import WorkedTask
+from vineppo.tasks.templates import fill
 from vineppo.types import Judgement, Outcome, Question, prompt_text
-
-TOKENS, STEPS, TEST_QUESTIONS = 150, 4, 1319
-"""Of a solution, and of the test split."""
 
 NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+")
 CALCULATOR = re.compile(r"<<[^<>]*>>")
 CLEANED = str.maketrans({"$": "", ",": "", "\N{MINUS SIGN}": "-"})
 
 
-class Gsm8kTask(TaskSettings):
+class Gsm8kTask(WorkedTask):
     """Grade-school mathematics: the answer follows `####`."""
 
     name: Literal["gsm8k"] = "gsm8k"
@@ -40,14 +36,11 @@ class Gsm8kTask(TaskSettings):
     """A Hub dataset name, or a local folder with train.jsonl and test.jsonl (columns question, answer)."""
     subset: str | None = "main"
     """The Hub dataset's configuration; in a folder, the folder of that name where there is one."""
-    template: str = TEMPLATES["paper"]
-    """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
     answer_marker: str = Field(default=ANSWER, min_length=1)
     """What stands before the answer, in gold solutions and responses."""
-    held_out: int | None = Field(default=None, ge=1)
-    """Where there is no test split: so many rows of the train split, drawn from `seed`, make one."""
-    seed: int = 0
-    """Draws them."""
+
+    solution: ClassVar[tuple[int, int]] = (150, 4)
+    test_questions: ClassVar[int] = 1319
 
     def build(self) -> "Gsm8k":
         """From its two splits, or from one of which some is held out."""
@@ -56,37 +49,16 @@ class Gsm8kTask(TaskSettings):
             rows = read_splits(self.path, subset=self.subset, held_out=self.held_out, seed=self.seed)
         return Gsm8k(self.path, self.subset, self.template, self.answer_marker, rows=rows)
 
-    def shape(self, limit: int, joins: Callable[[str], bool]) -> Shape:
-        """A typical one."""
-        return even_shape(TOKENS, STEPS)
-
-    @property
-    def shape_reason(self) -> str:
-        """A guess from what is known."""
-        return TYPICAL
-
-    def test_size(self, asked: int | None) -> int:
-        """GSM8K's own."""
-        return TEST_QUESTIONS
-
     @property
     def longest_prompt(self) -> int:
         """Of GSM8K."""
         return 400
-
-    def demonstrations(self, rng: random.Random) -> Iterator[Demonstration]:
-        """Its gold solutions."""
-        return drawn(self.build().demonstrations("train"), rng)
 
     def verdicts(self) -> Verdicts:
         """As its own."""
         return lambda questions, responses: [
             judge_one(q.answer, r, self.answer_marker) for q, r in zip(questions, responses, strict=True)
         ]
-
-    def ask(self, question: str, *, where: str) -> str:
-        """In its template."""
-        return fill(self.template, [question])[0]
 
     def read_answer(self, value: object) -> str | None:
         """The number after the marker, or the number."""
@@ -96,11 +68,6 @@ class Gsm8kTask(TaskSettings):
     def answer_remedy(self) -> str:
         """What would be read."""
         return f"give a number, or a solution that ends in '{self.answer_marker} 72' (task.answer_marker)"
-
-    @property
-    def unjudged(self) -> str:
-        """It can be tried."""
-        return ""
 
     def response(self, answer: str) -> str:
         """After the marker."""

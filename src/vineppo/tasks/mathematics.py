@@ -5,31 +5,23 @@ solution  We add: $1 + 1 = \boxed{2}$.
 answer    2                            (optional; MATH-500 has it)
 """
 
-import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
-
-from pydantic import Field
 
 from vineppo.errors import UserError
 from vineppo.seams import Split
-from vineppo.settings.shapes import TYPICAL, Shape, even_shape
-from vineppo.tasks.demonstrations import drawn
 from vineppo.tasks.reasoning_gym import JudgeConfig
 from vineppo.tasks.rows import read_rows, read_splits, text_column
-from vineppo.tasks.settings import Demonstration, TaskSettings, Verdicts
-from vineppo.tasks.templates import TEMPLATES, fill
+from vineppo.tasks.settings import Verdicts
+from vineppo.tasks.templated import WorkedTask
+from vineppo.tasks.templates import fill
 from vineppo.tasks.words import boxed
 from vineppo.types import Judgement, Question, prompt_text
 
 Rows = Sequence[Mapping[str, object]]
 
 
-TOKENS, STEPS, TEST_QUESTIONS = 250, 8, 5000
-"""Of a solution, and of the test split."""
-
-
-class MathTask(TaskSettings):
+class MathTask(WorkedTask):
     """Competition mathematics: the answer stands in the last `\\boxed{}`."""
 
     name: Literal["math"] = "math"
@@ -37,22 +29,17 @@ class MathTask(TaskSettings):
     """A Hub dataset name, or a local folder (columns problem, solution, and answer where there is one)."""
     test_path: str | None = None
     """The same for the test split, e.g. HuggingFaceH4/MATH-500; none: `path`."""
-    subset: str | None = None
-    """The Hub dataset's configuration; in a folder, the folder of that name where there is one."""
     train_file: str | None = None
     """The train split's file in a local folder; none: one named train."""
     test_file: str | None = None
     """The test split's file in a local folder; none: one named test."""
-    template: str = TEMPLATES["paper"]
-    """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
     judge: JudgeConfig = JudgeConfig()
     """Not used: mathematics is judged without child processes. It is read so that runs of earlier versions can be."""
-    held_out: int | None = Field(default=None, ge=1)
-    """Where there is no test split: so many rows of the train split, drawn from `seed`, make one."""
-    seed: int = 0
-    """Draws them."""
 
     reads_mathematics: ClassVar[bool] = True
+
+    solution: ClassVar[tuple[int, int]] = (250, 8)
+    test_questions: ClassVar[int] = 5000
 
     def build(self) -> "Math":
         """Both splits from one place, or from two."""
@@ -71,23 +58,6 @@ class MathTask(TaskSettings):
             test = read_rows(self.test_path, "test", subset=self.subset, file=self.test_file)
         return Math(train=train, test=test, template=self.template, verdicts=self.verdicts())
 
-    def shape(self, limit: int, joins: Callable[[str], bool]) -> Shape:
-        """A typical one."""
-        return even_shape(TOKENS, STEPS)
-
-    @property
-    def shape_reason(self) -> str:
-        """A guess from what is known."""
-        return TYPICAL
-
-    def test_size(self, asked: int | None) -> int:
-        """MATH's own."""
-        return TEST_QUESTIONS
-
-    def demonstrations(self, rng: random.Random) -> Iterator[Demonstration]:
-        """Its gold solutions."""
-        return drawn(self.build().demonstrations("train"), rng)
-
     def verdicts(self) -> Verdicts:
         """The mathematics judge, on the last box."""
         from vineppo.tasks.judge.responses import (
@@ -95,15 +65,6 @@ class MathTask(TaskSettings):
         )  # late: settings lie here, too, and must be quick to import
 
         return answer_verdicts(None)
-
-    def ask(self, question: str, *, where: str) -> str:
-        """In its template."""
-        return fill(self.template, [question])[0]
-
-    @property
-    def unjudged(self) -> str:
-        """It can be tried."""
-        return ""
 
     def response(self, answer: str) -> str:
         """In a box."""

@@ -53,6 +53,11 @@ def find_method_problem(credit: CreditSettings) -> str | None:
     """A method that TRL's loop has no place for."""
     if not isinstance(credit, CreditSettings):
         return f"credit is {credit!r}; give the settings of a method, e.g. CoupledCredit(rollouts=9)"
+    if credit.ratio != "token":
+        return (
+            f"credit is {credit.called}, whose probability ratios are pooled over tokens, which GRPOTrainer does not "
+            f"do; take another method, or `vineppo train` with credit={credit.called}"
+        )
     if credit.critic is not None:
         return (
             f"credit is {credit.called}, which needs a value network, and GRPOTrainer trains none; take vine, coupled, "
