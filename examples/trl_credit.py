@@ -46,4 +46,4 @@ def main(output_dir: str = "runs/trl_credit", updates: int = 4) -> CreditGRPOTra
 
 if __name__ == "__main__":
     main()
-    print("steps and their values: vineppo report runs/trl_credit")
+    print("steps and their values: runs/trl_credit/report.html")

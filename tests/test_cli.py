@@ -9,11 +9,13 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import yaml
 
-from vineppo.cli import main
+from vineppo.arguments import policy_of
+from vineppo.cli import main, sets_rollouts
 from vineppo.config.load import load_config
 from vineppo.config.schema import Config, SftConfig
 from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.gae import PpoCredit
+from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
 from vineppo.settings.sections import PolicyConfig
 
@@ -41,15 +43,15 @@ def calls(monkeypatch):
                 raise calls.error
             return SimpleNamespace(finished=calls.finished)
 
-    def evaluate_policy(config: Config) -> dict[str, float]:
+    def evaluate_and_tell(config: Config, out: Path | None) -> None:
         calls.made.append(("eval", config, None))
-        return {"eval/accuracy": 0.25, "eval/standard_error": 0.02}
 
     def finetune(config: SftConfig, *, resume: bool) -> int:
         calls.made.append(("sft", config, resume))
         return 0
 
-    stand_in(monkeypatch, "vineppo.trainer", Trainer=Trainer, evaluate_policy=evaluate_policy)
+    stand_in(monkeypatch, "vineppo.trainer", Trainer=Trainer)
+    stand_in(monkeypatch, "vineppo.evaluating", evaluate_and_tell=evaluate_and_tell)
     stand_in(monkeypatch, "vineppo.recipes.sft", finetune=finetune)
     return calls
 
@@ -63,7 +65,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **contents: object) -> 
 def error_of(capsys, *argv: str) -> str:
     assert main(argv) == 2
     captured = capsys.readouterr()
-    assert captured.out == ""
+    assert not captured.out or captured.out.startswith("run.dir ")
     assert captured.err.count("\n") == 1
     return captured.err.removesuffix("\n")
 
@@ -86,8 +88,30 @@ def test_train_takes_a_file_overrides_and_resume_in_any_order(calls, tmp_path):
     ]
     for argv in words:
         assert main(["train", *argv]) == 0
-    expected = load_config(None, ["credit=vine", "credit.rollouts=3", "training.seed=1"])
+    words = ["credit=vine", "credit.rollouts=3", "training.seed=1", "run.dir='runs/config-seed=1'"]
+    expected = load_config(None, words)
     assert calls.made == [("train", expected, True)] * 3
+
+
+def test_the_file_may_come_last(calls, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("credit: {name: vine, rollouts: 3}")
+    assert main(["train", "training.seed=1", str(path)]) == 0
+    assert calls.made[0][1].credit == VineCredit(rollouts=3)
+
+
+def test_a_run_or_a_checkpoint_can_be_the_policy(tmp_path):
+    run = tmp_path / "run"
+    for folder in (run / "checkpoints" / "000002", run / "checkpoints" / "000010"):
+        (folder / "policy").mkdir(parents=True)
+        (folder / "policy" / "config.json").write_text("{}")
+    assert policy_of(str(run)) == str(run / "checkpoints" / "000010" / "policy")
+    assert policy_of(str(run / "checkpoints" / "000002")) == str(run / "checkpoints" / "000002" / "policy")
+    assert policy_of(str(run / "checkpoints" / "000002" / "policy")) == str(run / "checkpoints" / "000002" / "policy")
+    (run / "policy").mkdir()
+    (run / "policy" / "config.json").write_text("{}")
+    assert policy_of(str(run)) == str(run / "policy")
+    assert policy_of("Qwen/Qwen3-0.6B") == "Qwen/Qwen3-0.6B"
 
 
 def test_a_file_whose_path_holds_an_equals_sign_is_a_file(calls, tmp_path):
@@ -109,11 +133,6 @@ def test_sft_finetunes(calls):
     assert calls.made == [("sft", SftConfig(updates=3), resume) for resume in (False, True)]
 
 
-def test_eval_prints_accuracy_and_its_standard_error(capsys, calls):
-    assert main(["eval"]) == 0
-    assert capsys.readouterr().out == "accuracy 25.00% +- 2.00%\n"
-
-
 def test_eval_measures_the_policy_that_is_named(calls):
     main(["eval", "policy.path=a"])
     main(["eval", "--policy", "b", "policy.path=a"])
@@ -124,6 +143,21 @@ def test_eval_measures_the_policy_that_is_named(calls):
 def test_any_folder_name_can_be_a_policy(calls, folder):
     assert main(["eval", "--policy", folder]) == 0
     assert calls.made[0][1].policy.path == folder
+
+
+@pytest.mark.parametrize(
+    ("words", "sets"),
+    [
+        (["credit=vine"], False),
+        (["credit={name: vine}", "training.seed=1"], False),
+        (["credit.rollouts=3"], True),
+        (["credit={name: coupled, token_budget: 9}"], True),
+    ],
+)
+def test_who_says_nothing_of_rollouts_gets_enough_to_look_at(words: list[str], sets: bool):
+    assert sets_rollouts(words) == sets
+    assert CoupledCredit(rollouts=9, token_budget=150).for_looking(64) == CoupledCredit(rollouts=64)
+    assert CoupledCredit(rollouts=100).for_looking(64).rollouts == 100
 
 
 # --- output ------------------------------------------------------------------------------------------------------
@@ -149,6 +183,23 @@ def test_keys_are_listed_one_a_line(capsys):
     assert lines[0].split() == ["key", "where", "name", "is", "type", "default", "meaning"]
     rollouts, _ = [line for line in lines if line.startswith("credit.rollouts ")]
     assert " ".join(rollouts.split()) == "credit.rollouts vine a whole number >= 1 9 K, rollouts per distinct state."
+
+
+def test_keys_can_be_asked_for_by_how_they_begin(capsys):
+    assert main(["config", "--keys", "sampling."]) == 0
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert all(line.startswith("sampling.") for line in lines)
+    assert "no key begins with 'sampled'" in error_of(capsys, "config", "--keys", "sampled")
+
+
+def test_on_a_terminal_keys_are_wrapped(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main(["config", "--keys", "sampling."]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("sampling.temperature: ")
+    assert max(map(len, lines)) <= 40
 
 
 def test_keys_of_sft_are_listed(capsys):
@@ -183,7 +234,7 @@ def test_version_is_that_of_the_package(capsys):
 def test_wrong_input_is_one_line_and_code_2(capsys):
     assert error_of(capsys, "train", "credit=pppo") == (
         'vineppo: error: credit.name is "pppo", but must be one of vine, coupled, tree, ppo, grpo, rloo, '
-        "grpo_lambda, spo_tree; did you mean ppo?"
+        "grpo_lambda, spo_tree, capo; did you mean ppo?"
     )
     assert error_of(capsys, "train", "credit=ppo", "rollouts").startswith("vineppo: error: 'rollouts' is no override;")
     assert error_of(capsys, "sft", "batch=0") == "vineppo: error: batch is 0, but must be a whole number >= 1"
@@ -209,7 +260,8 @@ def test_an_interruption_that_escapes_is_code_130(capsys, calls):
     ("argv", "message"),
     [
         ([], "the following arguments are required: COMMAND"),
-        (["trian"], "invalid choice: 'trian'"),
+        (["trian"], "invalid choice: 'trian'; did you mean train?"),
+        (["frobnicate"], "invalid choice: 'frobnicate'; choose from train, sft, eval,"),
         (["train", "--bogus"], "unknown option --bogus; see vineppo train --help"),
         (["train", "--dry", "credit=ppo"], "unknown option --dry; see vineppo train --help"),
         (["eval", "--policy"], "argument --policy: expected one argument"),

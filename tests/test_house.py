@@ -22,6 +22,7 @@ FLOORS = (
     ("disk",),
     ("checkpoint", "chat", "lock", "progress", "tracking", "processes"),
     ("environment", "output_folder", "policy", "attending"),
+    ("advisers",),
     ("steps", "tasks", "credit", "engines", "learner"),
     ("curriculum", "analysis"),
     ("recipes.settings",),
@@ -29,7 +30,7 @@ FLOORS = (
     ("run_dir",),
     ("recipes", "report"),
     ("trainer", "preview", "compare", "explain", "analyze", "doctor", "judging", "import_gguf", "integrations"),
-    ("sweep", "arguments"),
+    ("sweep", "evaluating", "shipped", "arguments"),
     ("cli",),
     ("__main__", "__init__"),
 )

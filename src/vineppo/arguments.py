@@ -2,25 +2,37 @@
 
 import argparse
 import json
+import os
 import re
+import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 
+from vineppo.checkpoint import checkpoints
+
 OVERRIDE = re.compile(r"[\w.]*=")
 """How an override begins. A path may hold `=` too, e.g. runs/lr=1e-3/config.yaml, but not before its first `/`."""
+
+MODEL = "config.json"
+"""A folder that holds it is a model's."""
+PLACES = {"policy", "out", "output", "file", "truth"}
+"""Options that name a place: `~` is the home folder, as in a shell, which does not look behind a `=`."""
 
 EPILOG = """\
 examples:
   vineppo train                                        the defaults: VinePPO on arithmetic chains
   vineppo train configs/arithmetic.yaml credit=ppo     the same run, credited by PPO's value network
   vineppo train my.yaml credit.rollouts=3 --dry-run    what would happen, and what it would cost
+  vineppo configs --out configs                        the configurations that come along, to start from
   vineppo config --keys                                all settings, with their meaning
   vineppo steps solutions.jsonl steps=math             how solutions would be cut into steps
   vineppo analyze runs/arithmetic                      how good credit is: values, ranking, gradients
   vineppo explain task=gsm8k --policy DIR --question 'How many ...?' --answer 72
                                                        credit without training: which step of a solution earned it
-  vineppo compare runs/vine-* runs/ppo-*               accuracy against updates, time, tokens and KL
+  vineppo compare runs/arithmetic-vine runs/arithmetic-ppo
+                                                       accuracy against updates, time, tokens and KL
   vineppo judge --gold '\\frac{1}{2}' --answer 0.5       how an answer is read and judged, and why
   vineppo doctor configs/gsm8k.yaml                    will it run, and fit?
   vineppo import-gguf model.Q4_1.gguf --out DIR        a model of llama.cpp's format, as a folder that can be trained
@@ -30,14 +42,32 @@ examples:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command, its options and its words."""
-    parser = build_parser()
+    parser, words = build_parser(), list(sys.argv[1:] if argv is None else argv)
+    suggest(parser, words)
     # argparse takes only one run of positional words; those after an option are left over.
-    arguments, rest = parser.parse_known_args(argv)
+    arguments, rest = parser.parse_known_args(words)
     unknown = [word for word in rest if word.startswith("-")]
     if unknown:
         parser.error(f"unknown option {unknown[0]}; see vineppo {arguments.command} --help")
-    arguments.words += rest
+    arguments.words = [word if OVERRIDE.match(word) else os.path.expanduser(word) for word in [*arguments.words, *rest]]
+    for name in PLACES & vars(arguments).keys():
+        value = getattr(arguments, name)
+        setattr(arguments, name, value if value is None else type(value)(os.path.expanduser(value)))
     return arguments
+
+
+def suggest(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """End with the command that may have been meant, where there is none of that name."""
+    commands = command_names(parser)
+    if words and not words[0].startswith("-") and words[0] not in commands:
+        near = get_close_matches(words[0], commands, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(commands)}"
+        parser.error(f"invalid choice: {words[0]!r}; {hint}")
+
+
+def command_names(parser: argparse.ArgumentParser) -> list[str]:
+    """All that may come first."""
+    return [name for action in parser._actions if isinstance(action.choices, dict) for name in action.choices]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -53,19 +83,23 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     train = add_command(commands, "train", "train a policy")
-    train.add_argument("--resume", action="store_true", help="continue the run in run.dir from its last checkpoint")
+    train.add_argument(
+        "--resume", action="store_true", help="continue this run from its last checkpoint, if there is one"
+    )
     sft = add_command(commands, "sft", "finetune on demonstrations: make a starting policy")
     sft.add_argument("--resume", action="store_true", help="continue the finetuning in output from its last checkpoint")
     for command in (train, sft):
         command.add_argument("--dry-run", action="store_true", help="print the config and the cost, then stop")
     evaluate = add_command(commands, "eval", "measure a policy's accuracy on the test questions")
-    evaluate.add_argument("--policy", metavar="DIR", help="the policy to measure; short for policy.path=DIR")
+    evaluate.add_argument("--policy", metavar="DIR", help="the policy to measure, of a folder, a run or a checkpoint")
+    evaluate.add_argument("--out", metavar="DIR", type=Path, help="for the responses; none: a new folder in runs")
     steps = add_command(commands, "steps", "show how a file of solutions is cut into steps", before="FILE ")
     steps.add_argument("--column", metavar="NAME", help="of a jsonl FILE: where the solutions are")
     steps.add_argument("--policy", metavar="DIR", help="cut by this policy's tokens, not by characters")
     steps.add_argument("--limit", metavar="N", type=int, help="take only the first N solutions, and show all of them")
     add_analyze(commands)
     add_instruments(commands)
+    add_files(commands)
     doctor = add_command(commands, "doctor", "check versions, sampler, weight updates, judge and memory before a run")
     doctor.add_argument(
         "--seconds",
@@ -75,7 +109,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="look as closely as so many seconds allow, and say what was left out (%(default)g)",
     )
     config = add_command(commands, "config", "print the resolved config as YAML")
-    config.add_argument("--keys", action="store_true", help="print all keys with type, default and meaning instead")
+    config.add_argument(
+        "--keys",
+        action="store_true",
+        help="print all keys instead, or those that begin with the word given: type, default, meaning",
+    )
     config.add_argument("--sft", action="store_true", help="the config of `vineppo sft`, not of `vineppo train`")
     return parser
 
@@ -91,7 +129,9 @@ def add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         action="append",
         help="vine:K, coupled:K, tree:K, critic, group, grpo or constant; several times",
     )
-    analyze.add_argument("--output", metavar="DIR", type=Path, help="where the results go; none: RUN/analysis/N")
+    analyze.add_argument(
+        "--out", "--output", dest="output", metavar="DIR", type=Path, help="where the results go; none: RUN/analysis/N"
+    )
     analyze.add_argument("--truth", metavar="FILE", type=Path, help="the cache of true values; none: beside them")
 
 
@@ -132,15 +172,6 @@ def add_instruments(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     judge.add_argument("--gold", metavar="TEXT", help="the gold answer")
     judge.add_argument("--answer", metavar="TEXT", help="what stood in the box, or behind the marker")
     judge.add_argument("--limit", metavar="N", type=int, help="take only the first N pairs")
-    convert = add_words(
-        commands,
-        "import-gguf",
-        "make a Hugging Face folder of a GGUF file",
-        usage="FILE --out DIR",
-        metavar="FILE",
-        meaning="a model as llama.cpp reads it, of an architecture that transformers can read from such a file",
-    )
-    convert.add_argument("--out", metavar="DIR", required=True, help="where the folder is written")
     compare = add_words(
         commands,
         "compare",
@@ -150,6 +181,28 @@ def add_instruments(commands: "argparse._SubParsersAction[argparse.ArgumentParse
         meaning="run directories, finished or not; those that differ only in their seed are taken together",
     )
     compare.add_argument("--out", metavar="DIR", default="runs/comparison", help="for page and tables (%(default)s)")
+
+
+def add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Commands that fetch and convert."""
+    configs = add_words(
+        commands,
+        "configs",
+        "list the configurations that come along, or copy them",
+        usage="[--out DIR [NAME ...]]",
+        metavar="NAME",
+        meaning="those to copy, e.g. arithmetic or sweeps/rollouts; none: all",
+    )
+    configs.add_argument("--out", metavar="DIR", type=Path, help="copy into this folder; none: only list")
+    convert = add_words(
+        commands,
+        "import-gguf",
+        "make a Hugging Face folder of a GGUF file",
+        usage="FILE --out DIR",
+        metavar="FILE",
+        meaning="a model as llama.cpp reads it, of an architecture that transformers can read from such a file",
+    )
+    convert.add_argument("--out", metavar="DIR", required=True, help="where the folder is written")
 
 
 def add_command(
@@ -180,12 +233,21 @@ def add_words(
 def with_policy(overrides: Sequence[str], policy: str | None) -> list[str]:
     """The overrides, and the policy that an option names."""
     # JSON text is YAML text: a folder named 007 or `a: b` stays what it is.
-    named = [] if policy is None else [f"policy.path={json.dumps(policy, ensure_ascii=False)}"]
+    named = [] if policy is None else [f"policy.path={json.dumps(policy_of(policy), ensure_ascii=False)}"]
     return [*overrides, *named]
 
 
+def policy_of(place: str) -> str:
+    """Of a run (unfinished: its newest checkpoint's) or of a checkpoint, the policy in it; else the place itself."""
+    folders = (Path(place), *reversed(checkpoints(Path(place) / "checkpoints")))
+    if (Path(place) / MODEL).is_file():
+        return place
+    return next((str(folder / "policy") for folder in folders if (folder / "policy" / MODEL).is_file()), place)
+
+
 def split_words(words: Sequence[str]) -> tuple[Path | None, list[str]]:
-    """The config file, if there is one, and the overrides."""
-    if words and not OVERRIDE.match(words[0]):
-        return Path(words[0]), list(words[1:])
+    """The config file, if there is one, and the overrides, in whatever order they come."""
+    for place, word in enumerate(words):
+        if not OVERRIDE.match(word) and (place == 0 or "/" in word or word.endswith((".yaml", ".yml"))):
+            return Path(word), [*words[:place], *words[place + 1 :]]
     return None, list(words)

@@ -6,18 +6,23 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
 
 from vineppo.arguments import parse, split_words, with_policy
 from vineppo.config.estimate import estimate, render, render_sft
 from vineppo.config.keys import describe_keys
-from vineppo.config.load import dump_config, load_config
+from vineppo.config.load import dump_config, load_config, parse_override
 from vineppo.config.memory.show import render_forecast
 from vineppo.config.packing import render_passes
+from vineppo.config.run_name import with_run_dir
 from vineppo.config.schema import Config, SftConfig
 from vineppo.disk import is_full
 from vineppo.errors import ProcessLostError, UserError
 from vineppo.launch import find_launch
+from vineppo.run_dir import RunDir
 from vineppo.settings.model_shape import find_shape
+from vineppo.settings.strict import leaves
 
 FAILED, USER_ERROR, PROCESS_LOST, INTERRUPTED = 1, 2, 3, 130
 
@@ -58,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         case "sft":
             return sft(path, overrides, dry_run=arguments.dry_run, resume=arguments.resume)
         case "eval":
-            return evaluate(path, overrides, policy=arguments.policy)
+            return evaluate(path, overrides, policy=arguments.policy, out=arguments.out)
         case "steps":
             column, policy, limit = arguments.column, arguments.policy, arguments.limit
             return steps(path, overrides, column=column, policy=policy, limit=limit)
@@ -90,6 +95,8 @@ def read_files(arguments: argparse.Namespace) -> int:
             return compare(arguments.words, out=Path(arguments.out))
         case "judge":
             return judge(arguments)
+        case "configs":
+            return configs(arguments.words, out=arguments.out)
         case "import-gguf":
             return import_model(arguments.words, out=Path(arguments.out))
         case command:
@@ -101,7 +108,7 @@ def read_files(arguments: argparse.Namespace) -> int:
 
 def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: bool) -> int:
     """Train, or say what would happen."""
-    config = load_config(path, overrides)
+    config = with_run_dir(load_config(path, overrides), path, overrides)
     if dry_run:
         if (launch := find_launch()).rank == 0:
             print(dump_config(config))
@@ -109,12 +116,23 @@ def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume:
             shape = find_shape(config.policy.path)
             print(f"\n{render_passes(config, shape)}\n\n{render_forecast(config, shape, launch)}")
         return 0
+    check_run_dir(config, resume=resume)
     from vineppo.processes import end_processes
     from vineppo.trainer import Trainer
 
     finished = Trainer(config, resume=resume).train().finished
     end_processes()
     return 0 if finished else INTERRUPTED
+
+
+def check_run_dir(config: Config, *, resume: bool) -> None:
+    """Say where the run will be, and refuse what cannot be there, before torch takes its seconds."""
+    directory, launch = RunDir(Path(config.run.dir)), find_launch()
+    if launch.count == 1 and not directory.failed_start:  # of several processes another may have begun to write there
+        directory.check(config, resume=resume)
+    if launch.rank == 0:
+        new = resume and not directory.config_file.exists()
+        print(f"run.dir {directory.root}{': nothing to resume there, a new run begins' if new else ''}", flush=True)
 
 
 def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: bool) -> int:
@@ -129,18 +147,12 @@ def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: b
     return finetune(config, resume=resume)
 
 
-def evaluate(path: Path | None, overrides: Sequence[str], *, policy: str | None) -> int:
+def evaluate(path: Path | None, overrides: Sequence[str], *, policy: str | None, out: Path | None) -> int:
     """Measure a policy's accuracy."""
     config = load_config(path, with_policy(overrides, policy))
-    from vineppo.trainer import evaluate_policy
+    from vineppo.evaluating import evaluate_and_tell
 
-    metrics = evaluate_policy(config)
-    if "eval/reward" in metrics:
-        print(f"reward {metrics['eval/reward']:.4f} +- {metrics['eval/standard_error']:.4f}")
-    else:
-        print(f"accuracy {metrics['eval/accuracy']:.2%} +- {metrics['eval/standard_error']:.2%}")
-    if metrics.get("eval/clipped_ratio") == 1:
-        print("warning: all responses were cut off at sampling.max_new_tokens; vineppo doctor says what ends one")
+    evaluate_and_tell(config, out)
     return 0
 
 
@@ -175,12 +187,20 @@ def analyze(path: Path | None, overrides: Sequence[str], arguments: argparse.Nam
 def explain(path: Path | None, overrides: Sequence[str], arguments: argparse.Namespace) -> int:
     """Show where the credit of solutions lies, without training."""
     config = load_config(path, with_policy(overrides, arguments.policy))
-    from vineppo.explain import Wanted, explain
+    from vineppo.explain import LOOK, Wanted, explain
 
     file, out = (None if word is None else Path(word) for word in (arguments.file, arguments.out))
+    if not sets_rollouts(overrides):
+        config = config.model_copy(update={"credit": config.credit.for_looking(LOOK)})
     wanted = Wanted(question=arguments.question, answer=arguments.answer, file=file, limit=arguments.limit)
     explain(config, wanted, count=arguments.solutions, threshold=arguments.label_above, out=out)
     return 0
+
+
+def sets_rollouts(overrides: Sequence[str]) -> bool:
+    """Whether they say more of credit than its method."""
+    given = [key for text in overrides for key in leaves(parse_override(text))]
+    return any(key.startswith("credit.") and key != "credit.name" for key in given)
 
 
 def compare(runs: Sequence[str], *, out: Path) -> int:
@@ -227,6 +247,16 @@ def judge(arguments: argparse.Namespace) -> int:
     return 0 if right else FAILED
 
 
+def configs(names: list[str], *, out: Path | None) -> int:
+    """List the configurations that come along, or copy them."""
+    from vineppo.shipped import copy_configs, list_configs
+
+    if out is None and names:
+        raise UserError("say where the copies go with --out FOLDER, e.g. vineppo configs arithmetic --out configs")
+    print(list_configs() if out is None else "\n".join(map(str, copy_configs(names, out))))
+    return 0
+
+
 def import_model(words: Sequence[str], *, out: Path) -> int:
     """Make a folder that can be trained of a GGUF file."""
     if len(words) != 1:
@@ -241,14 +271,29 @@ def show_config(
     path: Path | None, overrides: Sequence[str], *, model: type[Config] | type[SftConfig], keys: bool
 ) -> int:
     """Print the resolved config, or the reference of all keys."""
-    print(render_keys(model) if keys else dump_config(load_config(path, overrides, model)), end="")
+    print(render_keys(model, str(path or "")) if keys else dump_config(load_config(path, overrides, model)), end="")
     return 0
 
 
-def render_keys(model: type[Config] | type[SftConfig]) -> str:
-    """One line a key, in columns."""
+def render_keys(model: type[Config] | type[SftConfig], prefix: str = "") -> str:
+    """Those that begin so: one line a key, in columns; on a terminal too narrow for that, a paragraph a key."""
+    found = [row for row in describe_keys(model) if row.key.startswith(prefix)]
+    if not found:
+        raise UserError(f"no key begins with {prefix!r}; see all with vineppo config --keys")
     rows = [("key", "where name is", "type", "default", "meaning")]
-    rows += [(row.key, row.variant, row.type, row.default, row.meaning) for row in describe_keys(model)]
+    rows += [(row.key, row.variant, row.type, row.default, " ".join(row.meaning.split())) for row in found]
+    if sys.stdout.isatty():
+        width = get_terminal_size().columns
+        return "".join(
+            fill(
+                f"{key}{f' ({variant})' if variant else ''}: {kind}, default {default}. {meaning}",
+                width,
+                subsequent_indent="    ",
+                break_on_hyphens=False,
+            )
+            + "\n"
+            for key, variant, kind, default, meaning in rows[1:]
+        )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "".join(f"{line.rstrip()}\n" for line in lines)

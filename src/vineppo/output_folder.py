@@ -19,6 +19,14 @@ def check_empty(folder: Path, setting: str) -> None:
         raise UserError(f"{setting} {folder} cannot be written ({error.strerror}); give another {setting}") from error
 
 
+def free_folder(name: str) -> Path:
+    """The first of runs/NAME-1, -2, ... that is not there yet."""
+    number = 1
+    while (folder := Path("runs") / f"{name}-{number}").exists():
+        number += 1
+    return folder
+
+
 def fill_folder(folder: Path, fill: Callable[[Path], object]) -> None:
     """What `fill` writes, or nothing where it fails. The folder itself is there already, with the lock in it."""
     whole = folder / "whole"

@@ -8,7 +8,7 @@ What is told here travels over gloo, between the CPUs; only gradients and weight
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -72,6 +72,10 @@ class Processes:
     def from_main(self, value: T) -> T:
         """The main process's value."""
         return self.gather(value)[0]
+
+    def ask_main(self, make: Callable[[], T]) -> T:
+        """What the main process makes; the others only hear of it."""
+        return make() if self.count == 1 else self.gather(make() if self.is_main else None)[0]  # pyright: ignore[reportReturnType]
 
     def wait(self) -> None:
         """Until all have come here."""

@@ -3,7 +3,7 @@
 config.yaml           resolved
 provenance.json       versions, git revision, start; what a resumed run does otherwise
 inputs.json           digests of model and data, to know them again
-engine_memory.json    bytes that sampling may hold, by process
+engine_memory.json    bytes that sampling may hold, by process, or by replica of a pool
 metrics.jsonl         a line an iteration (names: vineppo.metrics.CATALOGUE); line 0 is the starting policy
 trajectories/N.jsonl  some trajectories of iteration N with their steps, values and advantages
 checkpoints/N/        all that resuming needs
@@ -63,11 +63,18 @@ class RunDir:
         self.inputs_file = root / "inputs.json"
         self.engine_file = root / "engine_memory.json"
 
+    @property
+    def failed_start(self) -> bool:
+        """Whether the run ended before its first iteration was done: it left nothing that could be continued."""
+        return (
+            self.config_file.exists()
+            and not checkpoints(self.checkpoints)
+            and not any(metrics["iteration"] > 0 for metrics in self.read_metrics())
+        )
+
     def clear_failed_start(self) -> None:
-        """Forget a run that ended before its first iteration was done: it left nothing that could be continued."""
-        if not self.config_file.exists() or checkpoints(self.checkpoints):
-            return
-        if not any(metrics["iteration"] > 0 for metrics in self.read_metrics()):
+        """Forget such a run."""
+        if self.failed_start:
             for file in (
                 self.metrics_file,
                 self.root / PROVENANCE,
@@ -83,7 +90,8 @@ class RunDir:
         if self.config_file.exists():
             if not resume:
                 raise UserError(
-                    f"run.dir {self.root} already holds a run; add --resume to continue it, or give another run.dir"
+                    f"run.dir {self.root} already holds a run; continue it with --resume, or start another one with "
+                    "run.dir=ANOTHER"
                 )
             self._check_same(config)
         elif self.metrics_file.exists():
@@ -132,7 +140,7 @@ class RunDir:
             )
 
     def engine_memory(self) -> list[int] | None:
-        """Bytes that each process's engine was given; None where that was not recorded."""
+        """Bytes that each process's engine, or each replica's, was given; None where that was not recorded."""
         return json.loads(self.engine_file.read_text(encoding="utf-8")) if self.engine_file.exists() else None
 
     def keep_engine_memory(self, memory: list[int]) -> None:

@@ -11,14 +11,16 @@ from vineppo.config.schema import Config
 from vineppo.metrics import Metrics
 from vineppo.policy import DTYPES, load_policy
 from vineppo.processes import start_processes
+from vineppo.progress import Display
 from vineppo.recipes.build import build_environment
-from vineppo.recipes.evaluation import evaluate
+from vineppo.recipes.evaluation import Evaluated, answer, evaluated
 from vineppo.recipes.run import Run
 from vineppo.report.html import write_report
 from vineppo.rng import derive_seed
 from vineppo.run_dir import lock_run_dir
 from vineppo.seams import Task
 from vineppo.tasks.build import build_task
+from vineppo.tasks.custom import CustomTask
 from vineppo.tasks.truncated import with_truncation
 
 
@@ -50,7 +52,10 @@ class Trainer:
             # Before anything is loaded: a second run in the directory must not get far.
             self._lock = lock_run_dir(Path(config.run.dir), processes)
             try:
-                task = build_task(config.task) if task is None else with_truncation(task, config.task.truncated)
+                if task is None:
+                    task = build_task(config.task)
+                else:
+                    task, config = with_truncation(task, config.task.truncated), with_custom_task(config)
                 self._run = Run(config, task, resume=resume, report=write_report, processes=processes)
             except BaseException:
                 self._lock.release()
@@ -72,8 +77,18 @@ class Trainer:
         )
 
 
+def with_custom_task(config: Config) -> Config:
+    """What is written down of a run whose task is an object: no task that a configuration could make."""
+    return config.model_copy(update={"task": CustomTask(truncated=config.task.truncated)})
+
+
 def evaluate_policy(config: Config, *, task: Task | None = None) -> Metrics:
     """Accuracy of `config.policy` on the test split, without training."""
+    return answer_test(config, task=task).metrics
+
+
+def answer_test(config: Config, *, task: Task | None = None) -> Evaluated:
+    """The same with all that it is made of."""
     task = build_task(config.task) if task is None else with_truncation(task, config.task.truncated)
     policy = load_policy(
         config.policy.path,
@@ -81,10 +96,18 @@ def evaluate_policy(config: Config, *, task: Task | None = None) -> Metrics:
         dtype=DTYPES[config.policy.dtype],
         template_kwargs=config.policy.chat_template_kwargs,
     )
-    return evaluate(
-        build_environment(policy, task, config.engine),
-        task.questions("test")[: config.evaluation.questions],
-        samples=config.evaluation.samples,
-        sampling=config.evaluation.law(config.sampling.law),
-        seed=derive_seed(config.training.seed, "evaluation"),
-    )
+    questions = task.questions("test")[: config.evaluation.questions]
+    with (
+        Display(len(questions) * config.evaluation.samples, unit="response") as display,
+        display.phase("evaluate") as on,
+    ):
+        return evaluated(
+            answer(
+                build_environment(policy, task, config.engine),
+                questions,
+                samples=config.evaluation.samples,
+                sampling=config.evaluation.law(config.sampling.law),
+                seed=derive_seed(config.training.seed, "evaluation"),
+                progress=on,
+            )
+        )

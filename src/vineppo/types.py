@@ -252,6 +252,17 @@ class Branch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Critique:
+    """What a critic says of the steps of one response."""
+
+    wrong: tuple[int, ...] | None
+    """Steps it names wrong, counted from 0; None where it cannot be read."""
+    text: str
+    tokens: int
+    """Decoded for it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Credit:
     """Per-token advantages of one trajectory, and the values they were made from."""
 
@@ -269,6 +280,8 @@ class Credit:
     """Rollouts that left this trajectory and are learned from. A stretch that trajectories share, one of them holds."""
     pilot: tuple[Rollout, ...] = ()
     """Rollouts that only decided where to measure. Those for a group are held by its first trajectory."""
+    critiques: tuple[Critique, ...] = ()
+    """Of the response. Responses that are the same hold the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

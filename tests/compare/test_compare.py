@@ -187,3 +187,27 @@ sys.exit(f"imported {{sorted(heavy)}}" if heavy else 0)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_mean_rewards_are_not_called_accuracies(tmp_path, capsys):
+    """Rewards 5 and -3 have a mean of 1, which is no 100 %."""
+    for seed in (0, 1):
+        folder = write_run(tmp_path / f"run-{seed}", [0.25, 1.0], seed=seed)
+        file = folder / "metrics.jsonl"
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        file.write_text("".join(json.dumps(row | {"eval/reward": row["eval/accuracy"]}) + "\n" for row in rows))
+    printed = output_of(capsys, tmp_path / "run-0", tmp_path / "run-1", "--out", tmp_path / "out")
+    page = (tmp_path / "out" / "comparison.html").read_text()
+    assert "test reward" in printed
+    assert "100.0" not in printed
+    assert "accuracy" not in printed.lower()
+    assert ">Reward</h2>" in page
+
+
+def test_what_other_commands_left_in_runs_is_passed_over(runs, capsys, tmp_path):
+    for name, file in (("comparison", "comparison.html"), ("evaluation-1", "responses.jsonl")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text("")
+    folders = sorted(path for path in tmp_path.iterdir() if path.is_dir())
+    assert "2 experiments, 4 runs" in output_of(capsys, *folders, "--out", tmp_path / "out")
+    assert "is no run" in error_of(capsys, tmp_path / "comparison")

@@ -180,7 +180,17 @@ def test_keys_and_values_of_a_token():
     assert sizes()["keys and values"] == 64 * token
     assert sizes(BFLOAT16)["keys and values"] == 64 * token // 2
     assert sizes("engine.memory_gib=2")["keys and values"] == 2 * GIB
-    assert phases("engine.memory_gib=2")["keys and values"] == ALWAYS
+    assert phases("engine.memory_gib=2")["keys and values"] == ("sample",)
+
+
+def test_where_nothing_is_said_the_engine_gets_half_of_what_networks_leave_of_the_gpu():
+    there = forecast(place=Place(gpu_bytes=80 * GIB))
+    networks = 20 * P  # weights, moments, gradients and the reference, in float32
+    taken = sizes(place=Place(gpu_bytes=80 * GIB))["keys and values"]
+    assert taken == (80 * GIB - networks) // 2
+    assert there.during("sample") < 80 * GIB
+    assert phases(place=Place(gpu_bytes=80 * GIB))["keys and values"] == ("sample",)
+    assert sizes(place=Place(gpu_bytes=1024))["keys and values"] == sizes()["keys and values"], "one sample, at least"
 
 
 def test_vllm_takes_its_share_of_the_gpu_and_gives_it_back_when_asleep():
@@ -208,7 +218,9 @@ def test_a_sample_is_no_longer_than_the_context():
 
 def test_the_peak_is_that_of_the_phase_that_holds_most():
     full = forecast("engine.memory_gib=1", place=Place(gpu=False))
-    assert full.peak == full.during("backward") == sum(part.bytes for part in full.parts)
+    assert full.peak == full.during("sample") == GIB + 16 * P
+    least = forecast(place=Place(gpu=False))
+    assert least.peak == least.during("backward") == sum(p.bytes for p in least.parts if p.phases != ("sample",))
     asleep = forecast("engine=vllm", place=Place(gpu_bytes=80 * GIB))
     assert asleep.peak == asleep.during("sample") == 40 * GIB + (4 + 8 + 4) * P
 

@@ -1,5 +1,6 @@
 """A run whose engine is a pool, with replicas killed at work, trains as one whose engine is in its own process."""
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -54,6 +55,9 @@ def test_killed_replicas_do_not_show_in_what_is_learned(tmp_path: Path, capfd):
     killer.over.set()
     assert killer.kills > 0
     assert "died and is started again" in capfd.readouterr().err
+    memory = json.loads((tmp_path / "pool" / "engine_memory.json").read_text())
+    assert len(memory) == 2
+    assert 0 < sum(memory) < psutil.virtual_memory().total / 2, "they share what is free"
     one, several = (without_time(metrics_of(tmp_path / name)) for name in ("one", "pool"))
     for line, other in zip(one, several, strict=True):
         assert line == pytest.approx(other, rel=1e-5, abs=1e-6)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from vineppo.errors import UserError
+from vineppo.recipes.policy_iteration import read_optimizers
 from vineppo.recipes.random_states import random_states, restore_random_states
 from vineppo.recipes.resume import read_random_states
 
@@ -45,3 +46,15 @@ def test_a_checkpoint_with_a_pickle_is_refused_and_the_pickle_is_not_read(tmp_pa
     with pytest.raises(UserError, match=r"random\.json.*policy\.path="):
         read_random_states(tmp_path)
     assert not trap.exists()
+
+
+def test_optimizers_that_are_no_tensors_are_refused_and_nothing_is_run(tmp_path: Path):
+    trap, file = tmp_path / "ran", tmp_path / "optimizers.pt"
+    with file.open("wb") as opened:
+        torch.save({"learner": Doctored(trap)}, opened)
+    with pytest.raises(UserError, match=r"optimizers\.pt holds something else.*policy\.path="):
+        read_optimizers(file)
+    assert not trap.exists()
+    with file.open("wb") as opened:
+        torch.save({"learner": {"updates": 3, "moments": [torch.ones(2)]}}, opened)
+    assert read_optimizers(file)["learner"]["updates"] == 3

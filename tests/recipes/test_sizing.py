@@ -7,7 +7,19 @@ from small_runs import QUICK
 
 from vineppo import Trainer, load_config
 from vineppo.recipes import sizing
-from vineppo.recipes.sizing import TO_COME, embedded, still_to_come
+from vineppo.recipes.sizing import TO_COME, as_before, embedded, still_to_come
+
+
+def test_a_pool_that_goes_on_gives_its_replicas_what_they_had():
+    pool = load_config(None, ["engine.pool.replicas=2"]).engine
+    odd = 123_456_789
+    again = as_before(pool, [odd, odd])
+    assert again.memory_gib is not None
+    assert int(again.memory_gib * 2**30) == odd
+    assert as_before(pool, None) == as_before(pool, [odd]) == pool, "another engine had that"
+    assert as_before(load_config(None, []).engine, [odd]).memory_gib is None, "sized once the learner is there"
+    given = load_config(None, ["engine={memory_gib: 1, pool: {replicas: 2}}"]).engine
+    assert as_before(given, [odd, odd]) == given
 
 
 def test_a_resumed_run_has_the_memory_it_was_started_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -14,9 +14,12 @@ from safetensors.torch import load_file
 from small_runs import QUICK, SHARED, metrics_of, without_time, write_random_model
 
 from vineppo import RewardTask, Trainer, load_config
+from vineppo.analyze import analyze_credit
 from vineppo.cli import main
+from vineppo.errors import UserError
 from vineppo.progress import Display
 from vineppo.recipes.sampler import Sampler
+from vineppo.tasks.custom import CustomTask
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("vine", "coupled", "ppo", "grpo", "rloo", "grpo_lambda")
@@ -197,6 +200,10 @@ def test_a_reward_function_of_ones_own_trains_any_model(tmp_path: Path):
     result = Trainer(load_config(None, [*QUICK, *settings]), task=task).train()
     assert result.finished
     assert (result.policy / "model.safetensors").exists()
+    assert load_config(tmp_path / "run" / "config.yaml").task == CustomTask()
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["task"] == "custom"
+    with pytest.raises(UserError, match=r"object handed to the Python API.*FILE\.py:CLASS"):
+        analyze_credit(tmp_path / "run", [])
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason=f"needs the real GSM8K questions in {SHARED}")

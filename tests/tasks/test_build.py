@@ -35,6 +35,6 @@ def test_the_default_gsm8k_template_has_its_slot():
 
 def test_a_custom_task_comes_from_the_python_api_only():
     with pytest.raises(
-        UserError, match=r"task\.name 'custom' .* set task\.name to arithmetic, registers, word_problems, gsm8k"
+        UserError, match=r"task\.name is 'custom'.* hand it over there, or name a class of yours, task=FILE\.py:CLASS"
     ):
         build_task(CustomTask())

@@ -11,6 +11,8 @@ from vineppo.errors import UserError
 from vineppo.report.comparison_page import Compared
 from vineppo.report.run_data import Run, read_run
 
+OUTPUTS = ("comparison.html", "explanation.html", "responses.jsonl")
+"""What comparisons, explanations and evaluations leave behind."""
 FEW_SEEDS = 3
 """Below this, an interval over seeds says little."""
 
@@ -19,6 +21,7 @@ def read_comparison(folders: Sequence[Path]) -> Compared:
     """Raises UserError for folders that are no runs, come twice or have nothing to compare."""
     if not folders:
         raise UserError("no run is named; give run directories, e.g. vineppo compare runs/vine-0 runs/ppo-0")
+    folders = [folder for folder in folders if not is_output(folder)] or folders
     for folder in folders:
         check_run(folder)
     resolved = [folder.resolve() for folder in folders]
@@ -47,6 +50,11 @@ def read_comparison(folders: Sequence[Path]) -> Compared:
         differing=differing(settings, list(grouped)),
         cautions=tuple(cautions(runs, curves, grouped, settings)),
     )
+
+
+def is_output(folder: Path) -> bool:
+    """Whether a folder, as `runs/*` may name one, is what another command left there."""
+    return not (folder / "metrics.jsonl").is_file() and any((folder / name).is_file() for name in OUTPUTS)
 
 
 def check_run(folder: Path) -> None:

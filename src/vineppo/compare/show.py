@@ -35,7 +35,7 @@ def accuracies(said: ComparisonPage) -> Table:
     """One line an experiment."""
     table = Table(title=Text(f"{said.title}{f' on {said.task}' if said.task else ''}"), title_justify="left", box=None)
     table.pad_edge = False
-    table.add_column("test accuracy")
+    table.add_column(f"test {said.measure}")
     for name in ("seeds", "start", "final", "95 % interval", "peak", "at", "final KL"):
         table.add_column(name, justify="right")
     for row in said.rows:

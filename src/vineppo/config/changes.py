@@ -56,9 +56,10 @@ def changes(before: Config, now: Config, *, found_again: bool) -> list[Change]:
         if extended and now.learner.schedule == "linear":
             words += " (the learning rate follows its line over all of them from here on)"
         onward = extended or key in ONWARD
-        found.append(Change(words=words, allowed=onward or _is_in(key, free), told=onward))
+        found.append(Change(words=words, allowed=onward or is_in(key, free), told=onward))
     return found
 
 
-def _is_in(key: str, settings: tuple[str, ...]) -> bool:
+def is_in(key: str, settings: tuple[str, ...]) -> bool:
+    """Whether a dotted key is one of them, or inside one."""
     return any(key == setting or key.startswith(f"{setting}.") for setting in settings)

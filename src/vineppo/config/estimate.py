@@ -142,7 +142,7 @@ def assumptions(config: Config, shape: Shape) -> list[str]:
         f"({config.task.shape_reason}; within sampling.max_new_tokens)."
     ]
     credit = measured_credit(config)
-    lines += credit.assumptions
+    lines += [*config.recipe.assumptions, *credit.assumptions]
     if credit.values == "rollouts":
         lines += [
             "A rollout is assumed to be as long as what is left of its trajectory.",

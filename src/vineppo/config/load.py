@@ -16,6 +16,8 @@ A variant may also bring settings of the sections that have no variants, under `
         rest_em: {kept: 10, also: {training: {iterations: 10}}}
 """
 
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -48,6 +50,9 @@ Tree = dict[str, object]
 
 Model = TypeVar("Model", bound=BaseModel)
 
+PLACE = re.compile(r"(^|_)(path|dir|file|output)$")
+"""Keys of settings that name a file or folder."""
+
 ALSO = "also"
 """The key of a preset under which it has settings of other sections."""
 
@@ -72,10 +77,10 @@ def load_config(path: Path | str | None, overrides: Sequence[str] = (), model: t
     variants = tree.pop("variants", {})
     top: Tree = {}
     for text in overrides:
-        top = _merge(top, _expand_names(_parse_override(text), model))
+        top = _merge(top, _expand_names(parse_override(text), model))
     model = with_own_choices(model, [_expand_names(tree, model), top], variants if isinstance(variants, dict) else {})
     presets = _check_presets(variants, model)
-    return _validate(_combine(_expand_names(tree, model), presets, top, model), model)
+    return _validate(_at_home(_combine(_expand_names(tree, model), presets, top, model)), model)
 
 
 def dump_config(config: BaseModel) -> str:
@@ -145,6 +150,17 @@ def _merge(base: Tree, top: Tree) -> Tree:
     return merged
 
 
+def _at_home(tree: Tree) -> Tree:
+    """`~/` at the beginning of a place is the home folder."""
+    return {key: _at_home(value) if isinstance(value, dict) else _expanded(key, value) for key, value in tree.items()}
+
+
+def _expanded(key: str, value: object) -> object:
+    if isinstance(value, str) and value.startswith("~/") and PLACE.search(key):
+        return os.path.expanduser(value)
+    return value
+
+
 def _expand_names(tree: Tree, model: type[BaseModel]) -> Tree:
     """`credit: ppo` is short for `credit: {name: ppo}`."""
     expanded = dict(tree)
@@ -154,7 +170,7 @@ def _expand_names(tree: Tree, model: type[BaseModel]) -> Tree:
     return expanded
 
 
-def _parse_override(text: str) -> Tree:
+def parse_override(text: str) -> Tree:
     """`a.b=3` -> {a: {b: 3}}."""
     dotted, equals, value = text.partition("=")
     *above, last = dotted.strip().split(".")

@@ -11,6 +11,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from vineppo.credit.capo import CapoCredit
 from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.gae import PpoCredit
 from vineppo.credit.group import GrpoCredit, RlooCredit
@@ -24,7 +25,7 @@ from vineppo.curriculum.per_iteration import LearnabilityCurriculum
 from vineppo.curriculum.uniform import UniformCurriculum
 from vineppo.engines.torch.settings import TorchEngineConfig
 from vineppo.engines.vllm.settings import VllmEngineConfig
-from vineppo.recipes.settings import DpoPositiveRecipe, PolicyIterationRecipe, RestEmRecipe
+from vineppo.recipes.settings import DpoPositiveRecipe, IntRecipe, PolicyIterationRecipe, RestEmRecipe
 from vineppo.settings.analysis import AnalysisConfig
 from vineppo.settings.learner import LearnerConfig, LoraConfig
 from vineppo.settings.sections import (
@@ -63,7 +64,8 @@ Credit = Annotated[
     | GrpoCredit
     | RlooCredit
     | GrpoLambdaCredit
-    | SpoTreeCredit,
+    | SpoTreeCredit
+    | CapoCredit,
     Field(discriminator="name"),
 ]  # fmt: skip
 
@@ -100,7 +102,8 @@ Curriculum = Annotated[
 Recipe = Annotated[
     PolicyIterationRecipe
     | RestEmRecipe
-    | DpoPositiveRecipe,
+    | DpoPositiveRecipe
+    | IntRecipe,
     Field(discriminator="name"),
 ]  # fmt: skip
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -36,6 +36,10 @@ class CoupledCredit(LeavingCredit):
     """Long responses: measure so many segments of a trajectory, cut on where the value moves. None: every step."""
 
     amount: ClassVar[str] = "rollouts"
+
+    def for_looking(self, rollouts: int) -> Self:
+        """At least so many, times the chance of leaving; a budget is for training, and would starve most steps."""
+        return self.model_copy(update={"rollouts": max(self.rollouts, rollouts), "token_budget": None})
 
     def build(self, parts: CreditParts) -> "CoupledAssigner":
         """The method at work."""

@@ -3,18 +3,22 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
+from vineppo.advisers.settings import Answers
 from vineppo.credit.shuffle import Dealt
 from vineppo.environment import Environment
 from vineppo.errors import UserError
-from vineppo.seams import CreditAssigner
+from vineppo.seams import CreditAssigner, Engine
 from vineppo.settings.learner import Average, CriticConfig, Ratio
 from vineppo.settings.shapes import Rollouts, Shape
 from vineppo.settings.strict import Variant
 from vineppo.types import Sampling, Scored
+
+if TYPE_CHECKING:
+    from vineppo.policy import Policy
 
 Normalisation = Literal["none", "scale", "whiten"]
 Values = Literal["rollouts", "network", "none"]
@@ -35,6 +39,10 @@ class CreditParts:
     """The law of trajectories and rollouts."""
     predict_values: PredictValues | None = None
     """None where there is no value network: see `CreditSettings.critic`."""
+    open_engine: "Callable[[Policy], Engine] | None" = None
+    """The run's kind of engine around another policy; None where there is none to be had."""
+    on_main: Callable[[Callable[[], Answers]], Answers] = lambda ask: ask()
+    """Asks an adviser in the main process alone, and tells all others."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +123,10 @@ class CreditSettings(Variant):
     def most_tokens(self, shape: Shape) -> int:
         """Tokens of rollouts for one trajectory of this shape, at most."""
         return self.rollouts_of(shape).tokens
+
+    def for_looking(self, rollouts: int) -> Self:
+        """With at least so many rollouts and no budget: a person looks at single values, training at many together."""
+        return self
 
     @property
     def rollouts_in_words(self) -> str:

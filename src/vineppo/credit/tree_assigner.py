@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 from math import ceil, fsum, log
 from statistics import fmean
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -43,6 +43,10 @@ class TreeCredit(LeavingCredit):
     learns_from_rollouts: ClassVar[bool] = True
     least_trajectories: ClassVar[int] = 2
     amount: ClassVar[str] = "restarts"
+
+    def for_looking(self, rollouts: int) -> Self:
+        """At least so many restarts at a node, within no budget."""
+        return self.model_copy(update={"restarts": max(self.restarts, float(rollouts)), "token_budget": None})
 
     def build(self, parts: CreditParts) -> "TreeAssigner":
         """The method at work."""

@@ -46,6 +46,10 @@ class VineCredit(MeasuredCredit):
 
     amount: ClassVar[str] = "rollouts"
 
+    def for_looking(self, rollouts: int) -> Self:
+        """At least so many from each state."""
+        return self.model_copy(update={"rollouts": max(self.rollouts, rollouts)})
+
     def build(self, parts: CreditParts) -> "VineAssigner":
         """The method at work."""
         return VineAssigner(

@@ -96,7 +96,9 @@ def examine(config: Config, display: Display, budget: Budget) -> Examination:
     display.advance(1)
     task = done.attempt("task", lambda: build_task(config.task))
     if task is None:
-        done.leave_out("there is no task", "judge", "memory", "endings", "agreement", "credit", "stale cache")
+        done.leave_out(
+            "there is no task", "judge", "memory", "endings", "answers", "agreement", "credit", "stale cache"
+        )
         return done
     with display.phase("judge"):
         done.add(check_judge(config.task, task))
@@ -105,7 +107,9 @@ def examine(config: Config, display: Display, budget: Budget) -> Examination:
         fits = examine_memory(config, task, done)
     display.advance(3)
     if not fits:
-        done.leave_out("the model was not loaded, see above", "endings", "agreement", "credit", "stale cache")
+        done.leave_out(
+            "the model was not loaded, see above", "endings", "answers", "agreement", "credit", "stale cache"
+        )
         return done
     asked = config.policy
     load = partial(load_policy, asked.path, device=asked.device, template_kwargs=asked.chat_template_kwargs)
@@ -113,12 +117,14 @@ def examine(config: Config, display: Display, budget: Budget) -> Examination:
         policy = done.attempt("policy", load)
     display.advance(4)
     if policy is None:
-        done.leave_out("there is no policy", "endings", "agreement", "credit", "stale cache")
+        done.leave_out("there is no policy", "endings", "answers", "agreement", "credit", "stale cache")
         return done
     with display.phase("prompts"):
         fit = done.attempt("prompts", lambda: fitting(task, policy, config, quiet=True))
     if fit is None:
-        done.leave_out("a run would not start with these prompts", "endings", "agreement", "credit", "stale cache")
+        done.leave_out(
+            "a run would not start with these prompts", "endings", "answers", "agreement", "credit", "stale cache"
+        )
         return done
     done.add(describe_prompts(fit[0], dropped=fit[1]))
     examine_engine(config, fit[0], policy, done, display)
@@ -151,7 +157,12 @@ def examine_engine(config: Config, task: Task, policy: Policy, done: Examination
     environment = done.attempt("engine", lambda: build_environment(shop.sampled(policy), task, config.engine))
     if not head or environment is None:
         done.leave_out(
-            "there is no engine or no learner for this model", "endings", "agreement", "credit", "stale cache"
+            "there is no engine or no learner for this model",
+            "endings",
+            "answers",
+            "agreement",
+            "credit",
+            "stale cache",
         )
         return
     probe = Probe(
@@ -174,9 +185,9 @@ def examine_engine(config: Config, task: Task, policy: Policy, done: Examination
     with display.phase("endings"):
         steps = int(done.budget.left / (MARGIN * look.seconds_a_token))
         if steps >= FEWEST_TOKENS:
-            done.add(check_endings(probe, policy, limit=steps))
+            done.add(*check_endings(probe, policy, config.task, limit=steps))
         else:
-            done.leave_out(no_time(done.budget), "endings")
+            done.leave_out(no_time(done.budget), "endings", "answers")
     display.advance(7)
 
 

@@ -1,4 +1,6 @@
-"""How many tokens a request may add: what it asks for, within the context. The same for every engine."""
+"""What engines keep to: tokens that a request may add, the same for every engine, and bytes held."""
+
+from typing import Protocol, runtime_checkable
 
 from vineppo.errors import UserError
 from vineppo.types import Request, Sampling
@@ -16,3 +18,13 @@ def new_tokens(request: Request, sampling: Sampling, context: int) -> int:
         )
     wanted = sampling.max_new_tokens if request.max_new_tokens is None else request.max_new_tokens
     return min(wanted, room)
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """An engine that holds no more than so many bytes."""
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """None until it is sized."""
+        ...

@@ -14,6 +14,7 @@ from vineppo.explain.measure import Measured, build_explainer
 from vineppo.explain.show import show
 from vineppo.explain.source import Wanted, batches, gather
 from vineppo.lock import LOCK, DirectoryLock
+from vineppo.output_folder import free_folder
 from vineppo.policy import DTYPES, load_policy
 from vineppo.progress import Display
 from vineppo.report.explanation_page import Explanation
@@ -22,6 +23,8 @@ from vineppo.report.run_data import LoggedTrajectory
 from vineppo.run_dir import provenance
 
 PAGE = "explanation.html"
+LOOK = 64
+"""Rollouts from a state, at least, where the command line does not say: half of a 95 % interval is then about 0.12."""
 BATCH = 16
 """Questions measured together."""
 IN_TERMINAL, ON_PAGE = 5, 100
@@ -38,7 +41,7 @@ def explain(
     """
     if count is not None and count < 1:
         raise UserError(f"--solutions is {count}, but must be a whole number >= 1")
-    out = free_folder() if out is None else check_folder(out)
+    out = free_folder("explanation") if out is None else check_folder(out)
     lock = DirectoryLock(out, setting="--out")
     try:
         return _explain(config, wanted, count=count, threshold=threshold, out=out)
@@ -88,14 +91,6 @@ def _explain(config: Config, wanted: Wanted, *, count: int | None, threshold: fl
     show(explanation.credit_map(), limit=IN_TERMINAL)
     print(f"page {page}  every number {out / STEPS}  process labels {out / STEPWISE}")
     return page
-
-
-def free_folder() -> Path:
-    """The first of runs/explanation-1, -2, ... that is not there yet."""
-    number = 1
-    while (folder := Path("runs") / f"explanation-{number}").exists():
-        number += 1
-    return folder
 
 
 def check_folder(out: Path) -> Path:

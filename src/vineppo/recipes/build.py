@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from pathlib import Path
 
 from vineppo.chat import encode_prompt, opened, response_decoder
 from vineppo.config.schema import Config
 from vineppo.curriculum.choice import Curriculum
 from vineppo.curriculum.settings import CurriculumParts
-from vineppo.engines.build import build_engine
+from vineppo.engines.build import alone, build_engine
 from vineppo.engines.settings import EngineSettings
 from vineppo.engines.sharded import ShardedEngine
 from vineppo.environment import Environment
@@ -73,7 +74,10 @@ def build_algorithm(
             policy=policy,
             workshop=build_workshop(config, processes),
             credit=config.credit,
+            questions=questions.train,
+            folder=Path(config.run.dir),
             training=config.training,
+            open_engine=partial(build_engine, alone(config.engine)),
             validate=build_validation(config, environment, questions.validation),
         )
     )

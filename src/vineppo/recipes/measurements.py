@@ -69,7 +69,22 @@ def credit_metrics(credits: Sequence[Credit]) -> Metrics:
             "credit/rollouts_truncated": fmean(r.completion.finish is Finish.TRUNCATED for r in rollouts),
             "tokens/rollouts": float(sum(len(r.completion.token_ids) for r in rollouts)),
         }
-    return metrics
+    return metrics | critique_metrics(credits)
+
+
+def critique_metrics(credits: Sequence[Credit]) -> Metrics:
+    """What critics said. Responses that are the same hold the same critiques: counted once."""
+    distinct = {id(credit.critiques): credit.critiques for credit in credits if credit.critiques}
+    critiques = [critique for own in distinct.values() for critique in own]
+    if not critiques:
+        return {}
+    named = [len(critique.wrong) for critique in critiques if critique.wrong is not None]
+    return {
+        "credit/critiques": float(len(critiques)),
+        "credit/critiques_unparseable": 1 - len(named) / len(critiques),
+        **({"credit/wrong_steps": fmean(named)} if named else {}),
+        "tokens/critiques": float(sum(critique.tokens for critique in critiques)),
+    }
 
 
 def _significant(credits: Sequence[Credit]) -> float | None:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,6 +20,7 @@ from torch import Tensor
 from vineppo.credit.build import build_assigner
 from vineppo.credit.normalise import normalised, normalised_samples
 from vineppo.credit.settings import CreditParts, Normalisation, PredictValues
+from vineppo.errors import UserError
 from vineppo.learner.critic import Critic
 from vineppo.learner.learner import Learner
 from vineppo.learner.parallel import WholeTensors, bare, load_whole, on_main
@@ -78,7 +80,7 @@ class PolicyIteration:
                 metrics |= self.critic.update(samples, seed=seed)
             if experience.iteration > self.critic_warmup and samples:
                 metrics |= self.learner.update(samples, branches=branches, seed=seed, progress=progress)
-            self._keep_to_the_schedule(experience.iteration)
+            self.keep_to_the_schedule(experience.iteration)
             engine.load_weights(self.policy.weights(), policy_version=experience.iteration)
         return metrics
 
@@ -90,7 +92,7 @@ class PolicyIteration:
         drawn, metrics = self.replay.draw(experience.iteration, experience.scored, experience.credits)
         return normalised_samples(drawn, self.normalise), [], metrics
 
-    def _keep_to_the_schedule(self, iteration: int) -> None:
+    def keep_to_the_schedule(self, iteration: int) -> None:
         """Where trajectories were left out there are fewer updates; learning rates go by iterations all the same."""
         if self.critic is not None:
             self.critic.finished(iteration * self.updates_per_epoch)
@@ -114,13 +116,25 @@ class PolicyIteration:
 
     def load(self, folder: Path) -> None:
         """Continue where `save` was called."""
-        optimizers = torch.load(folder / "optimizers.pt", map_location="cpu", weights_only=True)
+        optimizers = read_optimizers(folder / "optimizers.pt")
         self.learner.load_state_dict(optimizers["learner"])
         if self.replay is not None:
             self.replay.restore(json.loads((folder / REPLAY).read_text()))
         if self.critic is not None:
             load_whole(bare(self.critic.network), load_file(folder / CRITIC))
             self.critic.load_state_dict(optimizers["critic"])
+
+
+def read_optimizers(file: Path) -> Any:
+    """Tensors, numbers and names. Raises UserError for anything else, of which nothing is run."""
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # of several kinds, and torch's advice would be to run it all the same
+        raise UserError(
+            f"{file} holds something else than tensors and numbers, or is damaged; it is not read, since that can run "
+            f"anything. Delete {file.parent} to resume from the checkpoint before it, or start another run from its "
+            f"policy with policy.path={file.parent / 'policy'}"
+        ) from error
 
 
 def build_policy_iteration(parts: RecipeParts) -> PolicyIteration:
@@ -132,10 +146,16 @@ def build_policy_iteration(parts: RecipeParts) -> PolicyIteration:
     critic = shop.critic(credit.critic, parts.policy, updates=training.iterations * each, passes=passes)
     trained = shop.trained(parts.policy, passes)
     environment, sampling = parts.sampler.environment, parts.sampler.sampling
-    predict = None if critic is None else predictor(critic)
+    credit_parts = CreditParts(
+        environment=environment,
+        sampling=sampling,
+        predict_values=None if critic is None else predictor(critic),
+        open_engine=parts.open_engine,
+        on_main=shop.processes.ask_main,
+    )
     return PolicyIteration(
         sampler=parts.sampler,
-        assign=build_assigner(credit, CreditParts(environment=environment, sampling=sampling, predict_values=predict)),
+        assign=build_assigner(credit, credit_parts),
         normalise=credit.normalise,
         replay=None if credit.replay is None else ReplayBuffer(credit.replay, seed=training.seed),
         learner=Learner(

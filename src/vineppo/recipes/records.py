@@ -8,7 +8,7 @@ from typing import Any
 from vineppo.analysis.intervals import Interval, are_shares, change_interval, value_interval
 from vineppo.recipes.algorithm import Experience
 from vineppo.steps import TokenTexts
-from vineppo.types import Credit, Rollout, Scored, StateValue, prompt_text
+from vineppo.types import Credit, Critique, Rollout, Scored, StateValue, prompt_text
 
 
 def trajectory_records(experience: Experience, token_texts: TokenTexts, *, count: int) -> list[dict[str, Any]]:
@@ -36,6 +36,7 @@ def trajectory_record(scored: Scored, credit: Credit, token_texts: TokenTexts) -
         "finish": str(trajectory.finish),
         "policy_version": trajectory.policy_version,
         **({"told": dict(scored.judgement.told)} if scored.judgement.told else {}),
+        **({"critiques": [_critique_record(critique) for critique in credit.critiques]} if credit.critiques else {}),
         "steps": [
             {
                 "text": "".join(pieces[start:stop]),
@@ -51,6 +52,12 @@ def trajectory_record(scored: Scored, credit: Credit, token_texts: TokenTexts) -
             for start, stop in pairwise(scored.bounds)
         ],
     }
+
+
+def _critique_record(critique: Critique) -> dict[str, Any]:
+    """Steps counted from 1, as the critic did."""
+    wrong = None if critique.wrong is None else [step + 1 for step in critique.wrong]
+    return {"wrong_steps": wrong, "text": critique.text}
 
 
 def _advantage_error(credit: Credit, start: int) -> float | None:

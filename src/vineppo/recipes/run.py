@@ -1,7 +1,7 @@
 """One training run of any algorithm, from start to summary: its directory, its checkpoints, its progress."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vineppo.checkpoint import prune_checkpoints
@@ -21,15 +21,16 @@ from vineppo.recipes.inputs import digest_inputs
 from vineppo.recipes.interrupt import Interrupt
 from vineppo.recipes.records import trajectory_records
 from vineppo.recipes.resume import Position
-from vineppo.recipes.sizing import size_engine
+from vineppo.recipes.sizing import as_before, size_engine
 from vineppo.recipes.summary import summarise
-from vineppo.recipes.warnings import cut_off, failures
+from vineppo.recipes.warnings import cut_off, failures, silent
 from vineppo.rng import derive_seed
 from vineppo.run_dir import RunDir
 from vineppo.seams import Task
 from vineppo.tasks.reward_keywords import STATE, logged_metrics
 from vineppo.tasks.truncated import try_rewards
 from vineppo.tracking import Tracker, build_tracker
+from vineppo.types import Scored
 
 Report = Callable[[Path], object]
 """Writes the report of a run directory."""
@@ -67,16 +68,20 @@ class Run:
         self.directory.check_inputs(self._inputs)
         try_rewards(task, fit.questions("train")[:2])
         sampled = build_workshop(config, processes).sampled(policy)
-        self._environment = build_environment(sampled, task, config.engine, processes)
+        self._environment = build_environment(
+            sampled, task, as_before(config.engine, self.directory.engine_memory()), processes
+        )
         self._test = fit.questions("test")[: config.evaluation.questions]
         self._algorithm = build_algorithm(config, policy, self._environment, questions, processes)
         self._position = Position() if checkpoint is None else resuming.restore(checkpoint, self._algorithm)
-        memory = size_engine(self._algorithm, self.directory.engine_memory(), processes)
+        memory = size_engine(
+            self._algorithm, self.directory.engine_memory(), processes, replicas=config.engine.pool.replicas
+        )
         self._saved = self._position.iteration
         self._between_iterations = True
         self._interrupt = Interrupt(processes)
         self._tracker = None
-        self._failures: set[str] = set()
+        self._failures, self._silent = set[str](), set[str]()
         processes.wait()  # until all have seen the directory as it was
         self._news = [dropped] if dropped else []
         if processes.is_main:
@@ -101,6 +106,8 @@ class Run:
         if self.finished and self._processes.from_main(self.directory.summary_file.exists()):
             display.say(f"run.dir {self.directory.root} holds a finished run; for another one give another run.dir")
             return True
+        if self._position.iteration:
+            display.say(f"resuming after iteration {self._position.iteration} of {iterations} in {self.directory.root}")
         for change in self._news:
             display.say(f"from iteration {self._position.iteration} on: {change}")
         with display, self._interrupt.installed():
@@ -146,8 +153,7 @@ class Run:
             self._between_iterations = True  # whatever fails from here on, this iteration is complete
             if self._processes.is_main:
                 self._write_trajectories(experience)
-                for warning in failures(experience.scored, self._failures):
-                    display.say(warning)
+                self._warn_of(experience.scored, display)
             self._tell(metrics, display)
             regular = iteration % self._config.checkpoint.every == 0 or self.finished
             if regular or self._config.checkpoint.between:
@@ -215,6 +221,14 @@ class Run:
         ):
             if warning := cut_off(metrics.get(name, 0.0), what, policy=policy, limit=limit):
                 display.say(warning)
+
+    def _warn_of(self, scored: Sequence[Scored], display: Display) -> None:
+        limit = self._config.sampling.max_new_tokens
+        for warning in (
+            *failures(scored, self._failures),
+            *silent(scored, self._config.task, limit=limit, known=self._silent),
+        ):
+            display.say(warning)
 
     def _write_trajectories(self, experience: Experience) -> None:
         count = self._config.run.trajectories_logged

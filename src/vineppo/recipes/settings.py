@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from vineppo.advisers.choice import AnyAdviser
+from vineppo.advisers.policy import PolicyAdviser
 from vineppo.credit.settings import CreditSettings
 from vineppo.settings.learner import LearnerConfig
 from vineppo.settings.memory import ALWAYS, Part, Place
@@ -37,6 +39,11 @@ class RecipeSettings(Variant):
     """Whether `credit` says what each token earned; otherwise the judge alone decides what is learned from."""
     least_trajectories: ClassVar[int] = 1
     """Of one question."""
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """Of an estimate of its cost, in sentences."""
+        return ()
 
     def build(self, parts: "RecipeParts") -> "Algorithm":
         """The algorithm, with all its parts."""
@@ -178,3 +185,68 @@ class DpoPositiveRecipe(RecipeSettings):
         accepted = training.trajectories // 2
         items = training.questions * min(self.pairs, accepted * (training.trajectories - accepted))
         return training.iterations * self.epochs * -(-items // learner.minibatch)
+
+
+class IntRecipe(PolicyIterationRecipe):
+    """InT: finetune on verified replacements of first wrong steps in iteration 1, then go on as policy_iteration."""
+
+    name: Literal["int"] = "int"  # pyright: ignore[reportIncompatibleVariableOverride]
+    adviser: AnyAdviser = PolicyAdviser()
+    """Who proposes interventions."""
+    questions: int | None = Field(default=None, ge=1)
+    """The first so many training questions are attempted; null: all."""
+    attempts: int = Field(default=4, ge=1)
+    """Of each question."""
+    accept: float = 1.0
+    """A response is right from this reward on."""
+    reference_column: str | None = None
+    """Dataset column of the solution that the adviser sees; null: the gold answer."""
+    localiser: Literal["prompt", "values", "both"] = "prompt"
+    """Which step is replaced: the one that the adviser names (prompt), or the one by which the value drops most,
+    measured by `credit` (values); both: the adviser's, and where the values point is noted beside."""
+    solve_first: bool = True
+    """Let the adviser solve the problem in a turn of its own, before it sees the attempt."""
+    proposals: int = Field(default=4, ge=1)
+    """Of each wrong attempt; the first valid one is taken."""
+    continuations: int = Field(default=32, ge=1)
+    """Rollouts that verify an intervention."""
+    epochs: int = Field(default=4, ge=1)
+    """Of finetuning."""
+    learning_rate: float = Field(default=1e-6, gt=0)
+    """Of finetuning, peak."""
+    warmup_ratio: float = Field(default=0.1, ge=0, le=1)
+    """Of finetuning."""
+    minibatch: int = Field(default=64, ge=1)
+    """Interventions per update of finetuning."""
+
+    def build(self, parts: "RecipeParts") -> "Algorithm":
+        """The stages, then the PPO family."""
+        from vineppo.recipes.int import build_int
+        from vineppo.recipes.interventions import Plan
+
+        plan = Plan(
+            attempts=self.attempts,
+            accept=self.accept,
+            reference_column=self.reference_column,
+            localiser=self.localiser,
+            solve_first=self.solve_first and self.adviser.converses,
+            proposals=self.proposals,
+            continuations=self.continuations,
+        )
+        own = {"learning_rate": self.learning_rate, "minibatch": self.minibatch, "warmup_ratio": self.warmup_ratio}
+        return build_int(
+            parts,
+            adviser=self.adviser,
+            plan=plan,
+            questions=self.questions,
+            settings=parts.workshop.settings.model_copy(update=own),
+            epochs=self.epochs,
+        )
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """How many attempts are wrong is not known beforehand."""
+        return (
+            f"Iteration 1 is counted like the others, but decodes something else: {self.attempts} attempts of each "
+            f"question, for each wrong one {self.proposals} proposals and {self.continuations} continuations.",
+        )

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from torch import nn
 from torch.distributed.tensor import DTensor
 
+from vineppo.engines.limits import Sized
+from vineppo.engines.settings import EngineSettings
 from vineppo.engines.sharded import ShardedEngine
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.engines.torch.memory import default_memory
@@ -22,6 +24,14 @@ TO_COME = 12
 """Bytes of a trained number that its first update makes: gradient and two moments in float32."""
 
 
+def as_before(engine: EngineSettings, recorded: list[int] | None) -> EngineSettings:
+    """Of a pool that goes on: with what its replicas had, of which there must be as many."""
+    known = recorded is not None and len(recorded) == engine.pool.replicas
+    if recorded is None or not known or engine.memory_gib is not None:
+        return engine
+    return engine.model_copy(update={"memory_gib": recorded[0] / 2**30})
+
+
 def embedded(engine: Engine) -> TorchEngine | None:
     """The embedded engine of this process, where there is one."""
     match engine:
@@ -33,11 +43,15 @@ def embedded(engine: Engine) -> TorchEngine | None:
             return None
 
 
-def size_engine(algorithm: Algorithm, recorded: list[int] | None, processes: Processes) -> list[int] | None:
-    """Bytes for each process's engine, which were recorded or are free now; None where there is nothing to size."""
-    engine = embedded(algorithm.sampler.environment.engine)
+def size_engine(
+    algorithm: Algorithm, recorded: list[int] | None, processes: Processes, *, replicas: int = 0
+) -> list[int] | None:
+    """Bytes for each process's engine, or each of a pool's replicas, which were recorded or are free now; None where
+    there is nothing to size."""
+    whole = algorithm.sampler.environment.engine
+    engine = embedded(whole)
     if engine is None:
-        return None
+        return [whole.memory_bytes] * replicas if isinstance(whole, Sized) and whole.memory_bytes else None
     if engine.memory_bytes is None:
         known = recorded is not None and len(recorded) == processes.count
         device = algorithm.policy.policy.device

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Literal
 
 from vineppo.analysis.reaching import Measure, Reach, Target
 from vineppo.analysis.run_comparison import COSTS, Axis, Estimate, Experiment, RunCurve
@@ -47,6 +48,12 @@ class Compared:
     differing: tuple[tuple[str, tuple[str, ...]], ...]
     """(setting, its value in each experiment; empty where it has none)."""
     cautions: tuple[str, ...]
+
+    @property
+    def measure(self) -> Literal["reward", "accuracy"]:
+        """What `eval/accuracy` is in these runs."""
+        rewarded = any("eval/reward" in line for run in self.runs.values() for line in run.metrics)
+        return "reward" if rewarded else "accuracy"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,6 +128,8 @@ class ComparisonPage:
     """The whole page."""
 
     title: str
+    measure: str
+    """Reward or accuracy."""
     task: str
     cautions: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -134,11 +143,12 @@ class ComparisonPage:
 
 def make_comparison_page(compared: Compared) -> ComparisonPage:
     """Everything the template shows."""
-    unit = accuracy_unit(compared.experiments)
+    unit = "number" if compared.measure == "reward" else accuracy_unit(compared.experiments)
     inks = {experiment.name: f"e{i % INKS}" for i, experiment in enumerate(compared.experiments)}
     tasks = {str(run.setting("task", "name") or "") for run in compared.runs.values()}
     return ComparisonPage(
         title=f"{plural(len(compared.experiments), 'experiment')}, {plural(len(compared.runs), 'run')}",
+        measure=compared.measure,
         task=tasks.pop() if len(tasks) == 1 else "",
         cautions=compared.cautions,
         rows=tuple(_row(experiment, inks[experiment.name], unit) for experiment in compared.experiments),
@@ -197,7 +207,7 @@ def interval_text(low: float | None, high: float | None, unit: Unit) -> str:
 
 def _panel(compared: Compared, axis: Axis, inks: Mapping[str, str], unit: Unit) -> Panel:
     curves = [curve for each in compared.experiments for curve in _curves(each, axis, inks[each.name])]
-    blank = Chart(title="Test accuracy", note=NOTES[axis], sizes=WIDE)
+    blank = Chart(title=f"Test {compared.measure}", note=NOTES[axis], sizes=WIDE)
     reached = axis in COSTS and len(compared.experiments) > 1
     cells = {(reach.experiment, reach.target): reach for reach in compared.reaches if reach.axis == axis}
     return Panel(

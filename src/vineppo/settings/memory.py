@@ -51,6 +51,8 @@ class Held:
     """Bytes a number of what is computed with and does not learn."""
     apart: bool
     """Whether what learns cannot be sampled from: it is sharded, adapted or not of the engine's precision."""
+    networks: int = 0
+    """Bytes of what learns and of its copies, once all of it is there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -155,7 +155,8 @@ class RunConfig(Strict):
     """Where the run lives."""
 
     dir: str = "runs/default"
-    """Made if missing; never overwritten."""
+    """Made if missing; never overwritten. On the command line, settings beside the file join the file's own:
+    `credit=ppo` makes runs/NAME-ppo of runs/NAME, which is also what a file NAME.yaml without one gets."""
     trajectories_logged: int = Field(default=8, ge=0)
     """Trajectories written out per iteration for people to read."""
     tracker: Literal["none", "tensorboard", "wandb", "trackio"] = "none"

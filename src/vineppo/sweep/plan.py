@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 
 from vineppo.config.load import load_config
+from vineppo.config.run_name import plain
 from vineppo.config.schema import Config
 from vineppo.errors import UserError
 from vineppo.run_dir import RunDir
@@ -119,5 +120,4 @@ def _part(key: str, value: object) -> str:
 
 def _word(value: object) -> str:
     """Nothing that means something in a path."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return "".join(letter if letter.isalnum() or letter in "-_.+" else "_" for letter in text)
+    return plain(value if isinstance(value, str) else json.dumps(value))

@@ -15,8 +15,8 @@ class CustomTask(TaskSettings):
     def build(self) -> Task:
         """Refused."""
         raise UserError(
-            "task.name 'custom' cannot be built from a configuration; hand the task object to the Python API, or set "
-            "task.name to arithmetic, registers, word_problems, gsm8k, math, dataset or reasoning_gym"
+            "task.name is 'custom': the task was an object handed to the Python API, which no configuration can make "
+            "again; hand it over there, or name a class of yours, task=FILE.py:CLASS (docs/own.md), or one that is here"
         )
 
     @property

@@ -13,7 +13,8 @@ longest sample, prompt and response; B = min(learner.micro_batch, learner.miniba
     value network          12 (P' + d + 1) / N   credit ppo; 16 with DDP
     RestEM's copies        4 A / N each          its start, and the best epoch's
     engine                 c P                   the embedded one where weights are cut up, adapted or not float32
-    keys and values        2 c L k               a token; engine.memory_gib always, else a share of what is free
+    keys and values        2 c L k               a token, while it samples: engine.memory_gib, copies, passes and logits
+                                                 included, else half of what the networks leave of the GPU
     vLLM                   e P + keys, values    e of engine.dtype; awake, engine.gpu_memory_share of the whole GPU
     activations            B T a                 forward and backward passes; a: `passes`
     logits                 20 V                  for each of min(learner.logprob_chunk, B T) positions
@@ -35,12 +36,16 @@ def forecast_memory(config: Config, shape: ModelShape, place: Place, *, prompt: 
     """prompt: tokens of the longest one."""
     longest = min(prompt + config.sampling.max_new_tokens, shape.context)
     rows = min(config.learner.micro_batch, config.learner.minibatch)
-    apart = place.sharded or config.learner.lora is not None or config.policy.dtype != "float32"
-    held, engine = Held(computed=computed(config), apart=apart), config.engine
+    networks, engine = network_parts(config, shape, place), config.engine
+    held = Held(
+        computed=computed(config),
+        apart=place.sharded or config.learner.lora is not None or config.policy.dtype != "float32",
+        networks=sum(part.bytes for part in networks if "backward" in part.phases),
+    )
     # A pool's replicas are other processes.
     engine_parts = [] if engine.pool.replicas else engine.memory_parts(held, shape, place, longest=longest)
     parts = [
-        *network_parts(config, shape, place),
+        *networks,
         *engine_parts,
         *pass_parts(config, shape, place, rows=rows, longest=longest),
     ]

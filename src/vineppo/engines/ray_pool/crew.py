@@ -45,6 +45,13 @@ class RayCrew:
         return {member.number: member.place.process for member in self._members if member.place is not None}
 
     @property
+    def memory_bytes(self) -> int | None:
+        """The least that a replica's engine may hold; None where some have no such measure, or have not started."""
+        sizes = [None if member.place is None else member.place.memory_bytes for member in self._members]
+        known = [size for size in sizes if size is not None]
+        return min(known) if len(known) == len(sizes) else None
+
+    @property
     def idle(self) -> list[int]:
         """Those that have the current weights and nothing to do."""
         return [m.number for m in self._members if m.call is None and m.version == self._version]

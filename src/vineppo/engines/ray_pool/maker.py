@@ -9,6 +9,8 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedConfi
 from transformers.initialization import no_init_weights
 
 from vineppo.engines.settings import EngineSettings
+from vineppo.engines.torch.engine import TorchEngine
+from vineppo.engines.torch.memory import default_memory
 from vineppo.policy import Policy, pick_device
 from vineppo.seams import Engine
 
@@ -23,6 +25,8 @@ class ReplicaMaker:
     tokenizer: PreTrainedTokenizerBase
     engine: EngineSettings
     device: str
+    neighbours: int = 1
+    """Replicas that share a device, and so what is free on it, this one included."""
 
     def __call__(self, weights: Mapping[str, Tensor]) -> Engine:
         """The engine that the config names, around a model of its own."""
@@ -32,4 +36,7 @@ class ReplicaMaker:
         model.load_state_dict(weights)
         model.generation_config = self.generation
         nn.Module.to(model, pick_device(self.device))
-        return self.engine.build(Policy(model=model.eval(), tokenizer=self.tokenizer))
+        engine = self.engine.build(Policy(model=model.eval(), tokenizer=self.tokenizer))
+        if isinstance(engine, TorchEngine) and engine.memory_bytes is None:
+            engine.allot(default_memory(model.device) // self.neighbours)
+        return engine

@@ -65,6 +65,11 @@ class RayPool:
         return self._policy_version
 
     @property
+    def memory_bytes(self) -> int | None:
+        """The least that a replica may hold."""
+        return self._crew.memory_bytes
+
+    @property
     def processes(self) -> dict[int, int]:
         """By replica, the id of its process; those that are being started have none."""
         return self._crew.processes

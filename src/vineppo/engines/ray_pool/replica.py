@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from vineppo.engines.limits import Sized
 from vineppo.engines.ray_pool.scoreboard import Score
 from vineppo.engines.ray_pool.wave import Group
 from vineppo.seams import Engine, Progress
@@ -29,6 +30,8 @@ class Place:
 
     host: str
     process: int
+    memory_bytes: int | None = None
+    """That its engine may hold; None where the engine has no such measure."""
 
 
 class Replica:
@@ -44,7 +47,8 @@ class Replica:
         if self._engine is None:
             self._engine = self._make(weights)
         self._engine.load_weights(weights, policy_version=policy_version)
-        return Place(host=socket.gethostname(), process=os.getpid())
+        memory = self._engine.memory_bytes if isinstance(self._engine, Sized) else None
+        return Place(host=socket.gethostname(), process=os.getpid(), memory_bytes=memory)
 
     def sample(self, call: int, requests: Sequence[Request], sampling: Sampling) -> list[Group]:
         """One group per request, in order."""

@@ -91,7 +91,8 @@ class TorchEngine:
         self._policy_version = policy_version
 
     def sleep(self) -> None:
-        """The weights are the learner's, and what was cached goes with the next ones."""
+        """The weights are the learner's; what is kept for rollouts goes, as it would with the next weights."""
+        self._kept.clear()
 
     def sample(
         self, requests: Sequence[Request], sampling: Sampling, *, progress: Progress | None = None

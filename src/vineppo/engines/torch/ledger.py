@@ -6,21 +6,26 @@ In tokens, of which each has keys and values in all layers:
     trunks that were prefilled for waiting rows             once
     the forest: trunks side by side, padded                 once more
     branches: laid out anew they go back and forth          twice, at their full length
-    logits of a row                                         V numbers
+    logits of a row, and what it takes in a pass            V numbers; `passing.activation_bytes`
+    attention scores of a row                               over trunk and branch, in all heads; see `attention`
     a prefill pass, or the law's copies, never both         whichever is larger
 
 Where passes are recorded (`recorded`), the forest and the branches lie in one stretch of memory, of rounded shapes,
 which stays when it is larger than needed; while rows are laid out anew, what they have written is copied aside.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 
 from vineppo.engines.torch.buckets import Shape
 from vineppo.engines.torch.trunks import Trunk, Trunks
 
 LAW_BYTES = 44
 """A number of the law, at its peak: logits, sorted, ordered, their softmax and sums, some in float64."""
+ROW_SCORES, SLOT_SCORES = 3, 2
+"""Copies of a row's scores at the peak: over trunk and branch, raw and as weights; and among the rows of its trunk."""
 PASS_SHARE = 8
 """A prefill pass and the law's copies may each take such a part of the budget."""
 
@@ -37,6 +42,10 @@ class Prices:
     """Of each row."""
     step: int = 0
     """Of the largest pass that is made."""
+    passing: float = 1.0
+    """Of each token of a prefill pass."""
+    score: float = 0.0
+    """Of the attention scores of a row with one token, in all heads of a layer."""
     room: int = 0
     """Columns that branches get ahead of need."""
     rounded: bool = False
@@ -49,17 +58,19 @@ class Load:
     def __init__(self, prices: Prices, kept: Trunks | None, *, held: int = 0, columns: int = 0):
         """held: by the present layout. columns: that the rows which decode have written."""
         self._prices, self._kept, self._held, self._columns = prices, kept, held, columns
-        self._trunks: set[Trunk] = set()
-        self._longest = self._prefilled = self._reserved = self._rows = 0
+        self._trunks: Counter[Trunk] = Counter()
+        """Rows of each."""
+        self._longest = self._prefilled = self._reserved = self._rows = self._most = 0
         self._width = columns
 
     def add(self, trunk: Trunk, *, width: int, reserve: int) -> None:
         """A row: its trunk, the columns its branch will come to, and what will be kept of it."""
         if trunk not in self._trunks:
-            self._trunks.add(trunk)
             self._longest = max(self._longest, len(trunk.tokens))
             if self._kept is None or not self._kept.holds(trunk):
                 self._prefilled += len(trunk.tokens)
+        self._trunks[trunk] += 1
+        self._most = max(self._most, self._trunks[trunk])
         self._rows += 1
         self._width = max(self._width, width)
         self._reserved += reserve
@@ -86,7 +97,7 @@ class Load:
     def _shape(self) -> Shape:
         return Shape.around(
             groups=len(self._trunks),
-            slots=1,
+            slots=self._most,
             trunk=self._longest,
             rows=self._rows,
             columns=self._width + self._prices.room,
@@ -98,15 +109,29 @@ class Load:
         kept = 0 if self._kept is None else self._kept.tokens
         left = 0 if self._kept is None else self._kept.max_tokens - kept
         rows = self._shape.rows if self._prices.rounded else self._rows
-        step = max(self._prices.step, self._longest) if self._prices.prefilled else self._prices.step
+        alone = ceil(self._prices.passing * self._longest) if self._prices.prefilled else 0
         return (
             kept
             + min(self._reserved, left)
             + self._prices.prefilled * self._prefilled
             + self.laid_out
             + rows * self._prices.row
-            + step
+            + self._scores
+            + max(self._prices.step, alone)
         )
+
+    @property
+    def _scores(self) -> int:
+        """Rows meet their trunks side by side, as many for each as the fullest one has; see `Branching.with_trunks`."""
+        if not self._rows:
+            return 0
+        if self._prices.rounded:
+            shape = self._shape
+            rows, slots, length = shape.rows, shape.groups * shape.slots, shape.trunk + shape.columns
+        else:
+            rows, slots = self._rows, len(self._trunks) * self._most
+            length = self._longest + self._width + self._prices.room
+        return ceil(self._prices.score * (ROW_SCORES * rows + SLOT_SCORES * slots) * length)
 
 
 def distinct(trunks: Iterable[Trunk]) -> list[Trunk]:

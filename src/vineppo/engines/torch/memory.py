@@ -1,6 +1,7 @@
 """How much memory sampling may take, and what that comes to in tokens."""
 
 from dataclasses import dataclass
+from math import ceil
 
 import psutil
 import torch
@@ -8,11 +9,11 @@ from transformers import PreTrainedModel
 
 from vineppo.engines.torch.law import CHUNK
 from vineppo.engines.torch.ledger import LAW_BYTES, PASS_SHARE, Prices
+from vineppo.engines.torch.passing import activation_bytes
 from vineppo.engines.torch.recordings import MOST, RECORDING_BYTES
+from vineppo.engines.torch.settings import FREE_SHARE
 from vineppo.engines.torch.trunks import PREFILL_TOKENS, prefill
 
-FREE_SHARE = 0.5
-"""Of a GPU's free memory: the learner's activations want the rest."""
 FREE_SHARE_CPU = 0.25
 """Of the machine's available memory, which is not ours alone."""
 
@@ -41,15 +42,25 @@ def measure(model: PreTrainedModel, memory_bytes: int, *, recorded: bool = False
     """What the ledger counts with, for this model. recorded: whether its passes are."""
     token = token_bytes(model)
     vocabulary = model.config.get_text_config().vocab_size
+    activations = activation_bytes(model)
+    passing = token + activations
     part = memory_bytes // PASS_SHARE
     recordings = min(MOST, max(2, part // RECORDING_BYTES))
     tokens = (memory_bytes - (min(part, recordings * RECORDING_BYTES) if recorded else 0)) // token
     law = min(CHUNK, max(vocabulary, part // LAW_BYTES))
-    together = min(PREFILL_TOKENS, max(1, tokens // PASS_SHARE))
+    together = min(PREFILL_TOKENS, max(1, part // passing))
     logits = vocabulary * (model.dtype.itemsize + torch.float32.itemsize)
-    step = max(-(-law * LAW_BYTES // token), together)
-    row = 1 + -(-logits // token)
-    prices = Prices(branches=2, prefilled=1, row=row, step=step, room=ROOM, rounded=recorded)
+    scores = model.config.get_text_config().num_attention_heads * torch.float32.itemsize
+    prices = Prices(
+        branches=2,
+        prefilled=1,
+        row=1 + ceil((logits + activations) / token),
+        step=ceil(max(law * LAW_BYTES, together * passing) / token),
+        passing=passing / token,
+        score=scores / token,
+        room=ROOM,
+        rounded=recorded,
+    )
     return Measures(
         memory_bytes=memory_bytes, tokens=tokens, prices=prices, law=law, together=together, recordings=recordings
     )

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from vineppo.engines.torch.engine import TorchEngine
     from vineppo.policy import Policy
 
+FREE_SHARE = 0.5
+"""Of what is free on a GPU beside the networks, where `memory_gib` says nothing."""
+
 
 class TorchEngineConfig(EngineSettings):
     """The embedded engine: transformers in this process, sharing the policy's weights."""
@@ -43,16 +46,21 @@ class TorchEngineConfig(EngineSettings):
         )
 
     def memory_parts(self, held: Held, shape: ModelShape, place: Place, *, longest: int) -> list[Part]:
-        """The trained weights themselves where they can be sampled from, else a copy; keys and values."""
+        """The trained weights themselves where they can be sampled from, else a copy; and all else that it holds, which
+        it frees when it sleeps."""
         parts: list[Part] = []
         if held.apart:
             made_of = f"what is sampled from: {shape.parameters:,} x {held.computed} bytes"
             parts.append(Part(name="engine's copy", bytes=held.computed * shape.parameters, made_of=made_of))
         token = shape.token_bytes(held.computed)
-        each = f"{token / 1024:,.0f} KiB a token"
-        if self.memory_bytes is None:
-            made_of = f"one sample of {longest:,} tokens at {each}, at least; the engine takes a share of what is free"
-            return [*parts, Part(name="keys and values", bytes=longest * token, phases=("sample",), made_of=made_of)]
-        samples = self.memory_bytes // (longest * token)
-        made_of = f"engine.memory_gib: {samples:,} samples of {longest:,} tokens at {each}"
-        return [*parts, Part(name="keys and values", bytes=self.memory_bytes, made_of=made_of)]
+        sample, each = longest * token, f"{token / 1024:,.0f} KiB a token"
+        if self.memory_bytes is not None:
+            taken, made_of = self.memory_bytes, "engine.memory_gib"
+        elif place.gpu_bytes is not None:
+            free = place.gpu_bytes - held.networks - sum(part.bytes for part in parts)
+            taken, made_of = max(sample, int(FREE_SHARE * free)), f"{FREE_SHARE:.0%} of what is free"
+        else:
+            share = f"{FREE_SHARE:.0%}" if place.gpu else "a share"
+            taken, made_of = sample, f"at least, the engine takes {share} of what is free"
+        made_of = f"{made_of}: {taken // sample:,} samples of {longest:,} tokens at {each}"
+        return [*parts, Part(name="keys and values", bytes=taken, phases=("sample",), made_of=made_of)]

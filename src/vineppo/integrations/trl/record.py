@@ -1,4 +1,4 @@
-"""TRL's `output_dir` as a run directory: what `vineppo report` and `vineppo compare` read, beside all that TRL writes.
+"""TRL's `output_dir` as a run directory: with a report, and for `vineppo compare`, beside all that TRL writes.
 
 An iteration is an update here. A line of metrics.jsonl is written when the next update begins, so that it holds what
 TRL evaluated and logged in between. Credit, rewards and tokens stand in the lines of updates for which completions were

@@ -73,7 +73,7 @@ class CreditGRPOTrainer(GRPOTrainer):
 
     credit: the settings of a method, e.g. VineCredit(rollouts=9). steps: how completions are cut,
     e.g. LinesSteps(); None: not at all. together: rollouts that `generate` samples side by side on a device; None: as
-    many as TRL does completions. `args.output_dir` becomes a run directory too, for `vineppo report` and
+    many as TRL does completions. `args.output_dir` becomes a run directory too, with a report, and for
     `vineppo compare`. Raises UserError for settings that cannot work, before a model is loaded.
     """
 

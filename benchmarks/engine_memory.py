@@ -1,0 +1,67 @@
+"""How fast the embedded engine samples within budgets of memory, in tokens per second of the processor.
+
+    OMP_NUM_THREADS=1 python benchmarks/engine_memory.py --mib none 64 16
+
+24 trajectories of 100 tokens, then 6 rollouts of 48 tokens from every tenth token of each, from a random Llama of four
+layers (2 KiB of keys and values a token). Nothing ends early, so every budget decodes the same number of tokens.
+"""
+
+import argparse
+import time
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from vineppo.engines.torch.engine import TorchEngine
+from vineppo.types import Completion, Request, Sampling
+
+LAW = Sampling(max_new_tokens=100)
+QUESTIONS, TRAJECTORIES, ROLLOUTS, EVERY, LENGTH = 6, 4, 6, 10, 48
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mib", nargs="+", default=["none", "64", "16"], help="budgets; none: the engine's own choice")
+    parser.add_argument("--repeats", type=int, default=2, help="of which the best counts (2)")
+    given = parser.parse_args()
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=1000,
+        hidden_size=128,
+        intermediate_size=256,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+    )
+    model = LlamaForCausalLM(config).eval()
+    for mib in given.mib:
+        memory = None if mib == "none" else int(mib) * 2**20
+        engine = TorchEngine(model, end_ids=[], context=512, memory_bytes=memory)
+        tokens, seconds = min((timed(engine) for _ in range(given.repeats)), key=lambda pair: pair[1])
+        print(f"{mib:>6} MiB  {tokens} tokens  {tokens / seconds:,.0f} a second", flush=True)
+
+
+def timed(engine: TorchEngine) -> tuple[int, float]:
+    """Tokens decoded, and seconds of the processor."""
+    started = time.process_time()
+    prompts = [tuple(range(5 + i, 35 + i)) for i in range(QUESTIONS)]
+    asked = [Request(prefix=p, count=TRAJECTORIES, seed=i, branches=True) for i, p in enumerate(prompts)]
+    trajectories = engine.sample(asked, LAW)
+    states = [
+        Request(prefix=prompt + one.token_ids[:cut], count=ROLLOUTS, seed=cut, max_new_tokens=LENGTH)
+        for prompt, group in zip(prompts, trajectories, strict=True)
+        for one in group
+        for cut in range(EVERY, len(one.token_ids) - 1, EVERY)
+    ]
+    rollouts = engine.sample(states, LAW)
+    engine.load_weights({}, policy_version=1)
+    return tokens_of(trajectories) + tokens_of(rollouts), time.process_time() - started
+
+
+def tokens_of(groups: list[tuple[Completion, ...]]) -> int:
+    return sum(len(completion.token_ids) for group in groups for completion in group)
+
+
+if __name__ == "__main__":
+    main()
