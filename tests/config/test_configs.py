@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from vineppo.config.estimate import estimate, render, render_sft
 from vineppo.config.load import load_config
@@ -44,7 +45,10 @@ def test_an_sft_config_loads_and_its_cost_can_be_told(path: Path):
 def test_choosing_a_method_changes_the_credit_and_nothing_else(path: Path, method: str):
     as_shipped, chosen = load_config(path), load_config(path, [f"credit={method}"])
     assert chosen.credit.name == method
-    assert chosen.model_copy(update={"credit": as_shipped.credit}) == as_shipped
+    # what the file itself says goes with the method, such as a batch of as many decoded tokens
+    presets = yaml.safe_load(path.read_text()).get("variants", {}).get("credit", {})
+    also = {section: getattr(as_shipped, section) for section in presets.get(method, {}).get("also", {})}
+    assert chosen.model_copy(update={"credit": as_shipped.credit, **also}) == as_shipped
 
 
 def test_configs_do_not_share_an_output():

@@ -536,6 +536,15 @@ def test_keys_are_described_with_type_default_and_meaning():
     assert rows(Config, "credit.rollouts")[0] == ("vine", "a whole number >= 1", "9", "K, rollouts per distinct state.")
 
 
+def test_a_choice_within_a_choice_has_a_default():
+    capo = load_config(None, ["credit=capo", "credit.adviser.policy.path=CRITIC"]).credit
+    assert (capo.adviser.name, capo.adviser.policy.path) == ("policy", "CRITIC")  # pyright: ignore
+    capo = load_config(None, ["credit=capo", "credit.adviser.name=endpoint", "credit.adviser.model=m"]).credit
+    assert (capo.adviser.name, capo.adviser.model) == ("endpoint", "m")  # pyright: ignore
+    with pytest.raises(UserError, match=r"credit\.adviser\.name"):
+        load_config(None, ["credit=capo", "credit.adviser.name=oracle"])
+
+
 def test_keys_of_all_variants_are_described():
     described = {row.key: row.variant for row in describe_keys(Config)}
     assert described["credit.gae_lambda"] == "ppo"

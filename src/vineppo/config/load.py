@@ -80,7 +80,7 @@ def load_config(path: Path | str | None, overrides: Sequence[str] = (), model: t
         top = _merge(top, _expand_names(parse_override(text), model))
     model = with_own_choices(model, [_expand_names(tree, model), top], variants if isinstance(variants, dict) else {})
     presets = _check_presets(variants, model)
-    return _validate(_at_home(_combine(_expand_names(tree, model), presets, top, model)), model)
+    return _validate(_at_home(_named(_combine(_expand_names(tree, model), presets, top, model), model)), model)
 
 
 def dump_config(config: BaseModel) -> str:
@@ -168,6 +168,21 @@ def _expand_names(tree: Tree, model: type[BaseModel]) -> Tree:
         if variants_of(field) and not isinstance(tree.get(key), dict | list | None):
             expanded[key] = {"name": tree[key]}
     return expanded
+
+
+def _named(tree: Tree, model: type[BaseModel]) -> Tree:
+    """Whatever has variants says which it is, at any depth: the default one where nothing is said."""
+    named = dict(tree)
+    for key in tree.keys() & model.model_fields.keys():
+        field = model.model_fields[key]
+        variants, kinds = variants_of(field), sections_of(field)
+        part = tree[key]
+        if isinstance(part, dict):
+            part = {"name": default_name_of(field), **part} if variants else part
+            kind = variants.get(str(part.get("name"))) if variants else kinds[0] if len(kinds) == 1 else None
+            part = _named(part, kind) if kind else part
+        named[key] = part
+    return named
 
 
 def parse_override(text: str) -> Tree:
