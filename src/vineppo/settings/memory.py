@@ -7,6 +7,8 @@ MIB, GIB = 2**20, 2**30
 
 Phase = Literal["sample", "score", "backward", "step"]
 """Sampling; scoring by the reference; forward and backward passes of a minibatch; the optimizer's step after them."""
+FREE_SHARE = 0.5
+"""Of what is free on a GPU beside the networks: what sampling takes where `engine.memory_gib` says nothing."""
 FLOAT32 = 4
 """Bytes a number of all that learns."""
 

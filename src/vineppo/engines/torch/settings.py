@@ -5,15 +5,12 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from vineppo.engines.settings import EngineSettings
-from vineppo.settings.memory import Held, Part, Place
+from vineppo.settings.memory import FREE_SHARE, Held, Part, Place
 from vineppo.settings.model_shape import ModelShape
 
 if TYPE_CHECKING:
     from vineppo.engines.torch.engine import TorchEngine
     from vineppo.policy import Policy
-
-FREE_SHARE = 0.5
-"""Of what is free on a GPU beside the networks, where `memory_gib` says nothing."""
 
 
 class TorchEngineConfig(EngineSettings):
