@@ -44,7 +44,9 @@ def failures(scored: Sequence[Scored], known: set[str]) -> list[str]:
 
 def silent(scored: Sequence[Scored], task: TaskSettings, *, limit: int, known: set[str]) -> list[str]:
     """Warnings of an iteration that hardly teaches, each kind once: all rewards equal, or most responses cut
-    off or without an answer. Where all are cut off `cut_off` has told it."""
+    off or without an answer. Where all are cut off `cut_off` has told it, also where all of them are left out."""
+    if not scored:
+        return []
     rewards = {item.reward for item in scored}
     count, outcome = _most(scored)
     mostly = count > len(scored) / 2 and outcome in (Outcome.TRUNCATED, Outcome.UNPARSEABLE)
