@@ -536,6 +536,13 @@ def test_keys_are_described_with_type_default_and_meaning():
     assert rows(Config, "credit.rollouts")[0] == ("vine", "a whole number >= 1", "9", "K, rollouts per distinct state.")
 
 
+def test_a_preset_may_leave_the_name_of_a_choice_within_a_choice_out(tmp_path: Path):
+    path = tmp_path / "own.yaml"
+    path.write_text("variants: {credit: {capo: {adviser: {policy: {path: CRITIC}}}}}")
+    capo = load_config(path, ["credit=capo"]).credit
+    assert (capo.adviser.name, capo.adviser.policy.path) == ("policy", "CRITIC")  # pyright: ignore
+
+
 def test_a_choice_within_a_choice_has_a_default():
     capo = load_config(None, ["credit=capo", "credit.adviser.policy.path=CRITIC"]).credit
     assert (capo.adviser.name, capo.adviser.policy.path) == ("policy", "CRITIC")  # pyright: ignore

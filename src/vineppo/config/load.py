@@ -80,7 +80,7 @@ def load_config(path: Path | str | None, overrides: Sequence[str] = (), model: t
         top = _merge(top, _expand_names(parse_override(text), model))
     model = with_own_choices(model, [_expand_names(tree, model), top], variants if isinstance(variants, dict) else {})
     presets = _check_presets(variants, model)
-    return _validate(_at_home(_named(_combine(_expand_names(tree, model), presets, top, model), model)), model)
+    return _validate(_at_home(_combine(_expand_names(tree, model), presets, top, model)), model)
 
 
 def dump_config(config: BaseModel) -> str:
@@ -203,7 +203,7 @@ def parse_override(text: str) -> Tree:
 def _validate(tree: Tree, model: type[BaseModel], prefix: str = "") -> BaseModel:
     try:
         # Strict: true is no number, 1 is no truth value, "3" is no count.
-        return model.model_validate(tree, strict=True)
+        return model.model_validate(_named(tree, model), strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False)
         # A setting that may be of several kinds has a detail for each.
