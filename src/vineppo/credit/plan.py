@@ -5,8 +5,9 @@ depend on what a trajectory does after them, or the gradient is biased. So how f
 questions, and each lies where a trajectory has been surprising enough *so far* (`vineppo.credit.segments`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import fsum
 from statistics import fmean
 
@@ -31,6 +32,11 @@ class Plan:
     pilot: tuple[Rollout, ...] = ()
     """What the bounds were decided by, if not by the steps."""
 
+    @property
+    def expected_tokens(self) -> float:
+        """Of rollouts, per trajectory."""
+        return expected_tokens(self.tree, self.rollouts) / len(self.group)
+
 
 def plan_batch(groups: Sequence[Sequence[Scored]], rollouts: float, token_budget: float | None) -> list[Plan]:
     """K rollouts at every step; fewer, down to 1, where the budget per trajectory asks for it; then fewer states.
@@ -38,31 +44,29 @@ def plan_batch(groups: Sequence[Sequence[Scored]], rollouts: float, token_budget
     Every second question's states are as far apart as the others can afford, and theirs as these. One alone has only
     itself to go by, and so a slightly biased gradient where one rollout a state is too dear.
     """
-    halves = (groups[0::2], groups[1::2] or groups)
-    strides = [affordable_stride(half, rollouts, token_budget) for half in reversed(halves)]
-    return [_plan(group, strides[place % 2], rollouts, token_budget) for place, group in enumerate(groups)]
+
+    def plan(place: int, stride: float) -> Plan:
+        return _plan(groups[place], stride, rollouts, token_budget)
+
+    planned, every = cache(plan), range(len(groups))
+    if token_budget is None:
+        return [planned(place, 0.0) for place in every]
+    halves = (every[0::2], every[1::2] or every)
+    strides = [_affordable_stride(half, planned, token_budget) for half in reversed(halves)]
+    return [planned(place, strides[place % 2]) for place in every]
 
 
-def affordable_stride(groups: Sequence[Sequence[Scored]], rollouts: float, token_budget: float | None) -> float:
-    """The surprise between measured states with which questions keep to the budget on average. 0: every step.
+def _affordable_stride(places: Sequence[int], planned: Callable[[int, float], Plan], token_budget: float) -> float:
+    """The surprise between measured states with which these questions keep to the budget on average. 0: every step.
 
     It doubles from that of every second step on, until a response is one step: there is nothing left to save.
     """
-    if token_budget is None:
-        return 0.0
-    trajectories = [scored for group in groups for scored in group]
-    whole = max(surprise(scored)[-1] for scored in trajectories)
-    stride = 0.0
-    while stride < whole and fmean(_spent(group, stride, rollouts, token_budget) for group in groups) > token_budget:
-        steps = sum(scored.num_steps for scored in trajectories)
-        stride = 2 * (stride or fsum(surprise(scored)[-1] for scored in trajectories) / steps)
+    trajectories = [scored for place in places for scored in planned(place, 0.0).group]
+    totals = [surprise(scored)[-1] for scored in trajectories]
+    whole, stride = max(totals), 0.0
+    while stride < whole and fmean(planned(place, stride).expected_tokens for place in places) > token_budget:
+        stride = 2 * (stride or fsum(totals) / sum(scored.num_steps for scored in trajectories))
     return stride
-
-
-def _spent(group: Sequence[Scored], stride: float, rollouts: float, token_budget: float) -> float:
-    """Tokens of rollouts per trajectory, in expectation."""
-    plan = _plan(group, stride, rollouts, token_budget)
-    return plan.rollouts * expected_tokens(plan.tree, 1.0) / len(group)
 
 
 def _plan(group: Sequence[Scored], stride: float, rollouts: float, token_budget: float | None) -> Plan:
