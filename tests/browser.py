@@ -42,16 +42,20 @@ class Tab:
 
     def __init__(self, write: int, read: int):
         self._write, self._read = write, read
-        self._buffer, self._number, self._session = b"", 0, ""
+        self._buffer, self._number, self._session, self._target = b"", 0, "", ""
         self.complaints: list[str] = []
         """Exceptions, console messages, refused content: empty for a page that works."""
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command of the protocol and its result."""
+        return self._call(method, self._session, **parameters)
+
+    def _call(self, method: str, session: str = "", **parameters: Any) -> dict[str, Any]:
+        """With a session to a page, without one to the browser."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
+        if session:
+            message["sessionId"] = session
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while True:
             answer = self._receive()
@@ -59,17 +63,26 @@ class Tab:
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return answer["result"]
 
-    def attach(self) -> None:
-        """To a fresh tab."""
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+    def close(self) -> None:
+        """Leave the browser: all its pages end."""
+        self._call("Browser.close")
+
+    def _renew(self) -> None:
+        """A fresh tab in place of the last: what a page still complains about after it was left is not the next one's."""
+        left = self._target
+        self._target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self._call("Target.attachToTarget", targetId=self._target, flatten=True)["sessionId"]
+        if left:
+            self._call("Target.closeTarget", targetId=left)
+        self.complaints.clear()
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
     def open(
         self, path: Path, *, width: int = 1200, height: int = 900, dark: bool = False, phone: bool = False
     ) -> None:
-        """Load a file and wait until its script has run to the end."""
+        """Load a file into a fresh tab and wait until its script has run to the end."""
+        self._renew()
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -126,6 +139,8 @@ class Tab:
         return message
 
     def _listen(self, message: dict[str, Any]) -> None:
+        if message.get("sessionId") != self._session:
+            return
         match message.get("method"):
             case "Runtime.exceptionThrown":
                 self.complaints.append(str(message["params"]["exceptionDetails"]))
@@ -156,10 +171,8 @@ def browser(profile: Path) -> Iterator[Tab]:
     os.close(from_browser)
     tab = Tab(write, read)
     try:
-        tab.attach()
         yield tab
-        tab._session = ""
-        tab.call("Browser.close")
+        tab.close()
     finally:
         process.terminate()
         process.wait(timeout=30)

@@ -59,7 +59,6 @@ def test_a_page_that_errs_or_asks_the_network_is_noticed(tab, tmp_path):
         "<!doctype html><img src='http://192.0.2.1/x.png'><script>document.documentElement.dataset.ready = 'yes';"
         " console.error('oops'); nonsense();</script>"
     )
-    tab.complaints.clear()
     tab.open(page)
     said = " ".join(tab.complaints)
     assert "oops" in said
@@ -75,7 +74,6 @@ def test_a_page_that_errs_or_asks_the_network_is_noticed(tab, tmp_path):
     "look", [{}, {"dark": True}, {"phone": True, "width": 360, "height": 740}], ids=["light", "dark", "phone"]
 )
 def test_a_page_opens_without_complaints_and_fits(tab, request, name, look):
-    tab.complaints.clear()
     tab.open(request.getfixturevalue(name), **look)
     assert tab.complaints == []
     assert fits(tab)
@@ -107,7 +105,6 @@ def test_the_theme_can_be_chosen(tab, report):
 
 
 def test_a_step_opens_by_a_click_and_shows_value_interval_and_continuations(tab, explanation):
-    tab.complaints.clear()
     tab.open(explanation)
     assert tab.js(OPEN) == 0
     tab.click(".card:not([hidden]) .step:nth-of-type(2) summary")
@@ -144,7 +141,6 @@ def test_another_solution_is_chosen_by_its_button(tab, explanation):
 
 
 def test_the_axis_is_switched_by_click_and_by_arrow(tab, comparison):
-    tab.complaints.clear()
     tab.open(comparison)
     shown = "[...document.querySelectorAll('.panel')].filter((p) => p.offsetParent).map((p) => p.dataset.axis).join()"
     assert tab.js(shown) == "updates"
