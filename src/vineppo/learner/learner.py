@@ -195,7 +195,9 @@ class Learner:
     def _score(self, these: Round) -> None:
         """Old log-probs of all samples that have none, from passes of their own."""
         missing = [i for i, old in enumerate(these.old) if old is None]
-        scores = score(self._policy, [these.samples[i] for i in missing], passes=self._passes, processes=self._processes)
+        scores = score(
+            self._policy, [these.samples[i] for i in missing], passes=self._passes, processes=self._processes
+        )
         for i, own in zip(missing, scores, strict=True):
             these.old[i] = own
 
