@@ -8,7 +8,16 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from small_chats import NO_TOOLS, TEMPLATE, chat_tokenizer, ids
 from vineppo import load_config
-from vineppo.chat import decode_tokens, encode_prompt, encode_prompts, end_tokens, opened, render, turn_end
+from vineppo.chat import (
+    decode_tokens,
+    encode_prompt,
+    encode_prompts,
+    end_tokens,
+    opened,
+    prompt_reader,
+    render,
+    turn_end,
+)
 from vineppo.doctor.endings import judge_endings
 from vineppo.doctor.finding import Verdict
 from vineppo.environment import State
@@ -19,7 +28,7 @@ from vineppo.recipes.warnings import cut_off
 from vineppo.steps import Pieces
 from vineppo.tasks.prompts import read_prompts
 from vineppo.tasks.reward import RewardTask
-from vineppo.types import Conversation, Message, Prompt, Sampling
+from vineppo.types import Conversation, Message, Prompt, Sampling, asked_text
 
 HELLO = (Message(role="user", content="Hello"),)
 BEGUN = (*HELLO, Message(role="assistant", content="It is"))
@@ -120,6 +129,24 @@ def test_only_what_ends_or_pads_is_left_out_of_a_response():
 
 
 # --- prompts -----------------------------------------------------------------------------------------------------
+
+
+def test_a_prompt_is_shown_as_the_policy_sees_it():
+    """Its template too, and tokens that would end or pad a response: reading is encoding backwards."""
+    tokenizer = chat_tokenizer(bos=True)
+    read = prompt_reader(tokenizer)
+    assert read(encode_prompt(tokenizer, HELLO)) == "<bos><turn>user Hello<end_turn>\n<turn>assistant <think>"
+    assert read(encode_prompt(tokenizer, "Say <eos> , then <pad>")) == "<bos>Say <eos> , then <pad>"
+    assert encode_prompt(tokenizer, read(encode_prompt(tokenizer, HELLO))) == encode_prompt(tokenizer, HELLO)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["1 + 1?", (Message(role="system", content="Be brief."), Message(role="user", content="1 + 1?")),
+     Conversation(messages=(Message(role="user", content="1 + 1?"), Message(role="assistant", content="It is")))],
+)  # fmt: skip
+def test_headings_have_the_question_alone(prompt: Prompt):
+    assert asked_text(prompt) == "1 + 1?"
 
 
 def test_a_conversation_that_an_assistant_began_is_continued():

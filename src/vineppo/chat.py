@@ -113,6 +113,17 @@ def decode_tokens(tokenizer: PreTrainedTokenizerBase, token_ids: Sequence[int], 
     return text
 
 
+def prompt_reader(tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[int]], str]:
+    """Token ids of prompts as text, all that the policy sees: chat template and special tokens included."""
+
+    def read(token_ids: Sequence[int]) -> str:
+        text = tokenizer.decode(list(token_ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        assert isinstance(text, str), "one list of ids decodes to one text"
+        return text
+
+    return read
+
+
 def response_decoder(tokenizer: PreTrainedTokenizerBase, end_ids: Iterable[int]) -> Callable[[Sequence[int]], str]:
     """`decode_tokens` of responses that these tokens end."""
     return partial(decode_tokens, tokenizer, dropped=frozenset(end_ids))

@@ -78,6 +78,12 @@ def prompt_text(prompt: Prompt) -> str:
     return "\n\n".join(f"{message.role}: {message.content}" for message in messages_of(prompt))
 
 
+def asked_text(prompt: Prompt) -> str:
+    """What it asks, for headings: text, or what a user said last in a conversation."""
+    messages = messages_of(prompt)
+    return next((message.content for message in reversed(messages) if message.role == "user"), messages[-1].content)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
     """One item of a task: the prompt and what is needed to judge an answer."""
