@@ -28,6 +28,7 @@ from vineppo.recipes.warnings import cut_off
 from vineppo.steps import Pieces
 from vineppo.tasks.prompts import read_prompts
 from vineppo.tasks.reward import RewardTask
+from vineppo.tasks.templates import PLAIN
 from vineppo.types import Conversation, Message, Prompt, Sampling, asked_text
 
 HELLO = (Message(role="user", content="Hello"),)
@@ -234,19 +235,19 @@ def test_judges_see_what_the_template_opened_and_steps_and_tokens_what_was_sampl
 
 def test_tools_reach_the_template_or_are_refused():
     row = {"prompt": [{"role": "user", "content": "Hello"}], "tools": '[{"name": "add"}]'}
-    (prompt,) = read_prompts([row], "prompt", "train", "plain")
+    (prompt,) = read_prompts([row], "prompt", "train", PLAIN)
     assert prompt == Conversation(messages=HELLO, tools=TOOLS)
     assert '<turn>tools [{"name": "add"}]<end_turn>' in render(chat_tokenizer(), prompt)
     with pytest.raises(UserError, match="drop the column tools"):
         render(chat_tokenizer(NO_TOOLS), prompt)
     with pytest.raises(UserError, match="its prompt is text"):
-        read_prompts([{**row, "prompt": "Hello"}], "prompt", "train", "plain")
+        read_prompts([{**row, "prompt": "Hello"}], "prompt", "train", PLAIN)
 
 
 def test_what_else_a_message_has_reaches_the_template():
     tokenizer = chat_tokenizer("{% for m in messages %}{{ m.name }}: {{ m.content }}{% endfor %}")
     rows = [{"prompt": [{"role": "user", "content": "Hi", "name": "Ann", "tool_calls": None}]}]
-    (prompt,) = read_prompts(rows, "prompt", "train", "plain")
+    (prompt,) = read_prompts(rows, "prompt", "train", PLAIN)
     assert render(tokenizer, prompt) == "Ann: Hi"
 
 

@@ -29,6 +29,8 @@ def describe_prompts(task: Task, policy: Policy, *, dropped: str) -> Finding:
         f"{train:,} training and {test:,} test questions fit into the context; {first.id} as the policy sees it: "
         f"{text!r}"
     )
+    if isinstance(first.prompt, str) and policy.tokenizer.chat_template:
+        found += "; that is text, and the policy's chat template is not used (task.chat)"
     if not dropped:
         return Finding(check="prompts", verdict=Verdict.OK, found=found)
     return Finding(
