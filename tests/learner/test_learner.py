@@ -228,7 +228,7 @@ def test_sampler_kl_is_zero_when_the_sampler_agrees():
 
 @pytest.mark.parametrize(("off", "passes"), [(0.0, 8), (1e-5, 8), (1e-2, 9), (float("nan"), 9)])
 def test_a_sampler_that_agrees_saves_the_scoring_pass(off: float, passes: int):
-    # Two epochs of four minibatches; if the sampler is off by more than rounding, one pass scores the other six samples.
+    # Two epochs of four minibatches; where the sampler is off, one pass scores the other six samples.
     def trained(samples: list[Sample]) -> tuple[dict[str, torch.Tensor], int]:
         model, calls = tiny_model("llama"), []
         model.base_model.register_forward_hook(lambda *args: calls.append(1))

@@ -75,7 +75,7 @@ def test_state_continues_where_it_was_taken():
 
 
 def test_two_steps_of_adamw_by_hand():
-    # Gradients 1 and 3 at rates 0.1 and 0.09: moments m = 0.1, 0.39 and v = 0.001, 0.009999, over 1 - 0.9^t and 1 - 0.999^t.
+    # Gradients 1 and 3 at rates 0.1 and 0.09: m = 0.1, 0.39 and v = 0.001, 0.009999, over 1 - 0.9^t and 1 - 0.999^t.
     weight = nn.Parameter(torch.tensor([5.0]))
     optimizer = optimizer_of(nn.ParameterList([weight]), learning_rate=0.1, max_grad_norm=9.0, warmup_ratio=0.0)
     for gradient in (1.0, 3.0):

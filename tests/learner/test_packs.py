@@ -114,10 +114,7 @@ def test_what_bundled_policies_are_counted_with(name: str):
 def test_samples_are_packed_where_that_takes_fewer_operations():
     shared = [sample(1, 2, 3, 4, 5, end) for end in (6, 7)]  # 7 nodes instead of 12
     apart = [sample(start, 2, 3, 4, 5, 6) for start in (1, 7)]
-    for costs, packed in (
-        (Costs(token=100, pair=1, layers=0), True),
-        (Costs(token=0, pair=1, layers=0), False),
-        (None, False),
-    ):
+    large, attending = Costs(token=100, pair=1, layers=0), Costs(token=0, pair=1, layers=0)
+    for costs, packed in ((large, True), (attending, False), (None, False)):
         assert Passes(costs=costs).deal(shared, range(2)).packed is packed
-    assert not Passes(costs=Costs(token=100, pair=1, layers=0)).deal(apart, range(2)).packed
+    assert not Passes(costs=large).deal(apart, range(2)).packed

@@ -3,8 +3,9 @@
     token   2 a weight of the layers
     pair    4 L q: two tokens that meet in attention, in L layers of q numbers a query
 
-    samples as they are, B at a time   B T (token + T pair) + L ROWS_OWN     T: the longest of the B
-    a pack of n nodes                  n (token + (d + b) pair) + L PACK_OWN    d: its depth, b: nodes of a block of queries
+    samples as they are, B at a time   B T (token + T pair) + L ROWS_OWN         T: the longest of the B
+    a pack of n nodes                  n (token + (d + b) pair) + L PACK_OWN     d: its depth, b: the nodes of a block
+                                                                                 of queries
 
 What comes after the layers is the same for both. Backward passes take twice as much. ROWS_OWN and PACK_OWN are what a
 layer takes whatever goes through it (calls, masks, trees), as the operations that a CPU core does meanwhile: both ways
