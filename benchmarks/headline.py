@@ -13,8 +13,8 @@ Needs `pip install -e '.[bench]'`, or leave TRL out of --methods.
 import argparse
 import csv
 import json
-import shutil
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from statistics import fmean
 
@@ -44,22 +44,23 @@ def main() -> None:
     home: Path = arguments.home / study.name
     log = home / "log.txt"
 
-    seeds = range(arguments.seeds or study.seeds)
-
     kept = arguments.as_tuned or study.tuned_by
     tuning = read_tuning(study) if kept else tune(study, methods, home, arguments.workers, log)
     best = {method.name: tuning[method.tuned_as or method.name].best for method in methods}
     test = {
-        method.name: [test_job(study, method, best[method.name], seed, home) for seed in seeds] for method in methods
+        method.name: [
+            test_job(study, method, best[method.name], seed, home) for seed in study.test_seeds(method, arguments.seeds)
+        ]
+        for method in methods
     }
     # Seed after seed, so that a study that is stopped has seen every method as often.
-    in_turn = [jobs[seed] for seed in seeds for jobs in test.values()]
+    in_turn = [job for jobs in zip_longest(*test.values()) for job in jobs if job]
     run_all("test", in_turn, workers=arguments.workers, log=log)
 
     rows = [make_row(method, best[method.name], test[method.name]) for method in methods]
     figures = ROOT / "docs/figures"
     draw_curves([row.experiment for row in rows], figures / f"headline-{study.name}.png")
-    keep(rows, test, study)
+    keep(rows, test, study, home)
     if not kept:
         write_tuning(study, tuning)
     body = results(study, rows, tuning)
@@ -114,11 +115,11 @@ def make_row(method: Method, point: Point, jobs: Sequence[Job]) -> Row:
 
 def results(study: Study, rows: Sequence[Row], tuning: Mapping[str, Tuning]) -> str:
     """The section of a study."""
-    seeds = len(rows[0].experiment.runs)
+    command = f"benchmarks/headline.py{'' if study.name == 'small' else f' --study {study.name}'}"
     parts = [
-        f"`python benchmarks/headline.py{'' if study.name == 'small' else f' --study {study.name}'}`, {seeds} test "
-        "seeds; ± is the standard deviation over them, brackets are 95 % bootstrap intervals, bold is how many times "
-        "less than it took whose mark it is. Decoded and trained tokens and seconds are those of an iteration.",
+        f"`python {command}`. ± is the standard deviation over test seeds, brackets are 95 % bootstrap intervals, bold "
+        "is how many times less than it took whose mark it is. Decoded and trained tokens and seconds are those of an "
+        "iteration.",
         markdown(overview(rows)),
         f"![Accuracy over updates, seconds and tokens](figures/headline-{study.name}.png)",
     ]
@@ -139,8 +140,8 @@ def title(study: Study) -> str:
     return f"Results, {study.name}"
 
 
-def keep(rows: Sequence[Row], test: Mapping[str, Sequence[Job]], study: Study) -> None:
-    """Every evaluation of the test runs, and each method's config, small enough to be committed."""
+def keep(rows: Sequence[Row], test: Mapping[str, Sequence[Job]], study: Study, home: Path) -> None:
+    """Every evaluation of the test runs, and each method's config as from the repository's root, to be committed."""
     place = ROOT / f"benchmarks/results/headline-{study.name}"
     place.mkdir(parents=True, exist_ok=True)
     points = [
@@ -151,7 +152,9 @@ def keep(rows: Sequence[Row], test: Mapping[str, Sequence[Job]], study: Study) -
         writer.writeheader()
         writer.writerows(points)
     for name, jobs in test.items():
-        shutil.copy(jobs[0].folder / "config.yaml", place / f"{slug(name)}.yaml")
+        config = (jobs[0].folder / "config.yaml").read_text(encoding="utf-8")
+        here = config.replace(str(home.resolve()), f"build/headline/{study.name}").replace(f"{ROOT}/", "")
+        (place / f"{slug(name)}.yaml").write_text(here, encoding="utf-8")
 
 
 def write_tuning(study: Study, tuning: Mapping[str, Tuning]) -> None:
