@@ -127,7 +127,7 @@ def add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--source",
         metavar="NAME",
         action="append",
-        help="vine:K, coupled:K, tree:K, critic, group, grpo or constant; several times",
+        help="vine:K, coupled:K, tree:K, spo_tree, critic, group, grpo or constant; several times",
     )
     analyze.add_argument(
         "--out", "--output", dest="output", metavar="DIR", type=Path, help="where the results go; none: RUN/analysis/N"

@@ -399,6 +399,15 @@ def test_bad_keys_of_the_sft_config_are_named_too():
     assert complaint(None, "policy=x", model=SftConfig) == 'policy is "x", but must be a section of settings or null'
 
 
+def test_a_minibatch_counts_what_is_learned_from_where_that_is_no_trajectory():
+    small = ("credit={name: spo_tree, edges_per_iteration: 100}", "training.questions=2", "training.trajectories=3")
+    assert load_config(None, [*small, "learner.minibatch=100"]).updates_per_iteration == 2  # learner.epochs
+    assert complaint(None, *small, "learner.minibatch=101") == (
+        "learner.minibatch is 101, but an iteration has at most 100 samples of credit spo_tree; set learner.minibatch "
+        "to at most 100"
+    )
+
+
 def test_all_problems_are_reported_at_once():
     assert complaint(None, "learner.clip=0", "training.questions=0") == (
         "learner.clip is 0, but must be a number > 0; training.questions is 0, but must be a whole number >= 1"
