@@ -18,7 +18,8 @@ RIGHT = ["y7+5=y12\n", "z2*4=z8\n", "x3=y=x12\n", "y12=9=y9\n", "z8-2=z6\n", "##
 @pytest.fixture(scope="module")
 def adviser():
     spec = importlib.util.spec_from_file_location("registers_adviser", EXAMPLE)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
