@@ -76,9 +76,9 @@ def tune(study: Study, methods: Sequence[Method], home: Path, workers: int, log:
     while more := {m: points for m in tuned if (points := wanted(study, m, trials[m.name]))}:
         for name, scores in run_points(study, more, home, log, workers=workers, last=False).items():
             trials[name] |= scores
-    last = {method: finalists(study, trials[method.name]) for method in tuned}
+    last = {method: finalists(study, trials[method.name]) for method in tuned if not method.rates}
     finals = run_points(study, last, home, log, workers=workers, last=True)
-    return {name: Tuning(trials=trials[name], finals=scores) for name, scores in finals.items()}
+    return {name: Tuning(trials=own, finals=finals.get(name, {})) for name, own in trials.items()}
 
 
 def run_points(

@@ -124,6 +124,8 @@ class Method:
     """The method whose choice it takes; "": its own."""
     seeds: int | None = None
     """Of the test, at most; None: the study's."""
+    rates: tuple[float, ...] = ()
+    """These alone are tried, and the trials decide: a short tuning. Empty: the study's, and whatever lies beyond."""
     ahead: int = 0
     """How many updates' tokens its first iteration spends beyond those of an update."""
 
@@ -136,6 +138,9 @@ def advised(what: str, function: str) -> tuple[str, ...]:
     """By a program that executes each line: as an adviser that is never wrong."""
     return (f"{what}.adviser.name=function", f"{what}.adviser.function={ADVISER}:{function}")
 
+
+SHORT = (8e-5, 1.6e-4)
+"""Where the best rates of most others lie."""
 
 METHODS = (
     Method(name="grpo", settings=("credit=grpo",)),
@@ -185,12 +190,14 @@ METHODS = (
         name="spo_tree",
         settings=("credit=spo_tree",),
         shapes=(grown(6, (3, 3, 3), 33), grown(11, (2, 2, 2, 2), 25), grown(3, (4, 4, 4), 33), grown(1, (6, 6, 6), 33)),
+        rates=SHORT,
         seeds=3,
     ),
     Method(
         name="grpo_lambda",
         settings=("credit=grpo_lambda",),
         shapes=(traced(10, 8, "both"), traced(10, 8, "recent")),
+        rates=SHORT,
         seeds=3,
     ),
     Method(name="vine, shuffled", settings=("credit=vine", "credit.shuffle=true"), tuned_as="vine", seeds=3),
@@ -198,6 +205,7 @@ METHODS = (
         name="capo, perfect critic",
         settings=("credit=capo", *advised("credit", "critique")),
         shapes=ALONE[:1],
+        rates=SHORT,
         seeds=3,
     ),
     Method(
@@ -206,15 +214,17 @@ METHODS = (
                   *advised("recipe", "intervene")),
         shapes=(intervened(10, 8, 4e-5), intervened(10, 8, 1.6e-4)),
         ahead=5,
+        rates=SHORT,
         seeds=3,
     ),
     Method(
         name="gspo",
         settings=("credit=grpo", "learner.ratio=sequence"),
         shapes=(repeated(10, 8, 4e-4), repeated(10, 8, 0.02)),
+        rates=SHORT,
         seeds=3,
     ),
-    Method(name="grpo, twice", settings=("credit=grpo",), shapes=(repeated(10, 8, 0.2),), seeds=3),
+    Method(name="grpo, twice", settings=("credit=grpo",), shapes=(repeated(10, 8, 0.2),), rates=SHORT, seeds=3),
     Method(name="ppo, shuffled", settings=("credit=ppo", "credit.shuffle=true"), tuned_as="ppo", seeds=3),
 )  # fmt: skip
 

@@ -97,6 +97,27 @@ def test_every_shape_is_tried_and_the_rates_beside_the_winners():
     assert len([point for point in scores if point.shape == best.shape]) >= 3
 
 
+def test_a_short_tuning_tries_its_rates_and_each_further_shape_once():
+    short = replace(TREE, rates=(8e-5, 1.6e-4))
+    scores = tried(short, lambda point: TREE.shapes.index(point.shape) - abs(log(point.learning_rate / 1.6e-4)))
+    assert [point.learning_rate for point in scores if point.shape == TREE.shapes[0]] == [8e-5, 1.6e-4]
+    assert [point for point in scores if point.shape != TREE.shapes[0]] == [
+        Point(learning_rate=1.6e-4, shape=shape) for shape in TREE.shapes[1:]
+    ]
+    assert Tuning(trials=scores, finals={}).best.shape == TREE.shapes[-1], "the trials decide"
+
+
+def test_a_method_may_have_fewer_seeds_and_fewer_iterations():
+    few, recipe = replace(GRPO, seeds=3), replace(GRPO, worth=4, ahead=2)
+    assert SMALL.test_seeds(GRPO, None) == range(5)
+    assert (SMALL.test_seeds(few, None), SMALL.test_seeds(few, 2), SMALL.test_seeds(GRPO, 9)) == (
+        range(3),
+        range(2),
+        range(9),
+    )
+    assert [method.iterations(SMALL.iterations) for method in (GRPO, recipe)] == [40, 8]
+
+
 def test_where_there_are_few_shapes_rates_meet_again():
     alone = replace(GRPO, shapes=GRPO.shapes[:1])
     scores = tried(alone, lambda point: -abs(log(point.learning_rate / 8e-5)))
