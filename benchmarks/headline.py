@@ -6,7 +6,8 @@
     python benchmarks/headline.py --study gpu        # longer programs, a bigger policy: one run at a time on a GPU
 
 Rates and shapes are chosen on tuning seeds and other questions (`equal_tuning/plan.py`), then test seeds decide. Tables
-and figures are written into docs/headline.md. Stopped, the same command continues; finished runs are not run again.
+and figures of all methods are written into docs/headline.md; with --methods they are printed. Stopped, the same command
+continues; finished runs are not run again.
 Needs `pip install -e '.[bench]'`, or leave TRL out of --methods.
 """
 
@@ -45,7 +46,12 @@ def main() -> None:
     log = home / "log.txt"
 
     kept = arguments.as_tuned or study.tuned_by
-    tuning = read_tuning(study) if kept else tune(study, methods, home, arguments.workers, log)
+    if kept:
+        tuning = read_tuning(study)
+        methods = with_choice(methods, tuning)
+    else:
+        tuning = tune(study, methods, home, arguments.workers, log)
+        write_tuning(study, (read_tuning(study) if tuning_file(study).exists() else {}) | tuning)
     best = {method.name: tuning[method.tuned_as or method.name].best for method in methods}
     test = {
         method.name: [
@@ -58,15 +64,23 @@ def main() -> None:
     run_all("test", in_turn, workers=arguments.workers, log=log)
 
     rows = [make_row(method, best[method.name], test[method.name]) for method in methods]
-    figures = ROOT / "docs/figures"
-    draw_curves([row.experiment for row in rows], figures / f"headline-{study.name}.png")
-    keep(rows, test, study, home)
-    if not kept:
-        write_tuning(study, tuning)
     body = results(study, rows, tuning)
+    print(body)
+    if arguments.methods:
+        print("\nThese methods alone: docs/headline.md and benchmarks/results are written where --methods is left out")
+        return
+    draw_curves([row.experiment for row in rows], ROOT / f"docs/figures/headline-{study.name}.png")
+    keep(rows, test, study, home)
     page = ROOT / "docs/headline.md"
     page.write_text(with_section(page.read_text() if page.exists() else "# The headline\n", title(study), body))
-    print(body)
+
+
+def with_choice(methods: Sequence[Method], tuning: Mapping[str, Tuning]) -> list[Method]:
+    """Those whose rate and shape are known."""
+    known = [method for method in methods if (method.tuned_as or method.name) in tuning]
+    if missing := [method.name for method in methods if method not in known]:
+        print(f"left out, since they are not tuned yet: {', '.join(missing)}")
+    return known
 
 
 def tune(study: Study, methods: Sequence[Method], home: Path, workers: int, log: Path) -> dict[str, Tuning]:

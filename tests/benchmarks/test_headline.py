@@ -244,4 +244,6 @@ def test_choices_are_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     tuning = {"tree": Tuning(trials={best: 0.4, other: 0.5}, finals={best: 0.6})}
     headline.write_tuning(SMALL, tuning)
     assert headline.read_tuning(SMALL) == tuning
+    shuffled = next(method for method in METHODS if method.tuned_as == "tree")
+    assert headline.with_choice([GRPO, TREE, shuffled], tuning) == [TREE, shuffled]
     assert tuning["tree"].best == best
