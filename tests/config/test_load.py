@@ -24,7 +24,7 @@ from vineppo.steps.whole import WholeSteps
 from vineppo.tasks.arithmetic import ArithmeticTask
 from vineppo.tasks.gsm8k import Gsm8kTask
 
-METHODS = "vine, coupled, tree, ppo, grpo, rloo, grpo_lambda, spo_tree, capo"
+METHODS = "vine, coupled, tree, ppo, grpo, rloo, grpo_lambda, spo_tree, capo, srpo"
 """Of credit, as complaints name them."""
 
 

@@ -31,7 +31,7 @@ from pydantic import Field
 from vineppo.advisers.choice import AnyAdviser
 from vineppo.advisers.policy import PolicyAdviser
 from vineppo.advisers.settings import TYPICAL_ANSWER, Adviser, AdviserParts, AdviserSettings, Inquiry
-from vineppo.credit.critique import inquiry_messages, read_critique
+from vineppo.credit.critique import inquiry_messages, read_critique, step_texts
 from vineppo.credit.group import SMALLEST_STD
 from vineppo.credit.settings import CreditParts, CreditSettings
 from vineppo.credit.spread import spread
@@ -183,7 +183,7 @@ class CapoAssigner:
 
     def __call__(self, trajectories: Sequence[Scored], *, seed: int, progress: Progress | None = None) -> list[Credit]:
         """Read, vote, credit."""
-        readings = [Reading(question=s.trajectory.question, steps=self._step_texts(s)) for s in trajectories]
+        readings = [Reading(question=s.trajectory.question, steps=step_texts(s, self._decode)) for s in trajectories]
         critiques = self._read(list(dict.fromkeys(readings)), seed=seed, progress=progress)
         earned = [self._earned(s, critiques[own]) for s, own in zip(trajectories, readings, strict=True)]
         groups: dict[str, list[int]] = defaultdict(list)
@@ -229,9 +229,3 @@ class CapoAssigner:
             rewards=step_rewards(scored.reward, wrong, whole=own.whole, process=own.process),
             tokens=[stop - start for start, stop in pairwise(scored.bounds)],
         )
-
-    def _step_texts(self, scored: Scored) -> tuple[str, ...]:
-        """What each step adds to the text."""
-        ids = scored.trajectory.response_ids
-        ends = [len(self._decode(ids[:bound])) for bound in scored.bounds]
-        return tuple(scored.trajectory.text[start:stop] for start, stop in pairwise(ends))
