@@ -76,8 +76,10 @@ class Load:
         self._reserved += reserve
 
     def _more(self, trunk: Trunk) -> int:
-        """Tokens that a trunk holds, or will, and neither a kept one nor one before it does. What it will have in common
-        with others once it is prefilled is not known yet."""
+        """Tokens that a trunk holds, or will, and neither a kept one nor one before it does.
+
+        What it will have in common with others once it is prefilled is not known yet.
+        """
         if trunk.pieces is None:
             return len(trunk.tokens)
         pieces = {piece for piece, _ in trunk.pieces} - self._pieces
