@@ -3,11 +3,11 @@
     python benchmarks/trl_credit.py            trains what is not trained yet, then writes the table
     python benchmarks/trl_credit.py --table    the table of what there is
 
-All arms are vineppo.integrations.trl.CreditGRPOTrainer with the same GRPOConfig (TRL's defaults but for what SETTINGS
-says; nothing was tuned for any), from the bundled policy. With credit=grpo its updates are GRPOTrainer's to the last bit
-(a test holds it). Coupled credit decodes rollouts besides, about as many tokens as trajectories have, so that GRPO goes
-twice as far at equal tokens: an arm of its own, for the learning rate falls to 0 at the end of each. Seconds are left out:
-they say how busy the machine was. Runs go on from their last checkpoint.
+All arms are vineppo.integrations.trl.CreditGRPOTrainer from the bundled policy, with the same GRPOConfig (TRL's
+defaults but for what SETTINGS says; nothing was tuned for any). With credit=grpo its updates are GRPOTrainer's to the
+last bit (a test holds it). Coupled credit decodes rollouts besides, about as many tokens as its completions have, so
+that GRPO goes twice as far at equal tokens: an arm of its own, for the learning rate falls to 0 at the end of each.
+Seconds are left out: they say how busy the machine was. Runs go on from their last checkpoint.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from vineppo.credit.group import GrpoCredit
 from vineppo.credit.settings import CreditSettings
 from vineppo.integrations.trl import CreditGRPOTrainer
 from vineppo.policy import resolve_path
-from vineppo.report.run_data import RunData, read_run
+from vineppo.report.run_data import Run, read_run
 from vineppo.steps.lines import LinesSteps
 from vineppo.tasks.arithmetic import Arithmetic
 
@@ -97,7 +97,7 @@ def train(arm: Arm, seed: int, folder: Path) -> None:
     trainer.train(resume_from_checkpoint=any(folder.glob("checkpoint-*")) or None)
 
 
-def finished(root: Path, name: str) -> list[RunData]:
+def finished(root: Path, name: str) -> list[Run]:
     """The runs of an arm that came to their end, a seed each."""
     folders = [root / f"{name}-{seed}" for seed in SEEDS]
     return [read_run(folder) for folder in folders if (folder / "summary.json").exists()]
@@ -114,7 +114,7 @@ def table(root: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def ends(runs: dict[str, list[RunData]]) -> Iterator[list[str]]:
+def ends(runs: dict[str, list[Run]]) -> Iterator[list[str]]:
     """A row an arm: where it began and ended."""
     for name, found in runs.items():
         ways_there = [way(run) for run in found]
@@ -124,7 +124,7 @@ def ends(runs: dict[str, list[RunData]]) -> Iterator[list[str]]:
         yield [name, str(ARMS[name].updates), f"{tokens:,.0f}", f"{fmean(starts):.1%}", each, spread(finals)]
 
 
-def ways(runs: dict[str, list[RunData]], updates: Sequence[int]) -> Iterator[list[str]]:
+def ways(runs: dict[str, list[Run]], updates: Sequence[int]) -> Iterator[list[str]]:
     """Two rows an arm: mean accuracy after so many updates, and the tokens decoded until then."""
     for name, found in runs.items():
         points = [{update: (accuracy, tokens) for update, accuracy, tokens in way(run)} for run in found]
@@ -133,7 +133,7 @@ def ways(runs: dict[str, list[RunData]], updates: Sequence[int]) -> Iterator[lis
         yield [f"{name}: tokens", *(f"{fmean(tokens for _, tokens in own):,.0f}" if own else "" for own in there)]
 
 
-def way(run: RunData) -> list[tuple[int, float, float]]:
+def way(run: Run) -> list[tuple[int, float, float]]:
     """(updates, accuracy, tokens decoded in training until then) of each evaluation."""
     points, tokens = [], 0.0
     for line in run.metrics:
