@@ -8,7 +8,16 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from small_chats import NO_TOOLS, TEMPLATE, chat_tokenizer, ids
 from vineppo import load_config
-from vineppo.chat import decode_tokens, encode_prompt, encode_prompts, end_tokens, opened, render, turn_end
+from vineppo.chat import (
+    decode_tokens,
+    encode_prompt,
+    encode_prompts,
+    end_tokens,
+    opened,
+    prompt_reader,
+    render,
+    turn_end,
+)
 from vineppo.doctor.endings import judge_endings
 from vineppo.doctor.finding import Verdict
 from vineppo.environment import State
@@ -19,7 +28,8 @@ from vineppo.recipes.warnings import cut_off
 from vineppo.steps import Pieces
 from vineppo.tasks.prompts import read_prompts
 from vineppo.tasks.reward import RewardTask
-from vineppo.types import Conversation, Message, Prompt, Sampling
+from vineppo.tasks.templates import PLAIN
+from vineppo.types import Conversation, Message, Prompt, Sampling, asked_text
 
 HELLO = (Message(role="user", content="Hello"),)
 BEGUN = (*HELLO, Message(role="assistant", content="It is"))
@@ -122,6 +132,24 @@ def test_only_what_ends_or_pads_is_left_out_of_a_response():
 # --- prompts -----------------------------------------------------------------------------------------------------
 
 
+def test_a_prompt_is_shown_as_the_policy_sees_it():
+    """Its template too, and tokens that would end or pad a response: reading is encoding backwards."""
+    tokenizer = chat_tokenizer(bos=True)
+    read = prompt_reader(tokenizer)
+    assert read(encode_prompt(tokenizer, HELLO)) == "<bos><turn>user Hello<end_turn>\n<turn>assistant <think>"
+    assert read(encode_prompt(tokenizer, "Say <eos> , then <pad>")) == "<bos>Say <eos> , then <pad>"
+    assert encode_prompt(tokenizer, read(encode_prompt(tokenizer, HELLO))) == encode_prompt(tokenizer, HELLO)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["1 + 1?", (Message(role="system", content="Be brief."), Message(role="user", content="1 + 1?")),
+     Conversation(messages=(Message(role="user", content="1 + 1?"), Message(role="assistant", content="It is")))],
+)  # fmt: skip
+def test_headings_have_the_question_alone(prompt: Prompt):
+    assert asked_text(prompt) == "1 + 1?"
+
+
 def test_a_conversation_that_an_assistant_began_is_continued():
     tokenizer = chat_tokenizer()
     assert render(tokenizer, BEGUN).endswith("<turn>assistant It is")
@@ -207,19 +235,19 @@ def test_judges_see_what_the_template_opened_and_steps_and_tokens_what_was_sampl
 
 def test_tools_reach_the_template_or_are_refused():
     row = {"prompt": [{"role": "user", "content": "Hello"}], "tools": '[{"name": "add"}]'}
-    (prompt,) = read_prompts([row], "prompt", "train", "plain")
+    (prompt,) = read_prompts([row], "prompt", "train", PLAIN)
     assert prompt == Conversation(messages=HELLO, tools=TOOLS)
     assert '<turn>tools [{"name": "add"}]<end_turn>' in render(chat_tokenizer(), prompt)
     with pytest.raises(UserError, match="drop the column tools"):
         render(chat_tokenizer(NO_TOOLS), prompt)
     with pytest.raises(UserError, match="its prompt is text"):
-        read_prompts([{**row, "prompt": "Hello"}], "prompt", "train", "plain")
+        read_prompts([{**row, "prompt": "Hello"}], "prompt", "train", PLAIN)
 
 
 def test_what_else_a_message_has_reaches_the_template():
     tokenizer = chat_tokenizer("{% for m in messages %}{{ m.name }}: {{ m.content }}{% endfor %}")
     rows = [{"prompt": [{"role": "user", "content": "Hi", "name": "Ann", "tool_calls": None}]}]
-    (prompt,) = read_prompts(rows, "prompt", "train", "plain")
+    (prompt,) = read_prompts(rows, "prompt", "train", PLAIN)
     assert render(tokenizer, prompt) == "Ann: Hi"
 
 

@@ -10,7 +10,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from vineppo.errors import UserError
-from vineppo.types import Conversation, Message, Prompt, messages_of
+from vineppo.types import Conversation, Message, Posed, Prompt, messages_of
 
 TemplateKwargs = Mapping[str, object]
 """Handed to the chat template, e.g. {"enable_thinking": False}."""
@@ -44,7 +44,7 @@ def encode_prompts(
     encoded: list[tuple[int, ...]] = []
     before = special_prefix(tokenizer)
     for start in range(0, len(prompts), TOGETHER):
-        some = prompts[start : start + TOGETHER]
+        some = [as_given(tokenizer, prompt) for prompt in prompts[start : start + TOGETHER]]
         texts = [prompt if isinstance(prompt, str) else render(tokenizer, prompt, template_kwargs) for prompt in some]
         for prompt, ids in zip(some, _token_ids(tokenizer, texts), strict=True):
             # Rendered text, by a template or by whoever made the data set, may have its special tokens already.
@@ -53,6 +53,18 @@ def encode_prompts(
         if progress is not None:
             progress(len(encoded), len(prompts))
     return encoded
+
+
+def as_given(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> Prompt:
+    """What a policy gets of a prompt that has two forms: the text where it has no chat template."""
+    if not isinstance(prompt, Posed) or tokenizer.chat_template:
+        return prompt
+    if prompt.text is None:
+        raise UserError(
+            f"task.chat is true, but the tokenizer of {tokenizer.name_or_path} has no chat template; set it to false, "
+            "or take a chat model"
+        )
+    return prompt.text
 
 
 def special_prefix(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
@@ -91,12 +103,13 @@ def opened(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, template_kwargs: 
 
     A prompt may also end with a tag that names who speaks. That one stands before answers in a conversation, too.
     """
+    prompt = as_given(tokenizer, prompt)
     if isinstance(prompt, str) or messages_of(prompt)[-1].role == "assistant":
         return ""
     tag = TAG.search(render(tokenizer, prompt, template_kwargs))
     if tag is None or THOUGHT.search(tag[1]):
         return "" if tag is None else tag[0]
-    whole = prompt if isinstance(prompt, Conversation) else Conversation(messages=prompt)
+    whole = prompt if isinstance(prompt, Conversation) else Conversation(messages=messages_of(prompt))
     answered = replace(whole, messages=(*whole.messages, Message(role="assistant", content=ANYTHING)))
     try:
         before, _, _ = render(tokenizer, answered, template_kwargs).rpartition(ANYTHING)
@@ -111,6 +124,17 @@ def decode_tokens(tokenizer: PreTrainedTokenizerBase, token_ids: Sequence[int], 
     text = tokenizer.decode(kept, skip_special_tokens=False)
     assert isinstance(text, str), "one list of ids decodes to one text"
     return text
+
+
+def prompt_reader(tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[int]], str]:
+    """Token ids of prompts as text, all that the policy sees: chat template and special tokens included."""
+
+    def read(token_ids: Sequence[int]) -> str:
+        text = tokenizer.decode(list(token_ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        assert isinstance(text, str), "one list of ids decodes to one text"
+        return text
+
+    return read
 
 
 def response_decoder(tokenizer: PreTrainedTokenizerBase, end_ids: Iterable[int]) -> Callable[[Sequence[int]], str]:

@@ -7,6 +7,7 @@ result = Trainer(load_config("configs/arithmetic.yaml"), task=task).train()
 from dataclasses import dataclass
 from pathlib import Path
 
+from vineppo.chat import prompt_reader
 from vineppo.config.schema import Config
 from vineppo.metrics import Metrics
 from vineppo.policy import DTYPES, load_policy
@@ -109,5 +110,6 @@ def answer_test(config: Config, *, task: Task | None = None) -> Evaluated:
                 sampling=config.evaluation.law(config.sampling.law),
                 seed=derive_seed(config.training.seed, "evaluation"),
                 progress=on,
-            )
+            ),
+            prompt_reader(policy.tokenizer),
         )

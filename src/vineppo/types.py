@@ -56,8 +56,20 @@ class Conversation:
     """E.g. {"enable_thinking": False}; they win over the policy's."""
 
 
-Prompt = str | tuple[Message, ...] | Conversation
-"""Text as the policy sees it, or a conversation, which the policy's own chat template turns into text."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Posed:
+    """A question that the policy's chat template poses, as the only thing that a user says."""
+
+    question: str
+    """As it stands in the data: for headings, and for reward functions, which get responses to it as text."""
+    message: str
+    """What the user says."""
+    text: str | None = None
+    """The whole prompt for a policy without a chat template; None: it must have one."""
+
+
+Prompt = str | tuple[Message, ...] | Conversation | Posed
+"""Text as the policy sees it, or messages, which the policy's own chat template turns into text."""
 
 
 def messages_of(prompt: Prompt) -> tuple[Message, ...]:
@@ -65,6 +77,8 @@ def messages_of(prompt: Prompt) -> tuple[Message, ...]:
     match prompt:
         case str():
             return (Message(role="user", content=prompt),)
+        case Posed(message=message):
+            return (Message(role="user", content=message),)
         case Conversation(messages=messages):
             return messages
         case _:
@@ -75,7 +89,17 @@ def prompt_text(prompt: Prompt) -> str:
     """A prompt for people to read."""
     if isinstance(prompt, str):
         return prompt
+    if isinstance(prompt, Posed):
+        return prompt.question
     return "\n\n".join(f"{message.role}: {message.content}" for message in messages_of(prompt))
+
+
+def asked_text(prompt: Prompt) -> str:
+    """What it asks, for headings: text, or what a user said last in a conversation."""
+    if isinstance(prompt, Posed):
+        return prompt.question
+    messages = messages_of(prompt)
+    return next((message.content for message in reversed(messages) if message.role == "user"), messages[-1].content)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -518,7 +518,8 @@ def test_a_dumped_sft_config_loads_back_equal(write):
 
 
 def test_a_dump_shows_line_breaks_in_one_line():
-    assert 'template: "[MATH_TASK] Problem:\\n{question}\\n\\nSolution:"' in dump_config(Config(task=Gsm8kTask()))
+    task = Gsm8kTask(template="Problem:\n{question}\n\nSolution:")
+    assert 'template: "Problem:\\n{question}\\n\\nSolution:"' in dump_config(Config(task=task))
 
 
 # --- keys --------------------------------------------------------------------------------------------------------

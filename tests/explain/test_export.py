@@ -24,7 +24,7 @@ def step(text: str, value: float | None, *, rollouts: int = 4, interval: object 
 def record(steps: list[dict], reward: float) -> dict:
     return {
         "question": "q",
-        "prompt": "1+1+1=?",
+        "prompt": "<bos>1+1+1=?",
         "response": "",
         "answer": "3",
         "reward": reward,
@@ -53,7 +53,7 @@ def test_the_last_step_of_a_right_solution_is_good():
 
 def test_trl_gets_bare_texts_and_one_label_each():
     steps = [step("1+1=2\n", 0.5), step("\n", 0.75), step("####4", 0.0)]
-    row = stepwise_row(with_labels(record(steps, 0.0), 0.0))
+    row = stepwise_row(with_labels(record(steps, 0.0), 0.0), "<bos>")
     assert row == {"prompt": "1+1+1=?", "completions": ["1+1=2", "####4"], "labels": [True, False]}
 
 
@@ -62,7 +62,7 @@ def test_steps_behind_the_measured_ones_have_no_label():
     steps = [step("a", 0.5), step("b", 0.5), step("c", 1.0, **unmeasured), step("d", 1.0, **unmeasured)]
     labelled = with_labels(record(steps, 1.0), 0.0)
     assert [s["label"] for s in labelled["steps"]] == [True, None, None, True]
-    assert stepwise_row(labelled) == {"prompt": "1+1+1=?", "completions": ["a"], "labels": [True]}
+    assert stepwise_row(labelled, "<bos>") == {"prompt": "1+1+1=?", "completions": ["a"], "labels": [True]}
 
 
 def test_rows_are_appended_one_a_line(tmp_path):

@@ -74,6 +74,7 @@ def explainer() -> Explainer:
         environment=environment,
         segment=Tokens(1),
         token_texts=Pieces(decode),
+        read_prompt=decode,
         assign=VineAssigner(environment, rollouts=400, max_states=None, sampling=SAMPLING),
         take=take,
         sampling=SAMPLING,

@@ -34,7 +34,7 @@ def refusal(wanted: Wanted, config: TaskSettings) -> str:
 def test_a_question_is_asked_as_the_task_asks():
     wanted = Wanted(question="What is 1 + 1?", answer="2")
     judge, [item] = gather(wanted, task("task=gsm8k"))
-    assert item.question.prompt == "[MATH_TASK] Problem:\nWhat is 1 + 1?\n\nSolution:"
+    assert item.question.prompt.text == "[MATH_TASK] Problem:\nWhat is 1 + 1?\n\nSolution:"
     assert [j.reward for j in judge.judge([item.question] * 2, ["#### 2", "2"])] == [1.0, 0.0]
     assert (judge.questions("test"), judge.questions("train")) == ((item.question,), ())
 

@@ -50,6 +50,10 @@ def texts(ids: Sequence[int]) -> list[str]:
     return ["" if token == END else "xy" for token in ids]
 
 
+def seen(ids: Sequence[int]) -> str:
+    return "".join(f"<{token}>" for token in ids)
+
+
 def rollout(length: int, reward: float, *, written: str = "", cut: bool = False) -> Rollout:
     completion = Completion(
         token_ids=(1,) * length,
@@ -166,9 +170,10 @@ def test_a_record_by_hand():
             StateValue(position=4, value=0.0, standard_error=0.0),
         ),
     )
-    assert trajectory_record(item, credit, texts) == {
+    assert trajectory_record(item, credit, texts, seen) == {
         "question": "a",
-        "prompt": "a?",
+        "asked": "a?",
+        "prompt": "<9>",
         "response": "xyxyxy",
         "answer": "gold",
         "reward": 0.0,
@@ -207,7 +212,7 @@ def test_a_record_by_hand():
 
 
 def test_a_credit_without_values_leaves_them_open():
-    (step,) = trajectory_record(scored("a", 2, CORRECT), Credit(advantages=(1.0, 1.0)), texts)["steps"]
+    (step,) = trajectory_record(scored("a", 2, CORRECT), Credit(advantages=(1.0, 1.0)), texts, seen)["steps"]
     assert (step["value"], step["standard_error"], step["interval"]) == (None, None, None)
     assert (step["num_rollouts"], step["rollouts"]) == (0, [])
     assert step["advantage"] == 1.0
@@ -220,7 +225,7 @@ def test_only_the_first_trajectories_are_written_out(count: int, questions: list
         scored=[scored(question, 1, CORRECT) for question in "abc"],
         credits=[Credit(advantages=(0.0,))] * 3,
     )
-    records = trajectory_records(experience, texts, count=count)
+    records = trajectory_records(experience, texts, seen, count=count)
     assert [(record["iteration"], record["question"]) for record in records] == [(5, q) for q in questions]
 
 
@@ -274,8 +279,8 @@ def test_a_scorer_that_fails_is_told_once_for_each_reason():
 def test_what_the_judge_tells_stands_with_the_trajectory():
     told = Judgement(reward=1.0, outcome=Outcome.SCORED, told={"letters": 3})
     credit = Credit(advantages=(0.0, 0.0))
-    assert trajectory_record(scored("q", 2, told), credit, texts)["told"] == {"letters": 3}
-    assert "told" not in trajectory_record(scored("q", 2, WRONG), credit, texts)
+    assert trajectory_record(scored("q", 2, told), credit, texts, seen)["told"] == {"letters": 3}
+    assert "told" not in trajectory_record(scored("q", 2, WRONG), credit, texts, seen)
 
 
 def test_a_metric_of_a_reward_function_needs_no_entry_in_the_catalogue():

@@ -26,6 +26,7 @@ def sampler(environment: Environment, curriculum: Curriculum, *, count: int = 4)
         curriculum=curriculum,
         segment=whole,
         token_texts=lambda ids: [str(i) for i in ids],
+        read_prompt=str,
         count=count,
         sampling=SAMPLING,
         seed=0,

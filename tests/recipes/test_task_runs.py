@@ -78,7 +78,8 @@ def test_a_run_with_messages(tmp_path, tmp_path_factory):
     rewards = f"task.rewards=[{{function: '{data}/rewards.py:brief'}}]"
     train(tmp_path / "run", model, "task.name=dataset", f"task.path={data}", rewards)
     lines = (tmp_path / "run" / "trajectories" / "000001.jsonl").read_text().splitlines()
-    assert all(json.loads(line)["prompt"].startswith("user: What is ") for line in lines)
+    shown = [(row["asked"], row["prompt"]) for row in map(json.loads, lines)]
+    assert all(prompt == f"<user>{asked}\n<assistant>" for asked, prompt in shown)
     policy = load_policy(str(model))
     ids = policy.encode((Message(role="user", content="Hi"),))
     assert policy.decode(ids) == "<user>Hi\n<assistant>"

@@ -38,7 +38,7 @@ def pairs(items: list[Scored]) -> list[tuple[Trajectory, Judgement]]:
 def test_nothing_right_of_a_hundred_is_no_certainty():
     """Of 0 in 100 the standard error is sqrt(0.5 / (101 * 102)) = 0.00697, which Wilson's interval of n trials has
     where sqrt(0.5 / ((n + 1) (n + 2))) is as much: n = 100, up to z^2 / (100 + z^2) = 3.70 %."""
-    lines = told(evaluated(pairs(many(100, 0.0, Outcome.UNPARSEABLE))), CONFIG)
+    lines = told(evaluated(pairs(many(100, 0.0, Outcome.UNPARSEABLE)), str), CONFIG)
     assert lines[0] == "accuracy 0.00% (95 % interval 0.00% to 3.70%) on 100 questions, 100 responses"
     assert lines[1] == "outcomes 100 unparseable"
     assert "task.template" in lines[2]
@@ -46,7 +46,7 @@ def test_nothing_right_of_a_hundred_is_no_certainty():
 
 def test_counts_of_outcomes_are_told():
     items = [*many(3, 1.0, Outcome.CORRECT), *many(5, 0.0, Outcome.WRONG, 3)]
-    lines = told(evaluated(pairs(items)), CONFIG)
+    lines = told(evaluated(pairs(items), str), CONFIG)
     assert lines[0].startswith("accuracy 37.50% (95 % interval ")
     assert lines[1:] == ["outcomes 5 wrong, 3 correct"]
 
@@ -55,7 +55,7 @@ def test_counts_of_outcomes_are_told():
 def test_a_mean_reward_is_no_accuracy(outcomes: tuple[Outcome, Outcome]):
     """5 and -3: a mean of 1, and not everything right."""
     items = [scored(5.0, outcomes[0], number=0), scored(-3.0, outcomes[1], number=1)]
-    assert told(evaluated(pairs(items)), CONFIG)[0].startswith("mean reward 1.0000 (95 % interval -")
+    assert told(evaluated(pairs(items), str), CONFIG)[0].startswith("mean reward 1.0000 (95 % interval -")
 
 
 @pytest.mark.parametrize(

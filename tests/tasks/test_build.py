@@ -29,10 +29,6 @@ def test_gsm8k_takes_path_and_template(tmp_path):
     assert [question.prompt for question in task.questions("test")] == ["Q: test?"]
 
 
-def test_the_default_gsm8k_template_has_its_slot():
-    assert "{question}" in Gsm8kTask().template
-
-
 def test_a_custom_task_comes_from_the_python_api_only():
     with pytest.raises(
         UserError, match=r"task\.name is 'custom'.* hand it over there, or name a class of yours, task=FILE\.py:CLASS"

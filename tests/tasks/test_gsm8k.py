@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from vineppo.errors import UserError
 from vineppo.tasks.gsm8k import Gsm8k, judge_one, read_answer
+from vineppo.tasks.templates import Wording
 from vineppo.types import Outcome
 
-TEMPLATE = "Problem:\n{question}\n\nSolution:"
+TEMPLATE = Wording(text="Problem:\n{question}\n\nSolution:")
 CLIPS = {
     "question": "Natalia sold 48 clips in April and half as many in May. How many in all?",
     "answer": "In May {48/2} = <<48/2=24>>24.\nIn all 48+24 = <<48+24=72>>72 clips.\n#### 72",
@@ -40,7 +41,7 @@ def test_questions_come_in_order_with_prompt_and_number(folder):
 
 def test_braces_in_template_and_question_stay(folder):
     (folder / "test.jsonl").write_text(json.dumps({"question": "{x}?", "answer": "#### 1"}))
-    [question] = Gsm8k(str(folder), None, "\\boxed{} {question}").questions("test")
+    [question] = Gsm8k(str(folder), None, Wording(text="\\boxed{} {question}")).questions("test")
     assert question.prompt == "\\boxed{} {x}?"
 
 
@@ -55,7 +56,7 @@ def test_demonstrations_are_the_solutions_without_calculator_annotations(folder)
 
 def test_a_template_without_its_slot_is_refused(folder):
     with pytest.raises(UserError, match=r"task\.template 'Solve\.' lacks \{question\}; write"):
-        Gsm8k(str(folder), None, "Solve.")
+        Gsm8k(str(folder), None, Wording(text="Solve."))
 
 
 @pytest.mark.parametrize("answer", ["72", "#### many", "#### 7 or 8"])

@@ -32,7 +32,8 @@ def test_gold_answers_come_from_the_box_or_the_answer_column(config):
     task = build_task(config)
     [train], [test] = task.questions("train"), task.questions("test")
     assert (train.answer, test.answer) == ("2", r"\frac12")
-    assert train.prompt == "[MATH_TASK] Problem:\nWhat is $1 + 1$?\n\nSolution:"
+    assert train.prompt.text == "[MATH_TASK] Problem:\nWhat is $1 + 1$?\n\nSolution:"
+    assert train.prompt.message.endswith("put the final answer within \\boxed{}.")
 
 
 def test_splits_may_lie_in_two_places(folder, tmp_path_factory):
@@ -63,7 +64,7 @@ def test_the_last_box_is_judged(config):
 
 def test_demonstrations_are_the_solutions(config):
     prompt, response = next(endless_demonstrations(config, seed=0))
-    assert (prompt[-9:], response) == ("Solution:", "\n" + SUM["solution"])
+    assert (prompt.text[-9:], response) == ("Solution:", "\n" + SUM["solution"])
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def examine(config: Config, display: Display, budget: Budget) -> Examination:
             "a run would not start with these prompts", "endings", "answers", "agreement", "credit", "stale cache"
         )
         return done
-    done.add(describe_prompts(fit[0], dropped=fit[1]))
+    done.add(describe_prompts(fit[0], policy, dropped=fit[1]))
     examine_engine(config, fit[0], policy, done, display)
     return done
 

@@ -6,6 +6,7 @@ Works with any policy, any question with a known answer, and solutions sampled o
 import time
 from pathlib import Path
 
+from vineppo.chat import prompt_reader, special_prefix
 from vineppo.config.load import dump_config
 from vineppo.config.schema import Config
 from vineppo.errors import UserError
@@ -58,13 +59,14 @@ def _explain(config: Config, wanted: Wanted, *, count: int | None, threshold: fl
         template_kwargs=config.policy.chat_template_kwargs,
     )
     measure = build_explainer(config, policy, task, items, count=count)
+    front = prompt_reader(policy.tokenizer)(special_prefix(policy.tokenizer))
     started, parts = time.monotonic(), list[Measured]()
     with Display(len(items), unit="question") as display:
         for batch in batches(items, BATCH):
             parts.append(measured := measure(batch, display))
             records = [with_labels(record, threshold) for record in measured.records]
             append_rows(out / STEPS, records)
-            append_rows(out / STEPWISE, [stepwise_row(record) for record in records])
+            append_rows(out / STEPWISE, [stepwise_row(record, front) for record in records])
             display.advance(min(len(parts) * BATCH, len(items)))
     explanation = Explanation(
         policy=config.policy.path,

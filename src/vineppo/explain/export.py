@@ -6,7 +6,8 @@ stepwise.jsonl   one solution a line: {"prompt": text, "completions": [text of e
 
 TRL's PRMTrainer puts its own separator behind every completion and the label on it, so the texts of steps come without
 the white space around them, and steps of nothing else are left out. A row ends before the first step whose value after
-was not measured (credit.max_states), since it has no label.
+was not measured (credit.max_states), since it has no label. Prompts are as the policy sees them, chat template
+included; stepwise.jsonl leaves out the BOS that TRL puts in front.
 """
 
 import json
@@ -35,8 +36,8 @@ def with_labels(record: dict[str, Any], threshold: float) -> dict[str, Any]:
     return {**record, "steps": steps}
 
 
-def stepwise_row(record: dict[str, Any]) -> dict[str, Any]:
-    """TRL's row of a labelled record."""
+def stepwise_row(record: dict[str, Any], front: str) -> dict[str, Any]:
+    """TRL's row of a labelled record. front: what the tokenizer puts in front of any text, as TRL will, too."""
     labelled = []
     for step in record["steps"]:
         if step["label"] is None:
@@ -44,7 +45,7 @@ def stepwise_row(record: dict[str, Any]) -> dict[str, Any]:
         labelled.append((step["text"].strip(), step["label"]))
     told = [(text, label) for text, label in labelled if text]
     return {
-        "prompt": record["prompt"],
+        "prompt": record["prompt"].removeprefix(front),
         "completions": [text for text, _ in told],
         "labels": [label for _, label in told],
     }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vineppo.chat import prompt_reader
 from vineppo.config.schema import Config
 from vineppo.credit.build import build_assigner
 from vineppo.credit.settings import CreditParts, CreditSettings
@@ -19,7 +20,7 @@ from vineppo.progress import Display
 from vineppo.recipes.build import build_environment
 from vineppo.recipes.fitting import check_prompts
 from vineppo.recipes.measurements import credit_metrics
-from vineppo.recipes.records import trajectory_record
+from vineppo.recipes.records import ReadPrompt, trajectory_record
 from vineppo.rng import derive_seed
 from vineppo.seams import CreditAssigner, Segmenter, Task
 from vineppo.steps import Pieces, TokenTexts
@@ -47,6 +48,7 @@ class Explainer:
     environment: Environment
     segment: Segmenter
     token_texts: TokenTexts
+    read_prompt: ReadPrompt
     assign: CreditAssigner
     take: Callable[[Question, str], Trajectory]
     """A given solution as a trajectory."""
@@ -74,7 +76,10 @@ class Explainer:
         with display.phase("credit") as progress:
             credits = self.assign(scored, seed=derive_seed(self.seed, "explain"), progress=progress)
         return Measured(
-            records=[trajectory_record(s, c, self.token_texts) for s, c in zip(scored, credits, strict=True)],
+            records=[
+                trajectory_record(s, c, self.token_texts, self.read_prompt)
+                for s, c in zip(scored, credits, strict=True)
+            ],
             solution_tokens=sum(len(trajectory.response_ids) for trajectory in fresh),
             rollout_tokens=int(credit_metrics(credits).get("tokens/rollouts", 0)),
         )
@@ -100,6 +105,7 @@ def build_explainer(
         environment=environment,
         segment=config.steps.build(),
         token_texts=Pieces(policy.decode, stop=sampling.stop),
+        read_prompt=prompt_reader(policy.tokenizer),
         assign=build_assigner(config.credit, CreditParts(environment=environment, sampling=sampling)),
         take=lambda question, text: given_trajectory(policy, question, text, sampling),
         sampling=sampling,

@@ -8,7 +8,7 @@ from pathlib import Path
 from vineppo.errors import UserError
 from vineppo.tasks.rows import Row, parse_row, text_column
 from vineppo.tasks.settings import TaskSettings
-from vineppo.types import prompt_text
+from vineppo.types import Prompt
 
 TEXT_COLUMNS = ("solution", "response", "completion", "answer")
 """Where a solution is looked for, in this order."""
@@ -21,7 +21,7 @@ class Solution:
     """A text to cut, and the prompt it answers. Empty: not known."""
 
     text: str
-    prompt: str
+    prompt: Prompt
 
 
 def read_solutions(file: Path, task: TaskSettings, *, column: str | None, limit: int | None) -> list[Solution]:
@@ -74,14 +74,14 @@ def find_column(rows: Sequence[Row], where: str) -> str:
     )
 
 
-def prompt_of(row: Mapping[str, object], task: TaskSettings) -> str:
+def prompt_of(row: Mapping[str, object], task: TaskSettings) -> Prompt:
     """The row's prompt, or the task's for its question; the question itself where the task asks only its own."""
     if isinstance(prompt := row.get("prompt"), str):
         return prompt
     for name in QUESTION_COLUMNS:
         if isinstance(question := row.get(name), str):
             try:
-                return prompt_text(task.ask(question, where=name))
+                return task.ask(question, where=name)
             except UserError:
                 return question
     return ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
-from vineppo.chat import encode_prompt, opened, response_decoder
+from vineppo.chat import encode_prompt, opened, prompt_reader, response_decoder
 from vineppo.config.schema import Config
 from vineppo.curriculum.choice import Curriculum
 from vineppo.curriculum.settings import CurriculumParts
@@ -102,6 +102,7 @@ def build_sampler(config: Config, policy: Policy, environment: Environment, ques
         curriculum=build_curriculum(config, environment, questions),
         segment=config.steps.build(),
         token_texts=Pieces(response_decoder(policy.tokenizer, policy.end_ids), stop=config.sampling.stop),
+        read_prompt=prompt_reader(policy.tokenizer),
         count=config.training.trajectories,
         sampling=config.sampling.law,
         seed=config.training.seed,

@@ -11,14 +11,14 @@ from itertools import count, islice
 
 import numpy as np
 
-from vineppo.chat import encode_prompts, turn_end
+from vineppo.chat import as_given, encode_prompts, turn_end
 from vineppo.config.schema import SftConfig
 from vineppo.errors import UserError
 from vineppo.policy import Policy
 from vineppo.rng import derive_seed
 from vineppo.tasks.demonstrations import endless_demonstrations
 from vineppo.tasks.settings import Worked
-from vineppo.types import PromptAndResponse
+from vineppo.types import Posed, Prompt, PromptAndResponse
 
 Split = tuple[list[Worked], list[Worked]]
 
@@ -78,6 +78,7 @@ def tokenize_all(policy: Policy, worked: Sequence[Worked], where: str = "") -> l
     """The same of many, much quicker. The response is tokenised alone, as it is sampled: after the prompt's tokens."""
     if not worked:
         return []
+    worked = [as_posed(policy, prompt, response) for prompt, response in worked]
     prompts = encode_prompts(policy.tokenizer, [prompt for prompt, _ in worked], policy.template_kwargs)
     responses = policy.tokenizer([response for _, response in worked], add_special_tokens=False).input_ids
     items = []
@@ -91,6 +92,12 @@ def tokenize_all(policy: Policy, worked: Sequence[Worked], where: str = "") -> l
         ids = (*before, *after, *end_of(policy, is_text=isinstance(prompt, str)))[: policy.context]
         items.append(PromptAndResponse(token_ids=ids, prompt_length=len(before)))
     return items
+
+
+def as_posed(policy: Policy, prompt: Prompt, response: str) -> Worked:
+    """In the form that this policy gets. A chat template has broken the line that a text prompt leaves to be broken."""
+    given = as_given(policy.tokenizer, prompt)
+    return given, response.removeprefix("\n") if isinstance(given, Posed) else response
 
 
 def end_of(policy: Policy, *, is_text: bool) -> tuple[int, ...]:

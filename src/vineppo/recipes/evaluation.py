@@ -1,7 +1,7 @@
 """Accuracy on held-out questions, and what it is made of."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, stdev
@@ -12,7 +12,7 @@ from vineppo.credit.certainty import mean_variance, reward_range
 from vineppo.environment import Environment
 from vineppo.metrics import Metrics
 from vineppo.seams import Progress
-from vineppo.types import Finish, Judgement, Outcome, Question, Sampling, Trajectory, prompt_text
+from vineppo.types import Finish, Judgement, Outcome, Question, Sampling, Trajectory, asked_text
 
 Answered = Sequence[tuple[Trajectory, Judgement]]
 """Responses, and what the judge says of them."""
@@ -83,8 +83,8 @@ class Evaluated:
     """One a response, ready for JSON."""
 
 
-def evaluated(answered: Answered) -> Evaluated:
-    """All that a person wants to see of an evaluation."""
+def evaluated(answered: Answered, read_prompt: Callable[[Sequence[int]], str]) -> Evaluated:
+    """All that a person wants to see of an evaluation. read_prompt: its token ids as the text that the policy sees."""
     means = question_means(answered)
     value, error = fmean(means), sqrt(mean_variance(means, spread=reward_range(means)))
     interval = value_interval(value, error, shares=are_shares(means))
@@ -95,15 +95,16 @@ def evaluated(answered: Answered) -> Evaluated:
         questions=len(means),
         interval=interval,
         outcomes=dict(outcomes.most_common()),
-        records=[response_record(response, judgement) for response, judgement in answered],
+        records=[response_record(own, judgement, read_prompt(own.prompt_ids)) for own, judgement in answered],
     )
 
 
-def response_record(response: Trajectory, judgement: Judgement) -> dict[str, Any]:
+def response_record(response: Trajectory, judgement: Judgement, prompt: str) -> dict[str, Any]:
     """One response."""
     return {
         "question": response.question.id,
-        "prompt": prompt_text(response.question.prompt),
+        "asked": asked_text(response.question.prompt),
+        "prompt": prompt,
         "response": response.text,
         "answer": response.question.answer,
         "reward": judgement.reward,

@@ -1,6 +1,6 @@
 """Trajectories as a person reads them: each step with its value, its advantage and example continuations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from statistics import fmean
 from typing import Any
@@ -8,19 +8,26 @@ from typing import Any
 from vineppo.analysis.intervals import Interval, are_shares, change_interval, value_interval
 from vineppo.recipes.algorithm import Experience
 from vineppo.steps import TokenTexts
-from vineppo.types import Credit, Critique, Rollout, Scored, StateValue, prompt_text
+from vineppo.types import Credit, Critique, Rollout, Scored, StateValue, asked_text
+
+ReadPrompt = Callable[[Sequence[int]], str]
+"""Token ids of a prompt as the text that the policy sees, see `vineppo.chat.prompt_reader`."""
 
 
-def trajectory_records(experience: Experience, token_texts: TokenTexts, *, count: int) -> list[dict[str, Any]]:
+def trajectory_records(
+    experience: Experience, token_texts: TokenTexts, read_prompt: ReadPrompt, *, count: int
+) -> list[dict[str, Any]]:
     """The first `count` trajectories of an iteration, ready for JSON."""
     pairs = list(zip(experience.scored, experience.credits, strict=True))[:count]
     return [
-        {"iteration": experience.iteration, **trajectory_record(scored, credit, token_texts)}
+        {"iteration": experience.iteration, **trajectory_record(scored, credit, token_texts, read_prompt)}
         for scored, credit in pairs
     ]
 
 
-def trajectory_record(scored: Scored, credit: Credit, token_texts: TokenTexts) -> dict[str, Any]:
+def trajectory_record(
+    scored: Scored, credit: Credit, token_texts: TokenTexts, read_prompt: ReadPrompt
+) -> dict[str, Any]:
     """One trajectory."""
     trajectory = scored.trajectory
     pieces = token_texts(trajectory.response_ids)
@@ -28,7 +35,8 @@ def trajectory_record(scored: Scored, credit: Credit, token_texts: TokenTexts) -
     shares = are_shares([scored.reward, *(rollout.reward for own in credit.values for rollout in own.rollouts)])
     return {
         "question": trajectory.question.id,
-        "prompt": prompt_text(trajectory.question.prompt),
+        "asked": asked_text(trajectory.question.prompt),
+        "prompt": read_prompt(trajectory.prompt_ids),
         "response": trajectory.text,
         "answer": trajectory.question.answer,
         "reward": scored.reward,

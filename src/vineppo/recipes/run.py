@@ -233,7 +233,8 @@ class Run:
     def _write_trajectories(self, experience: Experience) -> None:
         count = self._config.run.trajectories_logged
         if count:
-            records = trajectory_records(experience, self._algorithm.sampler.token_texts, count=count)
+            sampler = self._algorithm.sampler
+            records = trajectory_records(experience, sampler.token_texts, sampler.read_prompt, count=count)
             self.directory.write_trajectories(experience.iteration, records)
 
     def _save(self, *, flush: bool = True) -> None:

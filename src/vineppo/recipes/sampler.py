@@ -1,6 +1,6 @@
 """Where every method's trajectories come from: choose questions, sample, judge, cut into steps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vineppo.curriculum.attempts import Attempts, by_question
@@ -24,6 +24,8 @@ class Sampler:
     curriculum: Curriculum
     segment: Segmenter
     token_texts: TokenTexts
+    read_prompt: Callable[[Sequence[int]], str]
+    """Token ids of a prompt as the text that the policy sees."""
     count: int
     """Trajectories per question."""
     sampling: Sampling

@@ -102,5 +102,5 @@ def make_explanation_page(explanation: Explanation) -> ExplanationPage:
 
 def title(trajectory: LoggedTrajectory) -> str:
     """How a question begins."""
-    text = " ".join(trajectory.prompt.split())
+    text = " ".join((trajectory.asked or trajectory.prompt).split())
     return text if len(text) <= LONGEST_TITLE else f"{text[: LONGEST_TITLE - 1]}\N{HORIZONTAL ELLIPSIS}"

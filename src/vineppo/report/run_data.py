@@ -55,7 +55,10 @@ class LoggedTrajectory(Logged):
 
     iteration: int
     question: Text
+    asked: Text = ""
+    """The question alone; empty in older logs."""
     prompt: Text
+    """As the policy saw it."""
     response: Text
     answer: Text = ""
     reward: float

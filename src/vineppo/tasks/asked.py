@@ -7,6 +7,7 @@ from vineppo.seams import Split
 from vineppo.tasks.prompts import read_prompt, with_extras
 from vineppo.tasks.rows import one_line
 from vineppo.tasks.settings import TaskSettings, Verdicts
+from vineppo.tasks.templates import PLAIN
 from vineppo.types import Judgement, Prompt, Question
 
 PROMPT = "prompt"
@@ -45,7 +46,7 @@ def make_question(task: TaskSettings, row: Mapping[str, object], *, id: str) -> 
 def make_prompt(task: TaskSettings, row: Mapping[str, object], *, where: str) -> Prompt:
     """The row's prompt as it is, or the task's for its question."""
     if PROMPT in row:
-        return with_extras(read_prompt(row[PROMPT], f"{where}: column {PROMPT!r}", "plain"), row, where, 1)
+        return with_extras(read_prompt(row[PROMPT], f"{where}: column {PROMPT!r}", PLAIN), row, where, 1)
     for column in QUESTIONS:
         if isinstance(text := row.get(column), str):
             return task.ask(text, where=where)

@@ -13,6 +13,7 @@ from vineppo.tasks.reasoning_gym import JudgeConfig
 from vineppo.tasks.rows import Row, read_splits, require_columns
 from vineppo.tasks.settings import Verdicts, Worked
 from vineppo.tasks.templated import TemplatedTask
+from vineppo.tasks.templates import Wording
 from vineppo.tasks.words import boxed
 from vineppo.types import Judgement, Question
 
@@ -51,8 +52,9 @@ class DatasetTask(TemplatedTask):
     assistant's message that ends each prompt of messages."""
     answer_marker: str | None = None
     """What stands before the answer in a response; none: it stands in the last `\\boxed{}`."""
-    template: str = "plain"
-    """Put around prompts of text: text with `{question}`, or a preset: paper, boxed, answer, plain."""
+    chat: bool | None = False
+    """Prompts of text are posed by the policy's own chat template, too. null: where it has one and `template` is null.
+    Reward functions get prompt and response as text all the same."""
     rewards: list[RewardConfig] = Field(default=[])
     """Reward functions, e.g. [{function: rewards.py:is_short, weight: 0.5}]; they take the judge's place."""
     judge: JudgeConfig = JudgeConfig()
@@ -85,10 +87,15 @@ class DatasetTask(TemplatedTask):
             prompt_column=self.prompt_column,
             answer_column=self.answer_column,
             answer_marker=self.answer_marker,
-            template=self.template,
+            wording=self.wording,
             rewarded=self.rewarded,
             verdicts=self.verdicts(),
         )
+
+    @property
+    def text_template(self) -> str:
+        """Prompts as they are."""
+        return "plain"
 
     def worked(self) -> tuple[list[Worked], list[Worked]]:
         """Its rows: prompts are the task's own, held-out ones those of the test split."""
@@ -96,8 +103,8 @@ class DatasetTask(TemplatedTask):
 
         columns, (train, test) = (self.prompt_column, self.response_column), self.read()
         return (
-            worked_rows(train, *columns, template=self.template, where="task.path, split 'train'"),
-            worked_rows(test, *columns, template=self.template, where="task.path, split 'test'"),
+            worked_rows(train, *columns, self.wording, where="task.path, split 'train'"),
+            worked_rows(test, *columns, self.wording, where="task.path, split 'test'"),
         )
 
     @property
@@ -150,7 +157,7 @@ class Dataset:
         prompt_column: str,
         answer_column: str | None,
         answer_marker: str | None,
-        template: str,
+        wording: Wording,
         rewarded: bool,
         verdicts: Verdicts,
     ):
@@ -169,7 +176,7 @@ class Dataset:
         self._questions: dict[Split, list[Question]] = {}
         for split, rows in splits.items():
             where = f"task.path, split {split!r}"
-            prompts = read_prompts(rows, prompt_column, where, template)
+            prompts = read_prompts(rows, prompt_column, where, wording)
             answers = [""] * len(rows) if golds is None else read_golds(rows, golds, where, answer_marker)
             require_columns(rows, passed, where)
             self._questions[split] = [

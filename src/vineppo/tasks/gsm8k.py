@@ -18,10 +18,10 @@ from vineppo.errors import UserError
 from vineppo.seams import Split
 from vineppo.settings.shapes import ANSWER
 from vineppo.tasks.rows import Row, one_line, read_splits, text_column
-from vineppo.tasks.settings import Verdicts
+from vineppo.tasks.settings import Demonstration, Verdicts
 from vineppo.tasks.templated import WorkedTask
-from vineppo.tasks.templates import fill
-from vineppo.types import Judgement, Outcome, Question, prompt_text
+from vineppo.tasks.templates import QUESTION, Wording
+from vineppo.types import Judgement, Outcome, Question
 
 NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+")
 CALCULATOR = re.compile(r"<<[^<>]*>>")
@@ -47,7 +47,15 @@ class Gsm8kTask(WorkedTask):
         rows = None
         if self.held_out is not None:
             rows = read_splits(self.path, subset=self.subset, held_out=self.held_out, seed=self.seed)
-        return Gsm8k(self.path, self.subset, self.template, self.answer_marker, rows=rows)
+        return Gsm8k(self.path, self.subset, self.wording, self.answer_marker, rows=rows)
+
+    @property
+    def chat_template(self) -> str:
+        """Asks for what the judge reads."""
+        return (
+            f"{QUESTION}\n\nReason step by step, each step on a line of its own. End with a line that holds "
+            f"{self.answer_marker} and the final number."
+        )
 
     @property
     def longest_prompt(self) -> int:
@@ -88,7 +96,7 @@ class Gsm8k:
         self,
         path: str,
         subset: str | None,
-        template: str,
+        wording: Wording,
         answer_marker: str = ANSWER,
         *,
         rows: tuple[list[Row], list[Row]] | None = None,
@@ -101,7 +109,7 @@ class Gsm8k:
         train, test = read_splits(path, subset=subset) if rows is None else rows
         for split, own in zip(splits, (train, test), strict=True):
             where = f"task.path {path!r}, split {split!r}"
-            prompts = fill(template, text_column(own, "question", where))
+            prompts = wording(text_column(own, "question", where))
             solutions = text_column(own, "answer", where)
             answers = gold_answers(solutions, where, answer_marker)
             self._solutions[split] = solutions
@@ -118,14 +126,14 @@ class Gsm8k:
         """1 for the right number after the last marker."""
         return [judge_one(q.answer, r, self._marker) for q, r in zip(questions, responses, strict=True)]
 
-    def demonstrations(self, split: Split) -> list[tuple[str, str]]:
+    def demonstrations(self, split: Split) -> list[Demonstration]:
         """Pairs of prompt and response for supervised finetuning: a line break, then the gold solution.
 
         The `<<48/2=24>>` annotations are taken out: they are for a calculator that nobody runs here. What the
         paper's SFT data did with them is not known to us.
         """
         pairs = zip(self._questions[split], self._solutions[split], strict=True)
-        return [(prompt_text(question.prompt), "\n" + CALCULATOR.sub("", solution)) for question, solution in pairs]
+        return [(question.prompt, "\n" + CALCULATOR.sub("", solution)) for question, solution in pairs]
 
 
 def gold_answers(solutions: Sequence[str], where: str, marker: str = ANSWER) -> list[str]:

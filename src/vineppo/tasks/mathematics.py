@@ -12,11 +12,11 @@ from vineppo.errors import UserError
 from vineppo.seams import Split
 from vineppo.tasks.reasoning_gym import JudgeConfig
 from vineppo.tasks.rows import read_rows, read_splits, text_column
-from vineppo.tasks.settings import Verdicts
+from vineppo.tasks.settings import Demonstration, Verdicts
 from vineppo.tasks.templated import WorkedTask
-from vineppo.tasks.templates import fill
+from vineppo.tasks.templates import Wording
 from vineppo.tasks.words import boxed
-from vineppo.types import Judgement, Question, prompt_text
+from vineppo.types import Judgement, Question
 
 Rows = Sequence[Mapping[str, object]]
 
@@ -56,7 +56,12 @@ class MathTask(WorkedTask):
         else:
             train = read_rows(self.path, "train", subset=self.subset, file=self.train_file)
             test = read_rows(self.test_path, "test", subset=self.subset, file=self.test_file)
-        return Math(train=train, test=test, template=self.template, verdicts=self.verdicts())
+        return Math(train=train, test=test, wording=self.wording, verdicts=self.verdicts())
+
+    @property
+    def chat_template(self) -> str:
+        """Asks for what the judge reads."""
+        return "boxed"
 
     def verdicts(self) -> Verdicts:
         """The mathematics judge, on the last box."""
@@ -74,10 +79,10 @@ class MathTask(WorkedTask):
 class Math:
     """The task. Columns `problem` and `solution` or `answer`; both splits are checked at once."""
 
-    def __init__(self, *, train: Rows, test: Rows, template: str, verdicts: Verdicts):
+    def __init__(self, *, train: Rows, test: Rows, wording: Wording, verdicts: Verdicts):
         splits: dict[Split, Rows] = {"train": train, "test": test}
         self._rows = splits
-        self._questions = {split: make_questions(rows, split, template) for split, rows in splits.items()}
+        self._questions = {split: make_questions(rows, split, wording) for split, rows in splits.items()}
         self._verdicts = verdicts
 
     def questions(self, split: Split) -> Sequence[Question]:
@@ -88,21 +93,21 @@ class Math:
         """1 for the right answer in the last box."""
         return self._verdicts(questions, responses)
 
-    def demonstrations(self, split: Split) -> list[tuple[str, str]]:
+    def demonstrations(self, split: Split) -> list[Demonstration]:
         """Pairs of prompt and response for supervised finetuning: a line break, then the gold solution."""
         solutions = text_column(self._rows[split], "solution", f"task.path, split {split!r}")
         return [
-            (prompt_text(question.prompt), "\n" + solution)
+            (question.prompt, "\n" + solution)
             for question, solution in zip(self._questions[split], solutions, strict=True)
         ]
 
 
-def make_questions(rows: Rows, split: Split, template: str) -> list[Question]:
+def make_questions(rows: Rows, split: Split, wording: Wording) -> list[Question]:
     """One question a row."""
     from vineppo.tasks.gold import read_golds  # late: settings lie here, too, and must be quick to import
 
     where = f"task.path, split {split!r}"
-    prompts = fill(template, text_column(rows, "problem", where))
+    prompts = wording(text_column(rows, "problem", where))
     column = "answer" if "answer" in rows[0] else "solution"
     if column not in rows[0]:
         raise UserError(f"{where}: row 1 has no column 'solution' and no 'answer', only {list(rows[0])}; add one")

@@ -6,7 +6,7 @@ from typing import Any
 
 from vineppo.errors import UserError
 from vineppo.tasks.rows import one_line, require_columns
-from vineppo.tasks.templates import fill
+from vineppo.tasks.templates import Wording
 from vineppo.types import Conversation, Message, Prompt, messages_of
 
 EXPECTED_MESSAGES = "a list of messages such as {'role': 'user', 'content': '1 + 1?'}"
@@ -16,12 +16,12 @@ TOOLS, TEMPLATE_KWARGS = "tools", "chat_template_kwargs"
 """Columns that the chat template reads, named as TRL names them."""
 
 
-def read_prompts(rows: Sequence[Mapping[str, object]], column: str, where: str, template: str) -> list[Prompt]:
-    """The prompt of each row. `template` is for text; messages have the policy's chat template."""
+def read_prompts(rows: Sequence[Mapping[str, object]], column: str, where: str, wording: Wording) -> list[Prompt]:
+    """The prompt of each row. `wording` is for text; messages have the policy's chat template."""
     require_columns(rows, [column], where)
     return [
         with_extras(
-            read_prompt(row[column], f"{where}: column {column!r} of row {number}", template), row, where, number
+            read_prompt(row[column], f"{where}: column {column!r} of row {number}", wording), row, where, number
         )
         for number, row in enumerate(rows, 1)
     ]
@@ -60,11 +60,11 @@ def _parsed(value: object) -> Any:
         return value
 
 
-def read_prompt(value: object, where: str, template: str) -> Prompt:
+def read_prompt(value: object, where: str, wording: Wording) -> Prompt:
     """One prompt. `where` opens the message: which one this is."""
     match value:
         case str():
-            return fill(template, [value])[0]
+            return wording([value])[0]
         case [_, *_]:
             return tuple(read_message(message, where) for message in value)
         case _:

@@ -20,7 +20,7 @@ from vineppo.settings.strict import Strict
 from vineppo.tasks.judge.workers import Workers
 from vineppo.tasks.rows import one_line
 from vineppo.tasks.settings import TaskSettings
-from vineppo.tasks.templates import fill
+from vineppo.tasks.templates import Wording, choose_wording
 from vineppo.types import Judgement, Outcome, Question
 
 OPEN, CLOSE = "<answer>", "</answer>"
@@ -65,8 +65,11 @@ class ReasoningGymTask(TaskSettings):
     test_questions: int = Field(default=200, ge=1)
     seed: int = 0
     """Generates the questions; train and test are disjoint."""
-    template: str = "answer"
-    """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
+    template: str | None = None
+    """The prompt, or with `chat` what a user says: text in which `{question}` is replaced, or a preset: paper, boxed,
+    answer, plain. null: answer."""
+    chat: bool | None = None
+    """Questions are posed by the policy's own chat template. null: where it has one and `template` is null."""
     judge: JudgeConfig = JudgeConfig()
 
     def build(self) -> "ReasoningGym":
@@ -77,7 +80,7 @@ class ReasoningGymTask(TaskSettings):
             train_questions=self.train_questions,
             test_questions=self.test_questions,
             seed=self.seed,
-            template=self.template,
+            wording=choose_wording(self.chat, self.template, text="answer", message="answer"),
             workers=Workers(MODULE, count=judge.workers, seconds=judge.seconds, memory_mib=judge.memory_mib),
         )
 
@@ -115,7 +118,7 @@ class ReasoningGym:
         train_questions: int,
         test_questions: int,
         seed: int,
-        template: str,
+        wording: Wording,
         workers: Workers,
     ):
         self._generators, self._workers = generators, workers
@@ -123,8 +126,8 @@ class ReasoningGym:
         known = frozenset(entry["question"] for _, entry in test)
         train = take(draw(generators, derive_seed(seed, "train")), train_questions, known)
         self._questions: dict[Split, list[Question]] = {
-            "train": make_questions("train", train, template),
-            "test": make_questions("test", test, template),
+            "train": make_questions("train", train, wording),
+            "test": make_questions("test", test, wording),
         }
 
     def questions(self, split: Split) -> Sequence[Question]:
@@ -180,9 +183,9 @@ def to_judgement(score: object | None) -> Judgement:
             raise TypeError(f"a score is a number, not {score!r}")
 
 
-def make_questions(split: Split, drawn: Sequence[tuple[int, Entry]], template: str) -> list[Question]:
+def make_questions(split: Split, drawn: Sequence[tuple[int, Entry]], wording: Wording) -> list[Question]:
     """One question an entry; the columns hold what its scorer needs."""
-    prompts = fill(template, [entry["question"] for _, entry in drawn])
+    prompts = wording([entry["question"] for _, entry in drawn])
     return [
         Question(
             id=f"{split}-{i}",

@@ -24,7 +24,8 @@ from vineppo.seams import Split
 from vineppo.tasks.prompts import read_prompts
 from vineppo.tasks.reward_keywords import Columns, keywords, takes
 from vineppo.tasks.rows import one_line, require_columns
-from vineppo.types import Judgement, Outcome, Prompt, Question, messages_of
+from vineppo.tasks.templates import PLAIN
+from vineppo.types import Judgement, Outcome, Posed, Prompt, Question, messages_of, prompt_text
 
 RewardFunction = Callable[..., Sequence[float | None]]
 """Called with keywords only: `prompts`, `completions` and every further column, all
@@ -97,8 +98,8 @@ def call_reward(
     columns = {column: [question.columns[column] for question in questions] for column in questions[0].columns}
     prompts = [as_trl_prompt(question.prompt) for question in questions]
     completions = [
-        response if isinstance(question.prompt, str) else [{"role": "assistant", "content": response}]
-        for question, response in zip(questions, responses, strict=True)
+        response if isinstance(prompt, str) else [{"role": "assistant", "content": response}]
+        for prompt, response in zip(prompts, responses, strict=True)
     ]
     given = {"prompts": prompts, "completions": completions, **columns}
     extras = keywords(responses, told)
@@ -135,9 +136,9 @@ def as_list(rewards: Any) -> Any:
 
 
 def as_trl_prompt(prompt: Prompt) -> str | list[dict[str, Any]]:
-    """Messages as TRL hands them over."""
-    if isinstance(prompt, str):
-        return prompt
+    """As the row had it: messages as TRL hands them over."""
+    if isinstance(prompt, str | Posed):
+        return prompt_text(prompt)
     return [{"role": message.role, "content": message.content, **message.more} for message in messages_of(prompt)]
 
 
@@ -152,7 +153,7 @@ def passed_columns(row: Mapping[str, object], prompt_column: str) -> list[str]:
 
 def make_questions(rows: Sequence[Mapping[str, object]], columns: Sequence[str], split: Split) -> list[Question]:
     """One question a row."""
-    prompts = read_prompts(rows, PROMPT, split, "plain")
+    prompts = read_prompts(rows, PROMPT, split, PLAIN)
     require_columns(rows, columns, split)
     return [
         Question(id=f"{split}-{i}", prompt=prompt, answer="", columns={column: row[column] for column in columns})

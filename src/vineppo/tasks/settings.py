@@ -20,8 +20,7 @@ Verdicts = Callable[[Sequence[Question], Sequence[str]], list[Judgement]]
 
 TruncatedSetting = Annotated[float, Field(allow_inf_nan=False)] | Literal["judged", "left_out"] | None
 
-Demonstration = tuple[str, str]
-Worked = tuple[Prompt, str]
+Demonstration = Worked = tuple[Prompt, str]
 """Prompt and response."""
 
 STEPS, TEST_QUESTIONS, PROMPT_TOKENS = 8, 1000, 1024

@@ -9,7 +9,8 @@ from pydantic import Field
 from vineppo.seams import Split, Task
 from vineppo.settings.shapes import Shape, even_shape
 from vineppo.tasks.settings import Demonstration, TaskSettings
-from vineppo.tasks.templates import TEMPLATES, fill
+from vineppo.tasks.templates import Wording, choose_wording
+from vineppo.types import Prompt
 
 
 class TemplatedTask(TaskSettings):
@@ -17,16 +18,34 @@ class TemplatedTask(TaskSettings):
 
     subset: str | None = None
     """The Hub dataset's configuration; in a folder, the folder of that name where there is one."""
-    template: str = TEMPLATES["paper"]
-    """The prompt; `{question}` is replaced. Or a preset: paper, boxed, answer, plain."""
+    template: str | None = None
+    """The prompt, or with `chat` what a user says: text in which `{question}` is replaced, or a preset: paper, boxed,
+    answer, plain. null: the task's own words."""
+    chat: bool | None = None
+    """Questions are posed by the policy's own chat template. null: where it has one and `template` is null."""
     held_out: int | None = Field(default=None, ge=1)
     """Where there is no test split: so many rows of the train split, drawn from `seed`, make one."""
     seed: int = 0
     """Draws them."""
 
-    def ask(self, question: str, *, where: str) -> str:
-        """In the template."""
-        return fill(self.template, [question])[0]
+    @property
+    def text_template(self) -> str:
+        """What `template` is where nothing is said, for prompts of text."""
+        return "paper"
+
+    @property
+    def chat_template(self) -> str:
+        """The same for what a user says to a chat model."""
+        return "plain"
+
+    @property
+    def wording(self) -> Wording:
+        """How its questions become prompts."""
+        return choose_wording(self.chat, self.template, text=self.text_template, message=self.chat_template)
+
+    def ask(self, question: str, *, where: str) -> Prompt:
+        """In its words."""
+        return self.wording([question])[0]
 
     @property
     def unjudged(self) -> str:
@@ -38,7 +57,7 @@ class Solved(Task, Protocol):
     """A task whose rows have worked solutions."""
 
     def demonstrations(self, split: Split) -> list[Demonstration]:
-        """Pairs of prompt and response."""
+        """Pairs of prompt and response, which begins with the line break that a prompt of text leaves to it."""
         ...
 
 

@@ -6,6 +6,7 @@ from vineppo.errors import UserError
 from vineppo.tasks.prompts import read_prompts
 from vineppo.tasks.rows import one_line, require_columns
 from vineppo.tasks.settings import Worked
+from vineppo.tasks.templates import Wording
 from vineppo.types import Conversation, Prompt, messages_of
 
 RESPONSES = ("response", "completion")
@@ -16,10 +17,10 @@ Rows = Sequence[Mapping[str, object]]
 
 
 def worked_rows(
-    rows: Rows, prompt_column: str, response_column: str | None, *, template: str, where: str
+    rows: Rows, prompt_column: str, response_column: str | None, wording: Wording, *, where: str
 ) -> list[Worked]:
     """One demonstration a row. `where` opens complaints."""
-    prompts = read_prompts(rows, prompt_column, where, template)
+    prompts = read_prompts(rows, prompt_column, where, wording)
     column = response_column or next((name for name in RESPONSES if name in rows[0]), None)
     if column is None:
         return [parted(prompt, f"{where}, row {number}") for number, prompt in enumerate(prompts, 1)]

@@ -24,7 +24,7 @@ from vineppo.integrations.trl.recorded import RECIPE, recorded_settings
 from vineppo.integrations.trl.versions import trl_version
 from vineppo.metrics import Metrics
 from vineppo.recipes.measurements import credit_metrics, response_metrics
-from vineppo.recipes.records import trajectory_record
+from vineppo.recipes.records import ReadPrompt, trajectory_record
 from vineppo.recipes.summary import outcome
 from vineppo.report.html import write_report
 from vineppo.run_dir import RunDir, provenance
@@ -58,6 +58,7 @@ class Recorder(TrainerCallback):
         scored: Sequence[Scored],
         credits: Sequence[Credit],
         token_texts: TokenTexts,
+        read_prompt: ReadPrompt,
         *,
         seconds: tuple[float, float],
     ) -> Metrics:
@@ -72,7 +73,7 @@ class Recorder(TrainerCallback):
         metrics |= credit_metrics(credits) | {"time/sample": seconds[0], "time/credit": seconds[1]}
         if not self._records:
             pairs = list(zip(scored, credits, strict=True))[:LOGGED]
-            self._records = [trajectory_record(own, credit, token_texts) for own, credit in pairs]
+            self._records = [trajectory_record(own, credit, token_texts, read_prompt) for own, credit in pairs]
         self._batches.append(metrics)
         return metrics
 

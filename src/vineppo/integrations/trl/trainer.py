@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vineppo.chat import response_decoder
+from vineppo.chat import prompt_reader, response_decoder
 from vineppo.credit.build import build_assigner
 from vineppo.credit.normalise import normalised
 from vineppo.credit.settings import CreditParts, CreditSettings
@@ -110,6 +110,7 @@ class CreditGRPOTrainer(GRPOTrainer):
         self._segment = self.steps.build()
         self._decode = environment.decode
         self._token_texts = Pieces(environment.decode)
+        self._read_prompt = prompt_reader(self._tokenizer)
         self._assign = build_assigner(self.credit, CreditParts(environment=environment, sampling=self._sampling))
         self._judged: Judged | None = None
         self._recorder = Recorder(self)
@@ -208,7 +209,7 @@ class CreditGRPOTrainer(GRPOTrainer):
 
     def _tell(self, scored: Sequence[Scored], credits: Sequence[Credit], *, seconds: tuple[float, float]) -> None:
         """To TRL's metrics and table of completions, and to the run directory."""
-        metrics = self._recorder.generated(scored, credits, self._token_texts, seconds=seconds)
+        metrics = self._recorder.generated(scored, credits, self._token_texts, self._read_prompt, seconds=seconds)
         for name, value in metrics.items():
             if name.startswith(("credit/", "steps/", "tokens/rollouts", "time/credit")):
                 self._metrics["train"][name].append(value)
