@@ -15,6 +15,8 @@ from vineppo.disk import PARTIAL, write_folder
 from vineppo.errors import UserError
 
 MANIFEST = "manifest.json"
+CRITIC = "critic.safetensors"
+"""The value network's weights, where a run has one."""
 
 
 def write_checkpoint(root: Path, iteration: int, fill: Callable[[Path], None], *, flush: bool = True) -> Path:

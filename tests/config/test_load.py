@@ -24,7 +24,7 @@ from vineppo.steps.whole import WholeSteps
 from vineppo.tasks.arithmetic import ArithmeticTask
 from vineppo.tasks.gsm8k import Gsm8kTask
 
-METHODS = "vine, coupled, tree, ppo, grpo, rloo, grpo_lambda, spo_tree, capo"
+METHODS = "vine, coupled, tree, ppo, grpo, rloo, grpo_lambda, spo_tree, capo, srpo"
 """Of credit, as complaints name them."""
 
 
@@ -399,6 +399,15 @@ def test_bad_keys_of_the_sft_config_are_named_too():
     assert complaint(None, "policy=x", model=SftConfig) == 'policy is "x", but must be a section of settings or null'
 
 
+def test_a_minibatch_counts_what_is_learned_from_where_that_is_no_trajectory():
+    small = ("credit={name: spo_tree, edges_per_iteration: 100}", "training.questions=2", "training.trajectories=3")
+    assert load_config(None, [*small, "learner.minibatch=100"]).updates_per_iteration == 2  # learner.epochs
+    assert complaint(None, *small, "learner.minibatch=101") == (
+        "learner.minibatch is 101, but an iteration has at most 100 samples of credit spo_tree; set learner.minibatch "
+        "to at most 100"
+    )
+
+
 def test_all_problems_are_reported_at_once():
     assert complaint(None, "learner.clip=0", "training.questions=0") == (
         "learner.clip is 0, but must be a number > 0; training.questions is 0, but must be a whole number >= 1"
@@ -459,13 +468,17 @@ def test_a_file_that_is_no_mapping_is_refused(write, text, shown):
     assert complaint(path) == f"{path} holds {shown}, but must be a mapping, e.g. `credit: {{name: vine}}`"
 
 
-def test_a_missing_file_is_refused_with_a_remedy(tmp_path):
+def test_a_missing_file_is_refused_with_a_remedy(tmp_path, write):
     path = tmp_path / "none.yaml"
-    assert complaint(path) == (f"{path} does not exist; name a YAML file, or write one with `vineppo config > FILE`")
+    assert complaint(path) == f"{path} is not there; name a YAML file (`vineppo configs` lists some)"
+    near = write("credit: ppo").with_name("confg.yaml")
+    assert f"is not there (did you mean {near.with_name('config.yaml')}?);" in complaint(near)
 
 
 def test_a_folder_or_another_encoding_is_refused(tmp_path):
-    assert complaint(tmp_path).startswith(f"{tmp_path} cannot be read (")
+    assert complaint(tmp_path) == f"{tmp_path} is a folder; name a YAML file"
+    (tmp_path / "config.yaml").touch()
+    assert complaint(tmp_path).endswith(f"name a YAML file, e.g. {tmp_path / 'config.yaml'}")
     path = tmp_path / "latin.yaml"
     path.write_bytes("run: {dir: é}".encode("latin-1"))
     assert complaint(path).endswith("; name a YAML file in UTF-8")

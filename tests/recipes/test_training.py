@@ -21,6 +21,7 @@ from vineppo.cli import main
 from vineppo.errors import UserError
 from vineppo.progress import Display
 from vineppo.recipes.sampler import Sampler
+from vineppo.recipes.target import find_target
 from vineppo.tasks.custom import CustomTask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +36,7 @@ def train(run: Path, *overrides: str) -> list[dict[str, float]]:
 
 @pytest.mark.slow
 def test_training_improves_the_starting_policy(tmp_path: Path):
-    overrides = [f"run.dir={tmp_path}", "training.iterations=12", "evaluation.every=0", "learner.warmup_ratio=0.3"]
+    overrides = [f"run.dir={tmp_path}", "training.iterations=9", "evaluation.every=0", "learner.warmup_ratio=0.3"]
     Trainer(load_config(ROOT / "configs/arithmetic.yaml", overrides)).train()
     start, end = (line["eval/accuracy"] for line in metrics_of(tmp_path) if "eval/accuracy" in line)
     assert start < 0.2
@@ -83,7 +84,7 @@ def test_a_run_leaves_what_its_directory_promises(tmp_path: Path):
     assert (summary["iterations"], summary["updates"]) == (4, 16)
     assert summary["accuracy"]["final"] == history[-1]["eval/accuracy"]
     assert summary["tokens"]["rollouts"] == sum(line.get("tokens/rollouts", 0) for line in history)
-    assert main(["eval", *QUICK, "--policy", str(run / "policy")]) == 0
+    assert main(["eval", *QUICK, "--policy", str(run / "policy"), "--out", str(tmp_path / "out")]) == 0
 
 
 REST_EM = "recipe={name: rest_em, epochs: 2, validation_questions: 8}"
@@ -210,7 +211,7 @@ def test_a_reward_function_of_ones_own_trains_any_model(tmp_path: Path):
     assert load_config(tmp_path / "run" / "config.yaml").task == CustomTask()
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["task"] == "custom"
     with pytest.raises(UserError, match=r"object handed to the Python API.*FILE\.py:CLASS"):
-        analyze_credit(tmp_path / "run", [])
+        analyze_credit(find_target(tmp_path / "run", [], policy=None, checkpoint=None))
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason=f"needs the real GSM8K questions in {SHARED}")
