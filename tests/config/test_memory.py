@@ -164,6 +164,30 @@ def test_rest_em_has_its_copies():
     assert not sizes("recipe=dpo_positive").keys() & {"copies", "reference", "value network"}
 
 
+CRITIC_MODEL = "adviser: {policy: {path: 'bundled:arithmetic'"
+
+
+def test_an_adviser_is_held_beside_the_policy_where_it_is_a_model_on_the_same_device():
+    capo = f"credit={{name: capo, {CRITIC_MODEL}"
+    assert sizes(f"{capo}}}}}}}")["adviser"] == 4 * 448_992
+    assert sizes(f"{capo}, dtype: bfloat16}}}}}}", place=FSDP2)["adviser"] == 2 * 448_992
+    assert sizes(f"recipe={{name: int, {CRITIC_MODEL}}}}}}}")["adviser"] == 4 * 448_992
+    elsewhere = (
+        f"{capo}, device: cpu}}}}}}",
+        "credit={name: capo, adviser: {name: endpoint, model: m}}",
+        "credit=capo",
+    )
+    for overrides in elsewhere:
+        assert "adviser" not in sizes(overrides)
+    assert "adviser" not in sizes(f"{capo}}}}}}}", "recipe=rest_em")
+
+
+def test_what_an_adviser_holds_is_no_longer_free_for_the_engine():
+    whole = replace(ALONE, gpu_bytes=GIB)
+    with_critic = sizes(f"credit={{name: capo, {CRITIC_MODEL}}}}}}}", place=whole)
+    assert sizes("credit=grpo", place=whole)["keys and values"] - with_critic["keys and values"] == 2 * 448_992
+
+
 def test_adapters_are_as_many_as_peft_makes():
     peft_targets = ["learner.lora={rank: 4, targets: [q_proj, down_proj]}"]
     for overrides in ([LORA], peft_targets):
@@ -351,6 +375,11 @@ def test_the_launch_is_known_and_one_process_speaks(capsys, monkeypatch: pytest.
     assert "memory of one of 8 processes (FSDP2)" in dry_run(capsys)
     monkeypatch.setenv("RANK", "1")
     assert dry_run(capsys) == ""
+
+
+def test_an_adviser_that_cannot_be_looked_up_is_named(capsys):
+    printed = dry_run(capsys, "policy.path=bundled:arithmetic", "credit=capo", "credit.adviser.policy.path=no/critic")
+    assert "Not in it: the adviser. no/critic is no folder" in printed
 
 
 def test_a_dry_run_without_a_forecast_says_why(capsys):

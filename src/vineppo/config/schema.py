@@ -17,6 +17,7 @@ from vineppo.credit.gae import PpoCredit
 from vineppo.credit.group import GrpoCredit, RlooCredit
 from vineppo.credit.grpo_lambda import GrpoLambdaCredit
 from vineppo.credit.spo_tree import SpoTreeCredit
+from vineppo.credit.srpo import SrpoCredit
 from vineppo.credit.tree_assigner import TreeCredit
 from vineppo.credit.vine import VineCredit
 from vineppo.curriculum.buffer import LearnabilityBufferCurriculum
@@ -65,7 +66,8 @@ Credit = Annotated[
     | RlooCredit
     | GrpoLambdaCredit
     | SpoTreeCredit
-    | CapoCredit,
+    | CapoCredit
+    | SrpoCredit,
     Field(discriminator="name"),
 ]  # fmt: skip
 
@@ -152,11 +154,17 @@ class Config(Strict):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.learner.minibatch > self.batch:
+        samples = self.credit.samples_of(self.batch)
+        if self.learner.minibatch > samples:
+            what = (
+                f"only {samples} trajectories (training.questions {self.training.questions} x training.trajectories "
+                f"{self.training.trajectories})"
+                if self.credit.replay is None
+                else f"at most {samples} samples of credit {self.credit.called}"
+            )
             raise ValueError(
-                f"learner.minibatch is {self.learner.minibatch}, but an iteration has only {self.batch} trajectories "
-                f"(training.questions {self.training.questions} x training.trajectories "
-                f"{self.training.trajectories}); set learner.minibatch to at most {self.batch}"
+                f"learner.minibatch is {self.learner.minibatch}, but an iteration has {what}; set learner.minibatch to "
+                f"at most {samples}"
             )
         for choice, does in (
             (self.recipe, "recipe {} pairs the responses to"),

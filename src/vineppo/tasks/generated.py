@@ -59,6 +59,11 @@ class GeneratedTask(TaskSettings):
         """The form that is asked for."""
         return f"{self.solution_lines} {self.well_formed} tokens, then {ANSWER}, the number and the end"
 
+    @property
+    def train_size(self) -> int:
+        """As many as are made."""
+        return self.train_questions
+
     def test_size(self, asked: int | None) -> int:
         """As many as are made."""
         return self.test_questions

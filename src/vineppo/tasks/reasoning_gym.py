@@ -84,6 +84,11 @@ class ReasoningGymTask(TaskSettings):
             workers=Workers(MODULE, count=judge.workers, seconds=judge.seconds, memory_mib=judge.memory_mib),
         )
 
+    @property
+    def train_size(self) -> int:
+        """As many as are made."""
+        return self.train_questions
+
     def test_size(self, asked: int | None) -> int:
         """As many as are made."""
         return self.test_questions

@@ -65,6 +65,11 @@ class TaskSettings(Variant):
         """Why it should look so."""
         return "half of sampling.max_new_tokens, its steps evenly long; a guess"
 
+    @property
+    def train_size(self) -> int | None:
+        """Questions of the training split; None: not known before it is loaded."""
+        return None
+
     def test_size(self, asked: int | None) -> int:
         """Questions of the test split; asked: `evaluation.questions`."""
         return asked or TEST_QUESTIONS
