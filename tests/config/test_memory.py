@@ -80,7 +80,7 @@ P = 3 * LAYER + 2 * EMBEDDING + 64
 CRITIC = 3 * LAYER + EMBEDDING + 64 + 64 + 1
 ADAPTERS = 3 * 4 * (2 * (64 + 64) + 2 * (64 + 32) + 3 * (64 + 160))
 LORA, BFLOAT16 = "learner.lora={rank: 4}", "policy.dtype=bfloat16"
-WHOLE = {"weights": 4 * P, "optimizer": 8 * P, "gradients": 4 * P, "AdamW's roots": 4 * P}
+WHOLE = {"weights": 4 * P, "optimizer": 8 * P, "gradients": 4 * P}
 """Of float32 weights on one GPU, or on each of several with DDP."""
 
 
@@ -122,7 +122,7 @@ def test_the_shape_is_as_counted_by_hand():
             [BFLOAT16, LORA],
             ALONE,
             {"frozen weights": 2 * P, "adapters": 4 * ADAPTERS, "optimizer": 8 * ADAPTERS, "gradients": 4 * ADAPTERS}
-            | {"AdamW's roots": 4 * ADAPTERS, "engine's copy": 2 * P},
+            | {"engine's copy": 2 * P},
         ),
     ],
     ids=["float32", "DDP", "bfloat16", "FSDP2", "LoRA"],
@@ -134,10 +134,6 @@ def test_what_is_held_of_networks(overrides: list[str], place: Place, expected: 
 def test_gradients_come_and_go_but_for_ddps_buffers():
     assert phases()["gradients"] == ("backward", "step")
     assert phases(place=DDP)["gradients"] == ALWAYS
-
-
-def test_without_a_gpu_adamw_steps_tensor_by_tensor():
-    assert "AdamW's roots" not in sizes(place=Place(gpu=False))
 
 
 def test_ppo_has_a_value_network_and_only_one_networks_gradients_at_a_time():

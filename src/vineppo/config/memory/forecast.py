@@ -7,7 +7,6 @@ longest sample, prompt and response; B = min(learner.micro_batch, learner.miniba
     weights                4 A / N, with adapters also c P / N
     AdamW's moments        8 A / N
     gradients              4 A / N               update; of the larger network; always with DDP, which keeps them
-    AdamW's roots          4 A                   the optimizer's step, on GPUs where nothing is cut up
     reference              c P / N               learner.kl_coefficient > 0 in the PPO family, without adapters;
                                                  with reference_offload only while it scores
     value network          12 (P' + d + 1) / N   credit ppo; 16 with DDP
