@@ -101,8 +101,8 @@ def test_what_all_questions_share_is_held_once_and_rollouts_are_the_same(name: s
     law = Sampling(max_new_tokens=12)
     groups = engine.sample(requests, law)
     written = [own.token_ids[:-1] for group in groups for own in group]
-    assert engine._kept.tokens <= 20 + 6 * 3 + sum(map(len, written))
-    assert engine._kept.tokens >= 20 + 6 * 3 + sum(len(set(own)) > 0 for own in written)
+    assert engine.kept.tokens <= 20 + 6 * 3 + sum(map(len, written))
+    assert engine.kept.tokens >= 20 + 6 * 3 + sum(len(set(own)) > 0 for own in written)
     states = [
         Request(prefix=(*own.prefix, *completion.token_ids[:cut]), count=2, seed=cut)
         for own, group in zip(requests, groups, strict=True)

@@ -71,6 +71,11 @@ class TorchEngine:
         """All that sampling may hold; None until it is sized."""
         return self._memory
 
+    @property
+    def kept(self) -> Trunks:
+        """Trajectories whose rollouts may follow."""
+        return self._kept
+
     def allot(self, memory_bytes: int) -> None:
         """Size it, before anything was sampled."""
         self._memory = memory_bytes
