@@ -1,6 +1,6 @@
 """Trunks: token sequences whose keys and values are held once. Every prefix is a state that rollouts start from.
 
-Keys and values lie in pieces, the edges of a trie of token ids: trunks that are prefilled together have the piece of
+Keys and values lie in pieces, which make a trie of token ids: trunks that are prefilled together have the piece of
 what they begin with in common, and a trajectory that is kept has those of its prompt, and one of its own.
 """
 
@@ -181,7 +181,7 @@ def prefill_trees(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list
             use_cache=True,
             trees=trees,
         )
-    starts = edges([path for path in pack.paths if len(path)])
+    starts = piece_starts([path for path in pack.paths if len(path)])
     made = {
         start: Piece(stack_planes([plane[0, :, start:stop] for plane in planes_of(cache)]))
         for start, stop in pairwise([*starts, len(pack.token_ids)])
@@ -189,8 +189,8 @@ def prefill_trees(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list
     return [tuple((made[at], made[at].length) for at in path[np.isin(path, starts)].tolist()) for path in pack.paths]
 
 
-def edges(paths: Sequence[Int[np.ndarray, " _"]]) -> list[int]:
-    """The nodes of a pack at which an edge of its trie begins: after a fork, and after the end of a sequence."""
+def piece_starts(paths: Sequence[Int[np.ndarray, " _"]]) -> list[int]:
+    """The nodes of a pack at which a piece begins: after a fork, and after the end of a sequence."""
     cuts = set[int]()
     for path in paths:
         jumps = np.flatnonzero(np.diff(path) != 1)
