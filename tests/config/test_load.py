@@ -368,9 +368,9 @@ SECTIONS = (
         ("run.dir=7", "run.dir is 7, but must be text; quote it to make it text"),
         ("task.operators=x", r'task.operators is "x", but must be text of length >= 1 and matching ^[+\-*]+$'),
         (
-            "learner.minibatch=1000",
-            "learner.minibatch is 1000, but an iteration has only 512 trajectories (training.questions 64 x "
-            "training.trajectories 8); set learner.minibatch to at most 512",
+            "checkpoint={every: 0, between: false}",
+            "checkpoint.every is 0, and neither every_seconds nor between asks for a checkpoint, so that a crash would "
+            "lose the whole run; set checkpoint.every_seconds, e.g. to 300",
         ),
         ("credit.rollouts", "'credit.rollouts' is no override; write key=value, e.g. credit.rollouts=3"),
         ("=3", "'=3' is no override; write key=value, e.g. credit.rollouts=3"),

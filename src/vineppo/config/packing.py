@@ -34,7 +34,8 @@ def forecast_passes(config: Config, shape: ModelShape) -> PassForecast:
     several = -(-config.batch // learner.minibatch)
     others = range(config.batch, len(samples))
     rng = random.Random(0)
-    chosen = rng.sample(range(config.batch), learner.minibatch) + rng.sample(others, -(-len(others) // several))
+    own = rng.sample(range(config.batch), min(learner.minibatch, config.batch))
+    chosen = own + rng.sample(others, -(-len(others) // several))
     passes = Passes(rows=learner.micro_batch, pack_tokens=learner.pack_tokens or None, costs=costs_of_shape(shape))
     there = [samples[index] for index in chosen]
     return PassForecast(

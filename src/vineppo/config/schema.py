@@ -152,12 +152,6 @@ class Config(Strict):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.learner.minibatch > self.batch:
-            raise ValueError(
-                f"learner.minibatch is {self.learner.minibatch}, but an iteration has only {self.batch} trajectories "
-                f"(training.questions {self.training.questions} x training.trajectories "
-                f"{self.training.trajectories}); set learner.minibatch to at most {self.batch}"
-            )
         for choice, does in (
             (self.recipe, "recipe {} pairs the responses to"),
             (self.credit, "credit {} compares the trajectories of"),
