@@ -52,6 +52,7 @@ def test_known_models_have_the_parameters_that_are_published(name: str, paramete
 
 
 def test_a_folder_wins_over_the_table_and_the_bundled_policy_is_a_folder(tmp_path: Path, monkeypatch):
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
     name = "Qwen/Qwen2.5-0.5B-Instruct"
     assert isinstance(shape := find_shape(name), ModelShape)
@@ -291,6 +292,12 @@ def test_recomputed_activations_are_what_goes_into_each_layer_and_one_layer():
 
 
 # --- the dry run -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models and data that a config has in `build` are then taken for the Hub's, whatever was built here."""
+    monkeypatch.chdir(tmp_path)
 
 
 def dry_run(capsys: pytest.CaptureFixture[str], *words: str) -> str:

@@ -74,13 +74,14 @@ def render_storage(config: Config, shape: ModelShape | str, free: int) -> str:
     if isinstance(shape, str):
         return f"Disk: no forecast, for the same reason; {in_words(free)} are free."
     found, kept = forecast_storage(config, shape), config.checkpoint
+    between = "one between, " if kept.between else ""
     words = (
         f"Disk: about {in_words(found.total)}: {found.checkpoints} checkpoints of {in_words(found.checkpoint)} at most "
-        f"(checkpoint.keep {kept.keep}, and the one being written), the policy {in_words(found.policy)}, trajectories "
+        f"(checkpoint.keep {kept.keep}, {between}one being written), the policy {in_words(found.policy)}, trajectories "
         f"{in_words(found.trajectories)}. {in_words(free)} are free there."
     )
     writes = found.checkpoint * config.training.iterations
-    if kept.between or kept.every == 1:
+    if kept.between or kept.every == 1:  # whichever makes them
         words += (
             f"\nA checkpoint after every iteration: {in_words(writes)} written over the run (checkpoint.every_seconds)."
         )

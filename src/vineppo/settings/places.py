@@ -7,6 +7,8 @@ from pathlib import Path
 from vineppo.errors import UserError
 
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+FILE = re.compile(r"\.(jsonl?|csv|parquet|gz|py|gguf)$")
+"""How a file's name ends, and no data set's or model's on the Hub."""
 
 
 def on_disk(setting: str, path: str) -> bool:
@@ -21,7 +23,8 @@ def on_disk(setting: str, path: str) -> bool:
     home = place.parent
     siblings = [entry.name for entry in home.iterdir()] if home.is_dir() else []
     near = get_close_matches(place.name, siblings, n=1)
-    if HUB_NAME.fullmatch(path) and not near and (home == Path() or not home.is_dir()):
+    looks_so = HUB_NAME.fullmatch(path) and not FILE.search(path)
+    if looks_so and not near and (home == Path() or not home.is_dir()):
         return False
     holds = f"{home} holds {', '.join(sorted(siblings)[:8]) or 'nothing'}" if home.is_dir() else f"there is no {home}"
     hint = f"did you mean {home / near[0]}?" if near else "correct it"
