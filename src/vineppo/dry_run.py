@@ -29,6 +29,9 @@ from vineppo.settings.sections import PolicyConfig
 
 MODEL = "config.json"
 """Of a model's folder."""
+Sizes = tuple[int, int]
+"""Training questions and test questions."""
+
 PROBED = 2
 """Questions of an iteration of the probe, and such iterations: the first also pays for what is done once."""
 EVALUATED = 8
@@ -36,25 +39,79 @@ EVALUATED = 8
 
 
 def show_dry_run(config: Config, *, probe: bool) -> None:
-    """Print it. Raises UserError for what a run would stumble over at once."""
+    """Print it: costs, then what is amiss. Raises UserError for what a run would stumble over at once."""
     launch = find_launch()
     if probe and launch.count > 1:
         raise UserError(f"--probe runs in one process, but {launch.count} were launched; start it without a launcher")
-    places = [line for name, policy in policies(config) for line in check_policy(name, policy.path)]
-    places += [check_run_dir(config), describe_data(config)]
     if launch.rank:
         return
-    shape = find_shape(config.policy.path)
+    sizes, amiss = count_questions(config)
+    known, shape = within(config, sizes), find_shape(config.policy.path)
     print(dump_config(config))
-    print(render(estimate(config)))
-    print(f"\n{render_passes(config, shape)}\n\n{render_forecast(config, shape, launch)}")
-    print(f"\n{render_storage(config, shape, free_bytes(Path(config.run.dir)))}\n")
-    print("\n".join(places), flush=True)
+    print(render(estimate(known)))
+    print(f"\n{render_passes(known, shape)}\n\n{render_forecast(known, shape, launch)}")
+    print(f"\n{render_storage(known, shape, free_bytes(Path(config.run.dir)))}\n", flush=True)
+    for line in check_places(config):
+        print(line, flush=True)
+    if amiss is not None:
+        raise amiss
+    print(describe_data(config, sizes))
     if probe:
-        print(describe_probe(config, run_probe(config)))
+        print(describe_probe(known, run_probe(known)))
+
+
+# --- data --------------------------------------------------------------------------------------------------------
+
+
+def count_questions(config: Config) -> tuple[Sizes | None, UserError | None]:
+    """Training questions that are left to train on, and test questions; or what is wrong with them."""
+    try:
+        sizes, held_out = config.task.sizes(), config.recipe.held_out
+        if sizes is not None and sizes[0] <= held_out:
+            raise UserError(
+                f"recipe.validation_questions is {held_out}, but there are only {sizes[0]} training questions; lower it"
+            )
+    except UserError as error:
+        return None, error
+    return (None if sizes is None else (sizes[0] - held_out, sizes[1])), None
+
+
+def within(config: Config, sizes: Sizes | None) -> Config:
+    """The run with no more questions at a time than there are."""
+    if sizes is None:
+        return config
+    train, test = sizes
+    training, evaluation = config.training, config.evaluation
+    return config.model_copy(
+        update={
+            "training": training.model_copy(update={"questions": min(training.questions, train)}),
+            "evaluation": evaluation.model_copy(update={"questions": min(evaluation.questions or test, test)}),
+        }
+    )
+
+
+def describe_data(config: Config, sizes: Sizes | None) -> str:
+    """How many questions there are, and how often each comes."""
+    if sizes is None:
+        return "Questions: not counted; they are not on this disk, or made elsewhere."
+    known, asked = within(config, sizes), config.training.questions
+    each = known.training.questions
+    fewer = f" (training.questions {asked}: all there are)" if each < asked else ""
+    return (
+        f"Questions: {sizes[0]:,} to train on, {each} an iteration{fewer}, each asked "
+        f"{each * config.training.iterations / sizes[0]:.3g} times over the run; {sizes[1]:,} to test on, "
+        f"{known.evaluation.questions:,} each time."
+    )
 
 
 # --- places ------------------------------------------------------------------------------------------------------
+
+
+def check_places(config: Config) -> Iterator[str]:
+    """A line of each. Raises UserError at the first that is not there."""
+    for name, policy in policies(config):
+        yield from check_policy(name, policy.path)
+    yield check_run_dir(config)
 
 
 def policies(section: BaseModel, name: str = "") -> Iterator[tuple[str, PolicyConfig]]:
@@ -90,25 +147,6 @@ def check_run_dir(config: Config) -> str:
     return f"run.dir {directory.root} is free."
 
 
-def describe_data(config: Config) -> str:
-    """How many questions there are. Raises UserError where they cannot be read."""
-    sizes = config.task.sizes()
-    if sizes is None:
-        return "Questions: not counted; they are not on this disk, or made elsewhere."
-    train, test = sizes
-    asked, questions = config.training.questions, config.evaluation.questions
-    held_out = config.recipe.held_out
-    if train <= held_out:
-        raise UserError(f"recipe.validation_questions is {held_out}, but there are only {train} training questions")
-    each = min(asked, train - held_out)
-    passes = each * config.training.iterations / (train - held_out)
-    fewer = f" (training.questions {asked}: all there are)" if each < asked else ""
-    return (
-        f"Questions: {train:,} to train on, {each} an iteration{fewer}, each asked {passes:.3g} times over the run; "
-        f"{test:,} to test on, {min(questions or test, test):,} each time."
-    )
-
-
 def free_bytes(folder: Path) -> int:
     """On the disk that it is on, or will be."""
     folder = folder.expanduser().absolute()
@@ -139,9 +177,8 @@ def run_probe(config: Config) -> Probed:
     training = config.training.model_copy(
         update={"iterations": PROBED, "questions": min(PROBED, config.training.questions)}
     )
-    evaluation = config.evaluation.model_copy(
-        update={"every": 0, "questions": min(EVALUATED, config.evaluation.questions or EVALUATED)}
-    )
+    tested = min(EVALUATED, config.evaluation.questions or EVALUATED)
+    evaluation = config.evaluation.model_copy(update={"every": 0, "questions": tested})
     started = time.monotonic()
     print(f"\nprobe: {PROBED} iterations of {training.questions} questions ...", flush=True)
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
@@ -154,7 +191,7 @@ def run_probe(config: Config) -> Probed:
             }
         )
         lines = Trainer(small).train().metrics
-    return probed(lines, questions=training.questions, tested=evaluation.questions, whole=time.monotonic() - started)
+    return probed(lines, questions=training.questions, tested=tested, whole=time.monotonic() - started)
 
 
 def probed(lines: list[Metrics], *, questions: int, tested: int, whole: float) -> Probed:

@@ -52,7 +52,6 @@ def test_known_models_have_the_parameters_that_are_published(name: str, paramete
 
 
 def test_a_folder_wins_over_the_table_and_the_bundled_policy_is_a_folder(tmp_path: Path, monkeypatch):
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
     name = "Qwen/Qwen2.5-0.5B-Instruct"
     assert isinstance(shape := find_shape(name), ModelShape)
@@ -297,6 +296,7 @@ def test_recomputed_activations_are_what_goes_into_each_layer_and_one_layer():
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Models and data that a config has in `build` are then taken for the Hub's, whatever was built here."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
 
 
@@ -310,11 +310,12 @@ def dry_run(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     "path", sorted(set((ROOT / "configs").glob("*.yaml")) - set((ROOT / "configs").glob("sft_*"))), ids=lambda p: p.stem
 )
 def test_every_training_config_has_a_forecast_in_its_dry_run(path: Path, credit: str, capsys):
+    if (policy := load_config(path).policy.path).startswith("build/"):  # to be made first
+        assert main(["train", str(path), f"credit={credit}", "--dry-run"]) in (0, 2)
+        assert f"no forecast for policy.path {policy}" in capsys.readouterr().out
+        return
     printed = dry_run(capsys, str(path), f"credit={credit}")
     assert "decoded tokens" in printed
-    if (policy := load_config(path).policy.path).startswith("build/"):  # to be made first
-        assert f"no forecast for policy.path {policy}" in printed
-        return
     assert "memory of one process" in printed
     assert "no forecast" not in printed
     assert ("value network" in printed) == (credit == "ppo")
