@@ -11,7 +11,7 @@ train: .venv/installed  ## VinePPO on the embedded default; again: continues, or
 
 # One thread each: these models gain nothing from more, and threads that spin slow each other down.
 test: .venv/installed  ## all tests, a file on each core
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # Skipped where the model's wheel cannot be had.
 test-real: .venv/installed  ## doctor, sft, two RL iterations and explain with a real language model: some minutes

@@ -68,7 +68,7 @@ class Tab:
         self._call("Browser.close")
 
     def _renew(self) -> None:
-        """A fresh tab in place of the last: what a page still complains about after it was left is not the next one's."""
+        """A fresh tab in place of the last: what one page complains about late is not the next one's."""
         left = self._target
         self._target = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=self._target, flatten=True)["sessionId"]

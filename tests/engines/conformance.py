@@ -83,7 +83,7 @@ def make_subject(name: str) -> Subject:
             model = tiny_model("llama", sharpness=1.5).to(DEVICE, DTYPE)  # pyright: ignore[reportArgumentType]
             capture = choose_capture(model.device, None)
             engine = TorchEngine(model, end_ids=(END,), context=CONTEXT, rows=4096, decode=decode, capture=capture)
-            return Subject(engine, model, 20_000)
+            return Subject(engine, model, 8_000)
         case "vllm":  # heads of 8 numbers, which vLLM's attention on the CPU takes only widened
             return vllm_subject(tiny_model("llama", sharpness=1.5))
         case _:  # heads of 32 numbers, which it takes as they are; keys shared by two heads; one matrix at both ends

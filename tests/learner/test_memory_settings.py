@@ -76,7 +76,7 @@ def test_in_bfloat16_the_weights_that_learn_stay_float32(tmp_path: Path):
     trained = Trainer(load_config(None, overrides)).train()
     start, end = (
         AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).state_dict()
-        for path in (Path("src/vineppo/assets/arithmetic"), trained.policy)
+        for path in (Path("src/vineppo/assets/arithmetic_mixed"), trained.policy)
     )
     moved = [(end[name] - start[name]).abs().max().item() for name in start]
     assert all(0 < change < 1e-4 for change in moved)

@@ -19,7 +19,6 @@ TIMEOUT = 8.0
 FSDP2 = Path(__file__).resolve().parents[2] / "configs/accelerate/fsdp2.yaml"
 LONG = [
     *QUICK,
-    "task={name: arithmetic, train_questions: 60, test_questions: 8}",
     "training.iterations=6",
     "run.trajectories_logged=0",
     "learner.learning_rate=1e-4",

@@ -15,7 +15,7 @@ from vineppo import Trainer, load_config
 
 pytest.importorskip("ray", reason="the pool needs Ray: pip install 'vineppo[ray]'")
 
-KILLS = 2
+KILLS = 1
 
 
 class Killer(threading.Thread):

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,8 @@ from vineppo.recipes.sampler import Sampler
 from vineppo.tasks.custom import CustomTask
 
 ROOT = Path(__file__).resolve().parents[2]
-METHODS = ("vine", "coupled", "ppo", "grpo", "rloo", "grpo_lambda")
+METHODS = ("coupled", "ppo", "grpo", "rloo", "grpo_lambda")
+VINE = "credit={name: vine, rollouts: 2}"
 
 
 def train(run: Path, *overrides: str) -> list[dict[str, float]]:
@@ -32,30 +35,40 @@ def train(run: Path, *overrides: str) -> list[dict[str, float]]:
 
 @pytest.mark.slow
 def test_training_improves_the_starting_policy(tmp_path: Path):
-    overrides = [f"run.dir={tmp_path}", "training.iterations=12", "evaluation.every=0", "learner.warmup_ratio=0.3"]
+    overrides = [f"run.dir={tmp_path}", "training.iterations=9", "evaluation.every=0", "learner.warmup_ratio=0.3"]
     Trainer(load_config(ROOT / "configs/arithmetic.yaml", overrides)).train()
     start, end = (line["eval/accuracy"] for line in metrics_of(tmp_path) if "eval/accuracy" in line)
     assert start < 0.2
     assert end > start + 0.25
 
 
+def first_batch(run: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (run / "trajectories" / "000001.jsonl").read_text().splitlines()]
+
+
 @pytest.fixture(scope="module")
-def first_batches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, object]]]:
-    batches = {}
-    for method in METHODS:
-        run = tmp_path_factory.mktemp(method)
-        train(run, f"credit={method}", "training.iterations=1", "run.trajectories_logged=16")
-        lines = (run / "trajectories" / "000001.jsonl").read_text().splitlines()
-        batches[method] = [json.loads(line) for line in lines]
-    return batches
+def wholes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The run that nothing interrupted, of each choice: trained once."""
+
+    @cache
+    def whole(choice: str) -> Path:
+        run = tmp_path_factory.mktemp("whole")
+        train(run, *settings_of(choice))
+        return run
+
+    return whole
 
 
-@pytest.mark.parametrize("method", METHODS[1:])
-def test_methods_differ_in_nothing_but_credit(first_batches: dict[str, list[dict[str, object]]], method: str):
+def settings_of(choice: str) -> list[str]:
+    return [choice, f"training.iterations={ITERATIONS.get(choice, 2)}", "run.trajectories_logged=16"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_methods_differ_in_nothing_but_credit(wholes: Callable[[str], Path], method: str):
     shared = ("question", "prompt", "response", "reward", "outcome", "finish")
-    pairs = zip(first_batches["vine"], first_batches[method], strict=True)
-    assert all({k: a[k] for k in shared} == {k: b[k] for k in shared} for a, b in pairs)
-    assert len(first_batches[method]) == 16
+    ours, other = first_batch(wholes(VINE)), first_batch(wholes(f"credit={method}"))
+    assert all({k: a[k] for k in shared} == {k: b[k] for k in shared} for a, b in zip(ours, other, strict=True))
+    assert len(other) == 16
 
 
 def test_a_run_leaves_what_its_directory_promises(tmp_path: Path):
@@ -73,9 +86,17 @@ def test_a_run_leaves_what_its_directory_promises(tmp_path: Path):
     assert main(["eval", *QUICK, "--policy", str(run / "policy")]) == 0
 
 
-def test_rollouts_are_learned_from_where_that_is_asked_for(tmp_path: Path):
-    plain = train(tmp_path / "plain", "credit=rloo", "training.iterations=1")
-    learning = train(tmp_path / "learning", LEARNING_FROM_ROLLOUTS, "training.iterations=1")
+REST_EM = "recipe={name: rest_em, epochs: 2, validation_questions: 8}"
+LEARNING_FROM_ROLLOUTS = "credit={name: tree, restarts: 1}"
+REPLAYED = "credit={name: spo_tree, branching: [2, 2], segment_tokens: 12, edges_per_question: 4}"
+LEARNABILITY = "curriculum={name: learnability, attempts: 2}"
+BUFFER = "curriculum={name: learnability_buffer, candidates: 30, attempts: 4, keep: 8, every: 2}"
+ITERATIONS = {REPLAYED: 3, BUFFER: 3, LEARNABILITY: 3}
+"""Of a choice that remembers earlier iterations."""
+
+
+def test_rollouts_are_learned_from_where_that_is_asked_for(wholes: Callable[[str], Path]):
+    plain, learning = (metrics_of(wholes(choice)) for choice in ("credit=rloo", LEARNING_FROM_ROLLOUTS))
     assert 0 < learning[1]["credit/branches"] <= learning[1]["credit/rollouts"]
     assert "credit/branches" not in plain[1]
     same = ("reward", "tokens/trajectories", "updates", "updates_made")
@@ -83,36 +104,28 @@ def test_rollouts_are_learned_from_where_that_is_asked_for(tmp_path: Path):
     assert learning[1]["grad_norm"] != plain[1]["grad_norm"]
 
 
-REST_EM = "recipe={name: rest_em, epochs: 2, validation_questions: 8}"
-LEARNING_FROM_ROLLOUTS = "credit={name: tree, restarts: 1}"
-REPLAYED = "credit={name: spo_tree, branching: [2, 2], segment_tokens: 12, edges_per_question: 4}"
-BUFFER = "curriculum={name: learnability_buffer, candidates: 30, attempts: 4, keep: 8, every: 3}"
-
-
 @pytest.mark.parametrize(
     "choice",
     [
+        VINE,
         *(f"credit={method}" for method in METHODS),
         LEARNING_FROM_ROLLOUTS,
         REPLAYED,
         REST_EM,
         "recipe=dpo_positive",
         "curriculum=epoch",
-        "curriculum={name: learnability, attempts: 2}",
+        LEARNABILITY,
         BUFFER,
     ],
 )
 def test_a_resumed_run_is_bit_equal_to_an_uninterrupted_one(
-    tmp_path: Path, choice: str, monkeypatch: pytest.MonkeyPatch
+    wholes: Callable[[str], Path], tmp_path: Path, choice: str, monkeypatch: pytest.MonkeyPatch
 ):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    settings = [choice, "learner.learning_rate=1e-4"]
-    train(whole, *settings)
-    config = load_config(None, [*QUICK, *settings, f"run.dir={parts}"])
+    config = load_config(None, [*QUICK, *settings_of(choice), f"run.dir={tmp_path}"])
     sample = Sampler.sample
 
     def interrupted(sampler: Sampler, iteration: int, display: Display):
-        if iteration == 3:
+        if iteration == config.training.iterations:
             raise KeyboardInterrupt
         return sample(sampler, iteration, display)
 
@@ -120,7 +133,7 @@ def test_a_resumed_run_is_bit_equal_to_an_uninterrupted_one(
         patch.setattr(Sampler, "sample", interrupted)
         assert not Trainer(config).train().finished
     assert Trainer(config, resume=True).train().finished
-    assert_same(whole, parts)
+    assert_same(wholes(choice), tmp_path)
 
 
 def assert_same(one: Path, other: Path) -> None:
@@ -131,27 +144,21 @@ def assert_same(one: Path, other: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("choice", ["credit=vine", REST_EM, BUFFER])
-def test_kill_9_in_the_middle_of_an_iteration_loses_nothing_else(tmp_path: Path, choice: str):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    settings = [choice, "training.iterations=6", "learner.learning_rate=1e-4"]
-    train(whole, *settings)
-    command = [sys.executable, "-m", "vineppo", "train", *QUICK, *settings, f"run.dir={killed}"]
-    kills = 0
-    for _ in range(20):
+@pytest.mark.parametrize(("choice", "times"), [(VINE, 2), (REST_EM, 1), (BUFFER, 1)])
+def test_kill_9_in_the_middle_of_an_iteration_loses_nothing_else(
+    wholes: Callable[[str], Path], tmp_path: Path, choice: str, times: int
+):
+    command = [sys.executable, "-m", "vineppo", "train", *QUICK, *settings_of(choice), f"run.dir={tmp_path}"]
+    for kill in range(times):
         process = subprocess.Popen([*command, "--resume"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        started = _lines(killed)
-        if kills < 3:
-            _wait_for(lambda: _lines(killed) > started or process.poll() is not None)  # noqa: B023
-            time.sleep(0.05 * (kills + 1))
-            process.send_signal(signal.SIGKILL)
-            kills += 1
+        started = _lines(tmp_path)
+        _wait_for(lambda: _lines(tmp_path) > started or process.poll() is not None)  # noqa: B023
+        time.sleep(0.05 * (kill + 1))
+        process.send_signal(signal.SIGKILL)
         _, errors = process.communicate(timeout=300)
-        if process.returncode == 0:
-            break
         assert process.returncode == -signal.SIGKILL, errors
-    assert kills == 3
-    assert_same(whole, killed)
+    assert main([*command[3:], "--resume"]) == 0
+    assert_same(wholes(choice), tmp_path)
 
 
 def _lines(run: Path) -> int:

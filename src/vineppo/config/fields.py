@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import get_args, get_origin
+from functools import cache
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -69,7 +70,13 @@ BOUNDS = {
 
 def expected_at(section: type[BaseModel], name: str) -> str:
     """What a section's field must be, in words."""
-    return _describe_schema(section.model_json_schema()["properties"][name])
+    return _describe_schema(_schema(section)["properties"][name])
+
+
+@cache
+def _schema(section: type[BaseModel]) -> Mapping[str, Any]:
+    """Made once: an error about one key goes through all keys of all sections."""
+    return section.model_json_schema()
 
 
 def _describe_schema(schema: Mapping[str, object]) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -42,6 +43,19 @@ def render_page(template: str, page: object) -> str:
 
     Only our own style sheet and script are not, and the drawings of charts, which escape their words themselves.
     """
+    environment = templates()
+    script = environment.get_template("run.js.jinja").render()
+    return environment.get_template(template).render(
+        page=page,
+        style=Markup(environment.get_template("run.css.jinja").render(colours=COLOURS)),
+        script=Markup(script),
+        script_hash=content_hash(script),
+    )
+
+
+@cache
+def templates() -> Environment:
+    """Compiled once: a run renders its page after every evaluation."""
     environment = Environment(
         loader=PackageLoader("vineppo", "report"),
         autoescape=True,
@@ -50,13 +64,7 @@ def render_page(template: str, page: object) -> str:
         lstrip_blocks=True,
     )
     environment.globals.update(dashes=dashes)
-    script = environment.get_template("run.js.jinja").render()
-    return environment.get_template(template).render(
-        page=page,
-        style=Markup(environment.get_template("run.css.jinja").render(colours=COLOURS)),
-        script=Markup(script),
-        script_hash=content_hash(script),
-    )
+    return environment
 
 
 def write_page(html: str, path: Path) -> Path:
