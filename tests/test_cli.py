@@ -9,7 +9,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import yaml
 
-from vineppo.arguments import policy_of
+from vineppo import cli
+from vineppo.arguments import render_examples
 from vineppo.cli import main, sets_rollouts
 from vineppo.config.load import load_config
 from vineppo.config.schema import Config, SftConfig
@@ -17,6 +18,7 @@ from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.gae import PpoCredit
 from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
+from vineppo.policy_place import policy_of
 from vineppo.settings.sections import PolicyConfig
 
 
@@ -50,6 +52,7 @@ def calls(monkeypatch):
         calls.made.append(("sft", config, resume))
         return 0
 
+    monkeypatch.setattr(cli, "check_policy", lambda path: None)
     stand_in(monkeypatch, "vineppo.trainer", Trainer=Trainer)
     stand_in(monkeypatch, "vineppo.evaluating", evaluate_and_tell=evaluate_and_tell)
     stand_in(monkeypatch, "vineppo.recipes.sft", finetune=finetune)
@@ -160,6 +163,16 @@ def test_who_says_nothing_of_rollouts_gets_enough_to_look_at(words: list[str], s
     assert CoupledCredit(rollouts=100).for_looking(64).rollouts == 100
 
 
+def test_where_things_go_is_said_with_one_word(calls, tmp_path, monkeypatch):
+    """--out for what is written, --policy for what it starts from, whatever the setting is called."""
+    monkeypatch.chdir(tmp_path)
+    main(["train", "--out", "there", "--policy", "a"])
+    main(["sft", "--out", "there", "--policy", "a"])
+    trained, finetuned = (config for _, config, _ in calls.made)
+    assert (trained.run.dir, trained.policy.path) == ("there", "a")
+    assert (finetuned.output, finetuned.policy.path) == ("there", "a")
+
+
 # --- output ------------------------------------------------------------------------------------------------------
 
 
@@ -177,7 +190,8 @@ def test_config_of_sft_prints_yaml_that_loads_back(capsys, tmp_path):
     assert load_config(path, [], SftConfig) == SftConfig(batch=3)
 
 
-def test_keys_are_listed_one_a_line(capsys):
+def test_keys_are_listed_one_a_line(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     assert main(["config", "--keys"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["key", "where", "name", "is", "type", "default", "meaning"]
@@ -185,7 +199,8 @@ def test_keys_are_listed_one_a_line(capsys):
     assert " ".join(rollouts.split()) == "credit.rollouts vine a whole number >= 1 9 K, rollouts per distinct state."
 
 
-def test_keys_can_be_asked_for_by_how_they_begin(capsys):
+def test_keys_can_be_asked_for_by_how_they_begin(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     assert main(["config", "--keys", "sampling."]) == 0
     _, *lines = capsys.readouterr().out.splitlines()
     assert lines
@@ -193,8 +208,7 @@ def test_keys_can_be_asked_for_by_how_they_begin(capsys):
     assert "no key begins with 'sampled'" in error_of(capsys, "config", "--keys", "sampled")
 
 
-def test_on_a_terminal_keys_are_wrapped(capsys, monkeypatch):
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+def test_keys_are_wrapped_where_the_width_is_known(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     assert main(["config", "--keys", "sampling."]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -202,7 +216,8 @@ def test_on_a_terminal_keys_are_wrapped(capsys, monkeypatch):
     assert max(map(len, lines)) <= 40
 
 
-def test_keys_of_sft_are_listed(capsys):
+def test_keys_of_sft_are_listed(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     assert main(["config", "--sft", "--keys"]) == 0
     assert "\narchitecture.hidden_size " in capsys.readouterr().out
 
@@ -219,6 +234,22 @@ def test_a_dry_run_of_sft_finetunes_nothing(capsys, calls):
     assert main(["sft", "--dry-run", "updates=3"]) == 0
     assert capsys.readouterr().out.endswith("3 updates of 64 demonstrations: 192. Nothing is decoded.\n")
     assert calls.made == []
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 130])
+def test_examples_fit_the_terminal(width: int):
+    text = render_examples(width)
+    assert text.count("vineppo ") >= 10
+    words = max(len(word) for word in text.split())
+    assert max(map(len, text.splitlines())) <= max(width, words + 6)
+
+
+def test_something_is_said_before_libraries_are_loaded(capsys, calls):
+    calls.error = KeyboardInterrupt()
+    assert main(["train", "credit=ppo"]) == 130
+    assert capsys.readouterr().out == (
+        "run.dir runs/default-ppo\ntrain: task arithmetic, credit ppo; loading libraries and bundled:arithmetic ...\n"
+    )
 
 
 def test_version_is_that_of_the_package(capsys):
@@ -239,7 +270,9 @@ def test_wrong_input_is_one_line_and_code_2(capsys):
     assert error_of(capsys, "train", "credit=ppo", "rollouts").startswith("vineppo: error: 'rollouts' is no override;")
     assert error_of(capsys, "sft", "batch=0") == "vineppo: error: batch is 0, but must be a whole number >= 1"
     assert error_of(capsys, "eval", "--policy", "x", "zzz=1").startswith("vineppo: error: key zzz (given 1) is unknown")
-    assert error_of(capsys, "config", "none.yaml").startswith("vineppo: error: none.yaml does not exist;")
+    assert error_of(capsys, "config", "none.yaml").startswith(
+        "vineppo: error: none.yaml is not there; name a YAML file"
+    )
     assert error_of(capsys, "train", "--dry-run", "learner.clip=0") == (
         "vineppo: error: learner.clip is 0, but must be a number > 0"
     )
@@ -259,11 +292,12 @@ def test_an_interruption_that_escapes_is_code_130(capsys, calls):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([], "the following arguments are required: COMMAND"),
-        (["trian"], "invalid choice: 'trian'; did you mean train?"),
-        (["frobnicate"], "invalid choice: 'frobnicate'; choose from train, sft, eval,"),
-        (["train", "--bogus"], "unknown option --bogus; see vineppo train --help"),
-        (["train", "--dry", "credit=ppo"], "unknown option --dry; see vineppo train --help"),
+        ([], "vineppo: error: name a command, e.g. vineppo train"),
+        (["trian"], "vineppo: error: there is no command 'trian'; did you mean train?"),
+        (["frobnicate"], "there is no command 'frobnicate'; choose from train, sft, eval,"),
+        (["train", "--zzz"], "vineppo: error: train has no option --zzz; see vineppo train --help"),
+        (["train", "--resum=1", "credit=ppo"], "train has no option --resum; did you mean --resume?"),
+        (["analyze", "--output", "x"], "analyze has no option --output; did you mean --out?"),
         (["eval", "--policy"], "argument --policy: expected one argument"),
     ],
 )

@@ -47,12 +47,12 @@ def test_data_are_counted_and_an_iteration_asks_all_there_are(capsys):
 @pytest.mark.parametrize(
     ("word", "complaint"),
     [
-        ("task.path=owm.jsonl", "task.path 'owm.jsonl' is not there: . holds here, own.jsonl; did you mean own.jsonl?"),
+        ("task.path=owm.jsonl", "task.path 'owm.jsonl' is not there (did you mean own.jsonl?); name what is"),
         ("task.path=./nothing", "task.path './nothing' is not there"),
-        ("task.path=data/rows.jsonl", "task.path 'data/rows.jsonl' is not there: there is no data; correct it"),
+        ("task.path=data/rows.jsonl", "task.path 'data/rows.jsonl' is not there; name what is"),
         ("task.prompt_column=questoin", "row 1 has no column 'questoin'"),
-        ("policy.path=/nowhere/model", "policy.path '/nowhere/model' is not there: there is no /nowhere; correct it"),
-        ("policy.path=here", "policy.path 'here' has no config.json; give a folder"),
+        ("policy.path=/nowhere/model", "policy.path '/nowhere/model' is not there; name what is"),
+        ("policy.path=here", "policy.path is 'here', a folder without config.json"),
         ("run.dir=own.jsonl", "run.dir own.jsonl"),
     ],
 )
@@ -69,7 +69,7 @@ def test_what_may_be_on_the_hub_is_left_to_the_run(capsys, here: Path):
     assert "Questions: not counted" in told
     assert "policy.path 'somebody/model' is not on this disk, and taken for a name on the Hub" in told
     (here / "build").mkdir()
-    with pytest.raises(UserError, match=r"policy\.path 'build/model' is not there: build holds nothing"):
+    with pytest.raises(UserError, match=r"policy\.path 'build/model' is not there; name what is"):
         on_disk("policy.path", "build/model")
 
 

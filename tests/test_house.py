@@ -17,11 +17,12 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # A room may import from rooms on lower floors, and from itself. What of a room lies lower than the rest is named.
 FLOORS = (
-    ("errors", "types", "rng", "metrics", "stops"),
-    ("seams", "settings", "launch", "named"),
+    ("errors", "types", "rng", "metrics", "stops", "places"),
+    ("seams", "settings", "launch", "named", "hub"),
     ("disk",),
     ("checkpoint", "chat", "lock", "progress", "tracking", "processes"),
-    ("environment", "output_folder", "policy", "attending"),
+    ("environment", "output_folder", "policy_place", "attending"),
+    ("policy",),
     ("advisers",),
     ("steps", "tasks", "credit", "engines", "learner"),
     ("curriculum", "analysis"),

@@ -87,7 +87,7 @@ def test_analyze_examines_the_runs_own_credit(capsys):
     words = ["analysis.questions=3", "analysis.trajectories=2", "analysis.states=4", "analysis.truth_rollouts=4"]
     words += ["analysis.choices=2", "analysis.draws=4", "analysis.gradient_questions=4"]
     sources = ["--source", f"{CREDIT}:2", "--source", "group"]
-    assert cli.main(["analyze", *SMALL, *words, "--output", "out", *sources]) == 0
+    assert cli.main(["analyze", *SMALL, *words, "--out", "out", *sources]) == 0
     text = Path("out/analysis.json").read_text()
     assert f'"{CREDIT}:2"' in text
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vineppo.errors import UserError
-from vineppo.policy import Policy, load_policy, new_policy, pick_device, resolve_path, try_saving
+from vineppo.policy import Policy, load_policy, new_policy, pick_device, try_saving
+from vineppo.settings.model_shape import resolve_bundled
 from vineppo.settings.sections import Architecture
 from vineppo.tasks.arithmetic import Arithmetic
 from vineppo.tasks.arithmetic_tokenizer import build_tokenizer
@@ -32,7 +33,7 @@ def same_weights(one: Policy, other: Policy) -> bool:
 
 
 def test_the_bundled_policy_is_small():
-    files = [path for path in Path(resolve_path("bundled:arithmetic")).rglob("*") if path.is_file()]
+    files = [path for path in Path(resolve_bundled("bundled:arithmetic")).rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 5_000_000
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in files}
 
@@ -164,8 +165,17 @@ def test_the_bundled_policy_for_word_problems_knows_every_story():
         assert policy.decode(ids) == question.prompt
 
 
-@pytest.mark.parametrize("content", ["nothing", "an empty folder", "no weights", "no tokenizer", "broken config"])
-def test_a_folder_that_is_no_model_is_refused(tmp_path: Path, content: str):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("nothing", "is not there; name a folder or a Hub name"),
+        ("an empty folder", "without config.json; name a model's folder"),
+        ("no weights", "no weights (model.safetensors); fetch them"),
+        ("no tokenizer", "copy tokenizer.json and tokenizer_config.json from the model"),
+        ("broken config", "config.json is no JSON"),
+    ],
+)
+def test_a_folder_that_is_no_model_is_refused(tmp_path: Path, content: str, message: str):
     folder = tmp_path / "model"
     if content != "nothing":
         folder.mkdir()
@@ -179,7 +189,7 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path, content: str):
     with pytest.raises(UserError) as caught:
         load_policy(str(folder), device="cpu")
     assert str(folder) in str(caught.value)
-    assert "config.json, model.safetensors and tokenizer.json" in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_policy_that_cannot_be_saved_is_found_at_the_start(tmp_path: Path):

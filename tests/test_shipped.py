@@ -33,4 +33,4 @@ def test_they_are_copied_and_nothing_is_written_over(tmp_path: Path, capsys: pyt
     assert main(["configs", "--out", str(out)]) == 2
     assert "is there already" in capsys.readouterr().err
     assert main(["configs", "arithmetics", "--out", str(out)]) == 2
-    assert "arithmetics is no configuration" in capsys.readouterr().err
+    assert "arithmetics is no configuration that comes along; did you mean arithmetic?" in capsys.readouterr().err

@@ -5,50 +5,74 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
+from typing import NoReturn
 
-from vineppo.checkpoint import checkpoints
+from vineppo.policy_place import policy_of
 
 OVERRIDE = re.compile(r"[\w.]*=")
 """How an override begins. A path may hold `=` too, e.g. runs/lr=1e-3/config.yaml, but not before its first `/`."""
 
-MODEL = "config.json"
-"""A folder that holds it is a model's."""
-PLACES = {"policy", "out", "output", "file", "truth"}
+PLACES = {"policy", "out", "file", "truth"}
 """Options that name a place: `~` is the home folder, as in a shell, which does not look behind a `=`."""
 
-EPILOG = """\
-examples:
-  vineppo train                                        the defaults: VinePPO on arithmetic chains
-  vineppo train configs/arithmetic.yaml credit=ppo     the same run, credited by PPO's value network
-  vineppo train my.yaml credit.rollouts=3 --dry-run    what would happen, and what it would cost
-  vineppo configs --out configs                        the configurations that come along, to start from
-  vineppo config --keys                                all settings, with their meaning
-  vineppo steps solutions.jsonl steps=math             how solutions would be cut into steps
-  vineppo analyze runs/arithmetic                      how good credit is: values, ranking, gradients
-  vineppo explain task=gsm8k --policy DIR --question 'How many ...?' --answer 72
-                                                       credit without training: which step of a solution earned it
-  vineppo compare runs/arithmetic-vine runs/arithmetic-ppo
-                                                       accuracy against updates, time, tokens and KL
-  vineppo judge --gold '\\frac{1}{2}' --answer 0.5       how an answer is read and judged, and why
-  vineppo doctor configs/gsm8k.yaml                    will it run, and fit?
-  vineppo import-gguf model.Q4_1.gguf --out DIR        a model of llama.cpp's format, as a folder that can be trained
-  vineppo sweep configs/sweeps/rollouts.yaml           a study: every run in turn, then their comparison
-"""
+EXAMPLES = (
+    ("vineppo train", "the defaults: VinePPO on arithmetic chains"),
+    ("vineppo train configs/arithmetic.yaml credit=ppo", "the same run, credited by PPO's value network"),
+    ("vineppo train my.yaml credit.rollouts=3 --dry-run", "what would happen, and what it would cost"),
+    ("vineppo configs --out configs", "the configurations that come along, to start from"),
+    ("vineppo config --keys credit.", "all settings that begin so, with their meaning"),
+    ("vineppo eval configs/arithmetic.yaml --policy RUN", "accuracy of what a run has learned"),
+    ("vineppo steps solutions.jsonl steps=math", "how solutions would be cut into steps"),
+    (
+        "vineppo explain task=gsm8k --policy DIR --question TEXT --answer 72",
+        "which step of a solution earned its reward",
+    ),
+    ("vineppo analyze runs/arithmetic", "how good credit is: values, ranking, gradients"),
+    ("vineppo compare runs/arithmetic-*", "accuracy against updates, time, tokens and KL"),
+    ("vineppo sweep configs/sweeps/rollouts.yaml", "a study: every run in turn, then their comparison"),
+    ("vineppo judge --gold '\\frac{1}{2}' --answer 0.5", "how an answer is read and judged, and why"),
+    ("vineppo doctor configs/gsm8k.yaml", "will it run, and fit?"),
+    ("vineppo import-gguf model.Q4_1.gguf --out DIR", "a model of llama.cpp's format, to be trained"),
+)
+
+
+def render_examples(width: int) -> str:
+    """A line each; where the terminal is too narrow for that, what it does stands below."""
+    longest = max(len(command) for command, _ in EXAMPLES)
+    if width >= longest + 60:
+        lines = [f"  {command:<{longest}}  {meaning}" for command, meaning in EXAMPLES]
+    else:
+        lines = [
+            fill(text, width, initial_indent=" " * (2 + further), subsequent_indent=" " * 6, break_on_hyphens=False)
+            for command, meaning in EXAMPLES
+            for text, further in ((command, 0), (meaning, 4))
+        ]
+    return "\n".join(["examples:", *lines])
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command, its options and its words."""
+    """The command, its options and its words. Ends with code 2, and what may have been meant, where there is none."""
     parser, words = build_parser(), list(sys.argv[1:] if argv is None else argv)
-    suggest(parser, words)
+    if not words:
+        parser.print_help(sys.stderr)
+        refuse("name a command, e.g. vineppo train")
+    commands = command_parsers(parser)
+    if not words[0].startswith("-") and words[0] not in commands:
+        refuse(f"there is no command {words[0]!r}; {near(words[0], commands)}")
     # argparse takes only one run of positional words; those after an option are left over.
     arguments, rest = parser.parse_known_args(words)
-    unknown = [word for word in rest if word.startswith("-")]
-    if unknown:
-        parser.error(f"unknown option {unknown[0]}; see vineppo {arguments.command} --help")
+    if unknown := next((word for word in rest if word.startswith("-")), None):
+        options = commands[arguments.command]._option_string_actions  # pyright: ignore[reportPrivateUsage]
+        refuse(
+            f"{arguments.command} has no option {unknown.partition('=')[0]}; "
+            f"{near(unknown.partition('=')[0], options, f'see vineppo {arguments.command} --help')}"
+        )
     arguments.words = [word if OVERRIDE.match(word) else os.path.expanduser(word) for word in [*arguments.words, *rest]]
     for name in PLACES & vars(arguments).keys():
         value = getattr(arguments, name)
@@ -56,18 +80,26 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def suggest(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
-    """End with the command that may have been meant, where there is none of that name."""
-    commands = command_names(parser)
-    if words and not words[0].startswith("-") and words[0] not in commands:
-        near = get_close_matches(words[0], commands, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(commands)}"
-        parser.error(f"invalid choice: {words[0]!r}; {hint}")
+def refuse(message: str) -> NoReturn:
+    """End as other wrong input does."""
+    print(f"vineppo: error: {message}", file=sys.stderr)
+    raise SystemExit(2)
 
 
-def command_names(parser: argparse.ArgumentParser) -> list[str]:
-    """All that may come first."""
-    return [name for action in parser._actions if isinstance(action.choices, dict) for name in action.choices]
+def near(word: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """What may have been meant, or what there is."""
+    found = get_close_matches(word, list(known), n=1)
+    return f"did you mean {found[0]}?" if found else otherwise or f"choose from {', '.join(known)}"
+
+
+def command_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """All that may come first, by name."""
+    return {
+        name: own
+        for action in parser._actions
+        if isinstance(action.choices, dict)
+        for name, own in action.choices.items()
+    }
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -75,7 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vineppo",
         description="RL finetuning of language models with refined credit assignment.",
-        epilog=EPILOG,
+        epilog=render_examples(get_terminal_size().columns),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -91,21 +123,23 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="with --dry-run: forecast seconds, too, from two short iterations in a folder that is thrown away",
     )
+    add_places(train, "start from this policy", "the run's folder; short for run.dir=DIR")
     sft = add_command(commands, "sft", "finetune on demonstrations: make a starting policy")
-    sft.add_argument("--resume", action="store_true", help="continue the finetuning in output from its last checkpoint")
+    sft.add_argument("--resume", action="store_true", help="continue the finetuning in --out from its last checkpoint")
+    add_places(sft, "start from this policy", "where the policy is written; short for output=DIR")
     for command in (train, sft):
         command.add_argument("--dry-run", action="store_true", help="print the config and the cost, then stop")
     evaluate = add_command(commands, "eval", "measure a policy's accuracy on the test questions")
-    evaluate.add_argument("--policy", metavar="DIR", help="the policy to measure, of a folder, a run or a checkpoint")
-    evaluate.add_argument("--out", metavar="DIR", type=Path, help="for the responses; none: a new folder in runs")
+    add_places(evaluate, "the policy to measure", "for the responses; none: a new folder in runs")
     steps = add_command(commands, "steps", "show how a file of solutions is cut into steps", before="FILE ")
     steps.add_argument("--column", metavar="NAME", help="of a jsonl FILE: where the solutions are")
-    steps.add_argument("--policy", metavar="DIR", help="cut by this policy's tokens, not by characters")
+    add_places(steps, "cut by this policy's tokens, not by characters", None)
     steps.add_argument("--limit", metavar="N", type=int, help="take only the first N solutions, and show all of them")
     add_analyze(commands)
     add_instruments(commands)
     add_files(commands)
     doctor = add_command(commands, "doctor", "check versions, sampler, weight updates, judge and memory before a run")
+    add_places(doctor, "the policy to check", None)
     doctor.add_argument(
         "--seconds",
         metavar="S",
@@ -126,7 +160,9 @@ def build_parser() -> argparse.ArgumentParser:
 def add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """`analyze` and its options."""
     analyze = add_command(commands, "analyze", "measure how good credit is", before="RUN | ")
-    analyze.add_argument("--policy", metavar="DIR", help="analyse this policy, with the config's task and sampling law")
+    add_places(
+        analyze, "analyse this policy, with the config's task and sampling law", "for the results; none: RUN/analysis/N"
+    )
     analyze.add_argument("--checkpoint", metavar="N", type=int, help="of RUN: its iteration; none: the newest")
     analyze.add_argument(
         "--source",
@@ -134,16 +170,13 @@ def add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         action="append",
         help="vine:K, coupled:K, tree:K, critic, group, grpo or constant; several times",
     )
-    analyze.add_argument(
-        "--out", "--output", dest="output", metavar="DIR", type=Path, help="where the results go; none: RUN/analysis/N"
-    )
     analyze.add_argument("--truth", metavar="FILE", type=Path, help="the cache of true values; none: beside them")
 
 
 def add_instruments(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Commands that show and compare."""
     explain = add_command(commands, "explain", "show which step of a solution earned its reward, without training")
-    explain.add_argument("--policy", metavar="DIR", help="whose solutions; short for policy.path=DIR")
+    add_places(explain, "whose solutions", "for page and labels; none: a new folder in runs")
     explain.add_argument("--question", metavar="TEXT", help="none, and no FILE: the task's first test questions")
     explain.add_argument("--answer", metavar="TEXT", help="the question's gold answer, without which nothing is judged")
     explain.add_argument("--file", metavar="FILE", help="jsonl: question or prompt, answer, perhaps given solutions")
@@ -156,7 +189,6 @@ def add_instruments(commands: "argparse._SubParsersAction[argparse.ArgumentParse
         default=0.0,
         help="a step is labelled good where the value after it exceeds V (%(default)s: where any rollout succeeds)",
     )
-    explain.add_argument("--out", metavar="DIR", help="for page and labels; none: a new folder in runs")
     sweep = add_words(
         commands,
         "sweep",
@@ -165,6 +197,7 @@ def add_instruments(commands: "argparse._SubParsersAction[argparse.ArgumentParse
         metavar="SWEEP key=value",
         meaning="a YAML file of axes and seeds, then settings of the sweep (seeds=[0]) or of all its runs",
     )
+    add_places(sweep, "start every run from this policy", "the folder of its runs; short for dir=DIR")
     sweep.add_argument("--dry-run", action="store_true", help="print the runs and their cost, then stop")
     judge = add_words(
         commands,
@@ -185,7 +218,16 @@ def add_instruments(commands: "argparse._SubParsersAction[argparse.ArgumentParse
         metavar="RUN",
         meaning="run directories, finished or not; those that differ only in their seed are taken together",
     )
-    compare.add_argument("--out", metavar="DIR", default="runs/comparison", help="for page and tables (%(default)s)")
+    compare.add_argument(
+        "--name",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="what an experiment is called, in the order of the runs; once for each; none: by its folders",
+    )
+    compare.add_argument(
+        "--out", metavar="DIR", type=Path, default=Path("runs/comparison"), help="for page and tables (%(default)s)"
+    )
 
 
 def add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -207,7 +249,7 @@ def add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         metavar="FILE",
         meaning="a model as llama.cpp reads it, of an architecture that transformers can read from such a file",
     )
-    convert.add_argument("--out", metavar="DIR", required=True, help="where the folder is written")
+    convert.add_argument("--out", metavar="DIR", type=Path, required=True, help="where the folder is written")
 
 
 def add_command(
@@ -217,6 +259,14 @@ def add_command(
     meaning = "a YAML file (none: the defaults), then settings that override it, e.g. credit.rollouts=3 credit=ppo"
     usage = f"{before}[CONFIG] [key=value ...]"
     return add_words(commands, name, summary, usage=usage, metavar=f"{before}CONFIG key=value", meaning=meaning)
+
+
+def add_places(command: argparse.ArgumentParser, policy: str, out: str | None) -> None:
+    """`--policy`, and `--out` where something is written."""
+    meaning = f"{policy}: a folder, a Hub name, a run or a checkpoint; short for policy.path"
+    command.add_argument("--policy", metavar="DIR", help=meaning)
+    if out is not None:
+        command.add_argument("--out", metavar="DIR", type=Path, help=out)
 
 
 def add_words(
@@ -237,17 +287,13 @@ def add_words(
 
 def with_policy(overrides: Sequence[str], policy: str | None) -> list[str]:
     """The overrides, and the policy that an option names."""
+    return [*overrides, *setting("policy.path", None if policy is None else policy_of(policy))]
+
+
+def setting(key: str, value: object) -> list[str]:
+    """As an override; nothing where there is no value."""
     # JSON text is YAML text: a folder named 007 or `a: b` stays what it is.
-    named = [] if policy is None else [f"policy.path={json.dumps(policy_of(policy), ensure_ascii=False)}"]
-    return [*overrides, *named]
-
-
-def policy_of(place: str) -> str:
-    """Of a run (unfinished: its newest checkpoint's) or of a checkpoint, the policy in it; else the place itself."""
-    folders = (Path(place), *reversed(checkpoints(Path(place) / "checkpoints")))
-    if (Path(place) / MODEL).is_file():
-        return place
-    return next((str(folder / "policy") for folder in folders if (folder / "policy" / MODEL).is_file()), place)
+    return [] if value is None else [f"{key}={json.dumps(str(value), ensure_ascii=False)}"]
 
 
 def split_words(words: Sequence[str]) -> tuple[Path | None, list[str]]:

@@ -17,6 +17,8 @@ from vineppo.errors import UserError
 MANIFEST = "manifest.json"
 BETWEEN = "between"
 """An empty file in a checkpoint that goes when the next is there."""
+CRITIC = "critic.safetensors"
+"""The value network's weights, where a run has one."""
 
 
 def write_checkpoint(root: Path, iteration: int, fill: Callable[[Path], None], *, regular: bool = True) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
 
-from vineppo.arguments import parse, split_words, with_policy
+from vineppo.arguments import parse, setting, split_words, with_policy
 from vineppo.config.estimate import render_sft
 from vineppo.config.keys import describe_keys
 from vineppo.config.load import dump_config, load_config, parse_override
@@ -19,6 +19,8 @@ from vineppo.disk import is_full
 from vineppo.dry_run import show_dry_run
 from vineppo.errors import ProcessLostError, UserError
 from vineppo.launch import find_launch
+from vineppo.policy_place import check_policy, policy_of
+from vineppo.recipes.target import find_target
 from vineppo.run_dir import RunDir
 from vineppo.settings.strict import leaves
 
@@ -57,8 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
     path, overrides = split_words(arguments.words)
     match arguments.command:
         case "train":
+            overrides = with_policy([*overrides, *setting("run.dir", arguments.out)], arguments.policy)
             return train(path, overrides, dry_run=arguments.dry_run, resume=arguments.resume, probe=arguments.probe)
         case "sft":
+            overrides = with_policy([*overrides, *setting("output", arguments.out)], arguments.policy)
             return sft(path, overrides, dry_run=arguments.dry_run, resume=arguments.resume)
         case "eval":
             return evaluate(path, overrides, policy=arguments.policy, out=arguments.out)
@@ -79,9 +83,10 @@ def look(arguments: argparse.Namespace, path: Path | None, overrides: Sequence[s
         case "explain":
             return explain(path, overrides, arguments)
         case "sweep":
+            overrides = with_policy([*overrides, *setting("dir", arguments.out)], arguments.policy)
             return sweep(path, overrides, dry_run=arguments.dry_run)
         case "doctor":
-            return doctor(path, overrides, seconds=arguments.seconds)
+            return doctor(path, with_policy(overrides, arguments.policy), seconds=arguments.seconds)
         case _:
             return read_files(arguments)
 
@@ -90,15 +95,26 @@ def read_files(arguments: argparse.Namespace) -> int:
     """What needs no config."""
     match arguments.command:
         case "compare":
-            return compare(arguments.words, out=Path(arguments.out))
+            return compare(arguments.words, names=arguments.name, out=arguments.out)
         case "judge":
             return judge(arguments)
         case "configs":
             return configs(arguments.words, out=arguments.out)
         case "import-gguf":
-            return import_model(arguments.words, out=Path(arguments.out))
+            return import_model(arguments.words, out=arguments.out)
         case command:
             raise AssertionError(f"command {command!r} has no handler")
+
+
+def begin(command: str, about: str, policy: str | None = None) -> None:
+    """Say what comes next, and look whether the policy is there, before the libraries take their seconds.
+
+    Of several processes one says it.
+    """
+    if find_launch().rank == 0:
+        print(f"{command}: {about}; loading libraries{'' if policy is None else f' and {policy}'} ...", flush=True)
+    if policy is not None:
+        check_policy(policy)
 
 
 # --- commands ----------------------------------------------------------------------------------------------------
@@ -113,6 +129,7 @@ def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume:
         show_dry_run(config, probe=probe)
         return 0
     check_run_dir(config, resume=resume)
+    begin("train", f"task {config.task.called}, credit {config.credit.called}", config.policy.path)
     from vineppo.processes import end_processes
     from vineppo.trainer import Trainer
 
@@ -138,6 +155,7 @@ def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: b
         print(dump_config(config))
         print(render_sft(config))
         return 0
+    begin("sft", f"task {config.task.called}, into {config.output}", config.policy.path if config.policy else None)
     from vineppo.recipes.sft import finetune
 
     return finetune(config, resume=resume)
@@ -146,6 +164,7 @@ def sft(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: b
 def evaluate(path: Path | None, overrides: Sequence[str], *, policy: str | None, out: Path | None) -> int:
     """Measure a policy's accuracy."""
     config = load_config(path, with_policy(overrides, policy))
+    begin("eval", f"task {config.task.called}", config.policy.path)
     from vineppo.evaluating import evaluate_and_tell
 
     evaluate_and_tell(config, out)
@@ -158,6 +177,8 @@ def steps(file: Path | None, words: Sequence[str], *, column: str | None, policy
         raise UserError("no file of solutions is named; put it first, e.g. vineppo steps solutions.jsonl steps=math")
     path, overrides = split_words(words)
     config = load_config(path, with_policy(overrides, policy))
+    if policy is not None:
+        begin("steps", f"{file} cut by {config.steps.called}", config.policy.path)
     from vineppo.preview import preview
 
     preview(config, file, column=column, use_policy=policy is not None, limit=limit)
@@ -166,30 +187,27 @@ def steps(file: Path | None, words: Sequence[str], *, column: str | None, policy
 
 def analyze(path: Path | None, overrides: Sequence[str], arguments: argparse.Namespace) -> int:
     """Measure how good credit is."""
+    sources = [f"analysis.sources={json.dumps(arguments.source)}"] if arguments.source else []
+    policy = None if arguments.policy is None else policy_of(arguments.policy)
+    target = find_target(path, [*overrides, *sources], policy=policy, checkpoint=arguments.checkpoint)
+    begin("analyze", f"task {target.config.task.called}", target.config.policy.path)
     from vineppo.analyze import analyze_credit
 
-    sources = [f"analysis.sources={json.dumps(arguments.source)}"] if arguments.source else []
-    analyze_credit(
-        path,
-        [*overrides, *sources],
-        policy=arguments.policy,
-        checkpoint=arguments.checkpoint,
-        output=arguments.output,
-        truth=arguments.truth,
-    )
+    analyze_credit(target, out=arguments.out, truth=arguments.truth)
     return 0
 
 
 def explain(path: Path | None, overrides: Sequence[str], arguments: argparse.Namespace) -> int:
     """Show where the credit of solutions lies, without training."""
     config = load_config(path, with_policy(overrides, arguments.policy))
+    begin("explain", f"task {config.task.called}, credit {config.credit.called}", config.policy.path)
     from vineppo.explain import LOOK, Wanted, explain
 
-    file, out = (None if word is None else Path(word) for word in (arguments.file, arguments.out))
+    file = None if arguments.file is None else Path(arguments.file)
     if not sets_rollouts(overrides):
         config = config.model_copy(update={"credit": config.credit.for_looking(LOOK)})
     wanted = Wanted(question=arguments.question, answer=arguments.answer, file=file, limit=arguments.limit)
-    explain(config, wanted, count=arguments.solutions, threshold=arguments.label_above, out=out)
+    explain(config, wanted, count=arguments.solutions, threshold=arguments.label_above, out=arguments.out)
     return 0
 
 
@@ -199,7 +217,7 @@ def sets_rollouts(overrides: Sequence[str]) -> bool:
     return any(key.startswith("credit.") and key != "credit.name" for key in given)
 
 
-def compare(runs: Sequence[str], *, out: Path) -> int:
+def compare(runs: Sequence[str], *, names: Sequence[str], out: Path) -> int:
     """Put runs side by side."""
     from vineppo.compare import compare_runs
 
@@ -211,17 +229,21 @@ def sweep(file: Path | None, overrides: Sequence[str], *, dry_run: bool) -> int:
     """Make every run of a study and compare them, or say what would happen."""
     if file is None:
         raise UserError("no sweep is named; put its file first, e.g. vineppo sweep configs/sweeps/rollouts.yaml")
-    from vineppo.sweep import run_sweep, show_plan
+    from vineppo.sweep import describe, run_sweep
+    from vineppo.sweep.plan import make_plan
 
+    plan = make_plan(file, overrides)
     if dry_run:
-        show_plan(file, overrides)
+        print(describe(plan))
         return 0
-    return 0 if run_sweep(file, overrides) else INTERRUPTED
+    begin("sweep", f"{len(plan)} runs")
+    return 0 if run_sweep(plan) else INTERRUPTED
 
 
 def doctor(path: Path | None, overrides: Sequence[str], *, seconds: float) -> int:
     """Check whether everything is as a run needs it."""
     config = load_config(path, overrides)
+    begin("doctor", f"policy {config.policy.path}, task {config.task.called}")
     from vineppo.doctor import diagnose
 
     return 0 if diagnose(config, seconds=seconds) else FAILED
@@ -257,6 +279,7 @@ def import_model(words: Sequence[str], *, out: Path) -> int:
     """Make a folder that can be trained of a GGUF file."""
     if len(words) != 1:
         raise UserError("name one GGUF file, e.g. vineppo import-gguf model.Q4_1.gguf --out build/model")
+    begin("import-gguf", f"{words[0]} into {out}")
     from vineppo.import_gguf import import_gguf
 
     import_gguf(Path(words[0]), out)
@@ -278,7 +301,7 @@ def render_keys(model: type[Config] | type[SftConfig], prefix: str = "") -> str:
         raise UserError(f"no key begins with {prefix!r}; see all with vineppo config --keys")
     rows = [("key", "where name is", "type", "default", "meaning")]
     rows += [(row.key, row.variant, row.type, row.default, " ".join(row.meaning.split())) for row in found]
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() or "COLUMNS" in os.environ:
         width = get_terminal_size().columns
         return "".join(
             fill(

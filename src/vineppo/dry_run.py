@@ -21,14 +21,13 @@ from vineppo.config.storage import render_storage
 from vineppo.errors import UserError
 from vineppo.launch import find_launch
 from vineppo.metrics import Metrics
+from vineppo.policy_place import check_policy
 from vineppo.run_dir import RunDir
 from vineppo.settings.known_models import KNOWN_MODELS
-from vineppo.settings.model_shape import cached_config, find_shape, resolve_bundled
+from vineppo.settings.model_shape import BUNDLED, cached_config, find_shape
 from vineppo.settings.places import on_disk
 from vineppo.settings.sections import PolicyConfig
 
-MODEL = "config.json"
-"""Of a model's folder."""
 Sizes = tuple[int, int]
 """Training questions and test questions."""
 
@@ -110,7 +109,7 @@ def describe_data(config: Config, sizes: Sizes | None) -> str:
 def check_places(config: Config) -> Iterator[str]:
     """A line of each. Raises UserError at the first that is not there."""
     for name, policy in policies(config):
-        yield from check_policy(name, policy.path)
+        yield from told_of_policy(name, policy.path)
     yield check_run_dir(config)
 
 
@@ -123,19 +122,14 @@ def policies(section: BaseModel, name: str = "") -> Iterator[tuple[str, PolicyCo
             yield from policies(value, f"{name}{key}.")
 
 
-def check_policy(name: str, path: str) -> list[str]:
-    """What is to be said of one. Raises UserError where it is not there, or no model."""
-    folder, setting = resolve_bundled(path), f"{name}.path"
-    if on_disk(setting, folder):
-        if not (Path(folder).expanduser() / MODEL).is_file():
-            raise UserError(
-                f"{setting} {path!r} has no {MODEL}; give a folder with config.json, model.safetensors and "
-                "tokenizer.json, e.g. the folder policy of a run"
-            )
-        return []
+def told_of_policy(name: str, path: str) -> list[str]:
+    """What is to be said of one. Raises UserError where it is not there, or no model that can be loaded."""
     if path in KNOWN_MODELS or cached_config(path) is not None:
         return []
-    return [f"{setting} {path!r} is not on this disk, and taken for a name on the Hub, where nobody looked."]
+    if path.startswith(BUNDLED) or on_disk(f"{name}.path", path):
+        check_policy(path)
+        return []
+    return [f"{name}.path {path!r} is not on this disk, and taken for a name on the Hub, where nobody looked."]
 
 
 def check_run_dir(config: Config) -> str:

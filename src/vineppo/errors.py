@@ -13,3 +13,9 @@ class ProcessLostError(RuntimeError):
 
     The command line prints it without a traceback and exits with code 3.
     """
+
+
+def one_line(message: object, limit: int = 160) -> str:
+    """A message fit for an error of one line."""
+    text = " ".join(str(message).split())
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

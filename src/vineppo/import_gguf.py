@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from vineppo.errors import UserError
 from vineppo.output_folder import check_empty, fill_folder
+from vineppo.places import nearest
 from vineppo.policy import Policy, try_saving
 from vineppo.tasks.words import one_line
 
@@ -84,7 +85,9 @@ def open_gguf(file: Path) -> "GGUFReader":
             raise UserError(f"{file} is no GGUF file (it begins with {magic!r}); name one, e.g. model.Q4_1.gguf")
         return GGUFReader(file)
     except OSError as error:
-        raise UserError(f"{file} cannot be read ({error.strerror or error}); name a GGUF file") from error
+        raise UserError(
+            f"{file} cannot be read ({error.strerror or error}){nearest(file)}; name a GGUF file"
+        ) from error
     except (ValueError, IndexError, KeyError) as error:
         raise UserError(f"{file} is damaged or cut off ({one_line(error)}); fetch it again") from error
 

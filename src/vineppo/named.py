@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from vineppo.errors import UserError
+from vineppo.places import nearest
 
 
 def load_named(spec: str, *, where: str, kind: type | None = None, form: str) -> object:
@@ -61,7 +62,7 @@ def run_file(path: str, where: str, form: str) -> ModuleType:
     """The module that a file makes."""
     file = Path(path).expanduser()
     if not file.is_file():
-        raise UserError(f"{where}: {path} is no file; {form}, relative to where you start it")
+        raise UserError(f"{where}: {path} is no file{nearest(file)}; {form}, relative to where you start it")
     resolved = file.resolve()
     name = f"vineppo_named_{resolved.stem}_{abs(hash(resolved))}"
     if name in sys.modules:

@@ -2,9 +2,9 @@
 
 import copy
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 
 import torch
@@ -20,11 +20,12 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from vineppo.chat import decode_tokens, encode_prompt, end_tokens
-from vineppo.errors import UserError
+from vineppo.errors import UserError, one_line
+from vineppo.hub import asked_once
+from vineppo.policy_place import check_policy, remedy_of_model
+from vineppo.settings.model_shape import resolve_bundled
 from vineppo.settings.sections import Architecture
 from vineppo.types import Prompt
-
-BUNDLED = "bundled:"
 
 CONTEXT_NAMES = ("max_position_embeddings", "max_sequence_length", "max_seq_len", "seq_length", "context_length")
 """What config.json calls the most tokens that a model can hold."""
@@ -142,18 +143,6 @@ def pick_device(device: str) -> torch.device:
         raise UserError(f"policy.device is {device!r}, which torch cannot use here; try auto or cpu") from error
 
 
-def resolve_path(path: str) -> str:
-    """`bundled:NAME` to the folder inside the package; anything else as it is."""
-    if not path.startswith(BUNDLED):
-        return path
-    name = path.removeprefix(BUNDLED)
-    folders = {folder.name: folder for folder in (resources.files("vineppo") / "assets").iterdir()}
-    if name not in folders:
-        known = ", ".join(f"{BUNDLED}{name}" for name in sorted(folders))
-        raise UserError(f"policy.path is {path!r}, but only {known} come with the package")
-    return str(folders[name])
-
-
 def load_policy(
     path: str,
     *,
@@ -163,19 +152,15 @@ def load_policy(
 ) -> Policy:
     """Read a Hugging Face folder or Hub name, in `dtype`. Dropout is off: sampler and learner see one policy."""
     tokenizer = load_tokenizer(path)
-    try:
-        model = AutoModelForCausalLM.from_pretrained(resolve_path(path), dtype=dtype)
-    except (OSError, ValueError, KeyError) as error:
-        raise _unreadable(path, error) from error
+    with _readable(path) as place:
+        model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype)
     return _placed(model, tokenizer, device, template_kwargs)
 
 
 def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
     """A policy's tokenizer alone."""
-    try:
-        return AutoTokenizer.from_pretrained(resolve_path(path))
-    except (OSError, ValueError, KeyError) as error:
-        raise _unreadable(path, error) from error
+    with _readable(path) as place:
+        return AutoTokenizer.from_pretrained(place)
 
 
 def new_policy(architecture: Architecture, tokenizer: PreTrainedTokenizerBase, *, seed: int, device: str) -> Policy:
@@ -198,12 +183,19 @@ def new_policy(architecture: Architecture, tokenizer: PreTrainedTokenizerBase, *
     return _placed(model, tokenizer, device)
 
 
-def _unreadable(path: str, error: Exception) -> UserError:
-    return UserError(
-        f"policy.path is {path!r}, which cannot be read as a Hugging Face model with tokenizer "
-        f"({str(error).splitlines()[0]}); give a folder with config.json, model.safetensors and tokenizer.json, "
-        "or a Hub name"
-    )
+@contextmanager
+def _readable(path: str) -> Iterator[str]:
+    """What transformers is given of a place that may hold a policy. Raises UserError where it cannot read it."""
+    check_policy(path)
+    place = resolve_bundled(path)
+    try:
+        with nullcontext() if Path(place).is_dir() else asked_once():
+            yield place
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"policy.path is '{path}', of which transformers makes no language model with tokenizer; "
+            f"{remedy_of_model(place) or f'it says: {one_line(error)}'}"
+        ) from error
 
 
 def _placed(

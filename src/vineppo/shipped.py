@@ -1,6 +1,8 @@
 """The configurations that come along: listed, and copied to where they can be changed."""
 
 import shutil
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 from vineppo.errors import UserError
@@ -33,7 +35,7 @@ def copy_configs(names: list[str], out: Path) -> list[Path]:
     files = shipped()
     for name in names:
         if name not in files:
-            raise UserError(f"{name} is no configuration that comes along; there are {', '.join(files)}")
+            raise UserError(f"{name} is no configuration that comes along; {likely(name, files)}")
     copies = {files[name]: (out / name).with_suffix(".yaml") for name in names or files}
     for copy in copies.values():
         if copy.exists():
@@ -42,3 +44,9 @@ def copy_configs(names: list[str], out: Path) -> list[Path]:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)
     return list(copies.values())
+
+
+def likely(name: str, files: Iterable[str]) -> str:
+    """Which was meant, or how to see all."""
+    near = get_close_matches(name, list(files), n=1)
+    return f"did you mean {near[0]}?" if near else "see them all with vineppo configs"

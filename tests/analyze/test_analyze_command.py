@@ -102,7 +102,7 @@ def test_points_are_there_for_other_programs(analysed: Path):
 
 def test_the_same_again_takes_its_truth_from_the_disk(ppo_run: Path, analysed: Path, tmp_path: Path):
     truth = str(analysed.parent / "truth.sqlite3")
-    words = [*TINY, "--source", "vine:1", "--source", "critic", "--output", str(tmp_path), "--truth", truth]
+    words = [*TINY, "--source", "vine:1", "--source", "critic", "--out", str(tmp_path), "--truth", truth]
     assert main(["analyze", str(ppo_run / "checkpoints" / "000002"), *words]) == 0
     before, after = read(analysed), read(tmp_path)
     assert after.truth.tokens == 0
@@ -135,7 +135,7 @@ def test_a_policy_folder_with_a_config(ppo_run: Path, tmp_path: Path, capsys: py
         "analysis.states=4",
         "credit=vine",
         "credit.rollouts=2",
-        "--output",
+        "--out",
         str(tmp_path / "out"),
     ]
     assert main(["analyze", "--policy", str(ppo_run / "policy"), *words]) == 0
@@ -166,7 +166,7 @@ def test_the_page_opens_without_complaints(analysed: Path, tmp_path: Path):
 
 
 def test_no_such_run(capsys: pytest.CaptureFixture[str]):
-    assert "runs/nowhere does not exist; name a run directory" in refused(capsys, "runs/nowhere")
+    assert "runs/nowhere is not there; name a run directory" in refused(capsys, "runs/nowhere")
 
 
 def test_a_folder_without_a_run(capsys: pytest.CaptureFixture[str], tmp_path: Path):
@@ -234,8 +234,8 @@ def test_settings_that_cannot_work(
 
 def test_a_place_that_cannot_be_written(capsys: pytest.CaptureFixture[str], ppo_run: Path, tmp_path: Path):
     (tmp_path / "file").write_text("")
-    line = refused(capsys, str(ppo_run), "--output", str(tmp_path / "file" / "out"))
-    assert "--output DIR" in line
+    line = refused(capsys, str(ppo_run), "--out", str(tmp_path / "file" / "out"))
+    assert "--out DIR" in line
 
 
 def test_an_analysis_says_its_version(analysed: Path):

@@ -459,13 +459,17 @@ def test_a_file_that_is_no_mapping_is_refused(write, text, shown):
     assert complaint(path) == f"{path} holds {shown}, but must be a mapping, e.g. `credit: {{name: vine}}`"
 
 
-def test_a_missing_file_is_refused_with_a_remedy(tmp_path):
+def test_a_missing_file_is_refused_with_a_remedy(tmp_path, write):
     path = tmp_path / "none.yaml"
-    assert complaint(path) == (f"{path} does not exist; name a YAML file, or write one with `vineppo config > FILE`")
+    assert complaint(path) == f"{path} is not there; name a YAML file (`vineppo configs` lists some)"
+    near = write("credit: ppo").with_name("confg.yaml")
+    assert f"is not there (did you mean {near.with_name('config.yaml')}?);" in complaint(near)
 
 
 def test_a_folder_or_another_encoding_is_refused(tmp_path):
-    assert complaint(tmp_path).startswith(f"{tmp_path} cannot be read (")
+    assert complaint(tmp_path) == f"{tmp_path} is a folder; name a YAML file"
+    (tmp_path / "config.yaml").touch()
+    assert complaint(tmp_path).endswith(f"name a YAML file, e.g. {tmp_path / 'config.yaml'}")
     path = tmp_path / "latin.yaml"
     path.write_bytes("run: {dir: é}".encode("latin-1"))
     assert complaint(path).endswith("; name a YAML file in UTF-8")

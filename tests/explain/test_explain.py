@@ -172,8 +172,9 @@ def error_of(capsys, *argv: object) -> str:
     return capsys.readouterr().err.removeprefix("vineppo: error: ").removesuffix("\n")
 
 
-def test_wrong_input_is_refused_before_the_policy_is_loaded(capsys, tmp_path, explained):
-    asked = ["--question", "1+1", "--answer", "2", "--policy", tmp_path / "no model"]
+def test_wrong_input_is_refused_before_the_policy_is_loaded(capsys, tmp_path, explained, monkeypatch):
+    monkeypatch.setattr("vineppo.explain.load_policy", None)
+    asked = ["--question", "1+1", "--answer", "2"]
     assert error_of(capsys, *asked, "--solutions", 0) == "--solutions is 0, but must be a whole number >= 1"
     assert error_of(capsys, *asked, "--out", explained).endswith(
         "is not empty; name another folder, or leave --out away for a new one"
@@ -181,4 +182,4 @@ def test_wrong_input_is_refused_before_the_policy_is_loaded(capsys, tmp_path, ex
     (tmp_path / "file").touch()
     assert error_of(capsys, *asked, "--out", tmp_path / "file").endswith("is a file; name a folder")
     assert error_of(capsys, "--question", "1+1").startswith("question has no gold answer")
-    assert "cannot be read as a Hugging Face model" in error_of(capsys, *asked)
+    assert "is not there" in error_of(capsys, *asked, "--policy", tmp_path / "no model")

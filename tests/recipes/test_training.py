@@ -21,6 +21,7 @@ from vineppo.cli import main
 from vineppo.errors import UserError
 from vineppo.progress import Display
 from vineppo.recipes.sampler import Sampler
+from vineppo.recipes.target import find_target
 from vineppo.tasks.custom import CustomTask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -210,7 +211,7 @@ def test_a_reward_function_of_ones_own_trains_any_model(tmp_path: Path):
     assert load_config(tmp_path / "run" / "config.yaml").task == CustomTask()
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["task"] == "custom"
     with pytest.raises(UserError, match=r"object handed to the Python API.*FILE\.py:CLASS"):
-        analyze_credit(tmp_path / "run", [])
+        analyze_credit(find_target(tmp_path / "run", [], policy=None, checkpoint=None))
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason=f"needs the real GSM8K questions in {SHARED}")

@@ -113,7 +113,7 @@ def test_wrong_input_is_named_with_a_remedy(sweep, tmp_path):
     assert refusal(sweep, "seeds=[]").startswith("seeds is []")
     assert refusal(sweep, "axes.credit.rollouts=[]")
     assert refusal(sweep, "trainin.iterations=1").startswith("key trainin (given {")
-    assert refusal(tmp_path / "none.yaml").startswith(f"{tmp_path / 'none.yaml'} does not exist")
+    assert refusal(tmp_path / "none.yaml").startswith(f"{tmp_path / 'none.yaml'} is not there")
     cases = {
         "axes: {credit.rollouts: []}": "axes.credit.rollouts has nothing to vary",
         "axes: {}": "axes has nothing to vary",
@@ -121,7 +121,7 @@ def test_wrong_input_is_named_with_a_remedy(sweep, tmp_path):
         "settings: {credit.rollouts: 2}": "credit.rollouts is both in settings and in axes",
         "axes: {credit.rollouts: [1, 1]}": "two combinations of the sweep's axes are both called rollouts=1",
         "axes: {credit.rollouts: [0]}": "credit.rollouts is 0, but must be a whole number >= 1",
-        "base: none.yaml": f"{tmp_path / 'none.yaml'} does not exist",
+        "base: none.yaml": f"{tmp_path / 'none.yaml'} is not there",
         "axis: {}": "key axis (given {}) is unknown",
     }
     for text, message in cases.items():

@@ -69,7 +69,7 @@ def test_messages_stay_messages(tmp_path):
         ({"prompt": "?", "answer": True}, "has no gold answer: True"),
         ({"prompt": [], "answer": 1}, r"column 'prompt' of row 1 is list \[\]; make it text, or a list of messages"),
         ({"prompt": [{"role": "user", "content": [1]}], "answer": 1}, "which is no message; make it text"),
-        ({"promt": "?", "answer": 1}, "rename 'promt' to 'prompt'"),
+        ({"promt": "?", "answer": 1}, "set task.prompt_column=promt, or rename it"),
     ],
 )
 def test_rows_that_cannot_work_are_refused(tmp_path, row, message):

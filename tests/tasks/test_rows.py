@@ -4,6 +4,7 @@ import datasets
 import pytest
 from datasets.exceptions import DatasetNotFoundError
 
+from vineppo import hub
 from vineppo.errors import UserError
 from vineppo.seams import Split
 from vineppo.tasks.rows import one_line, read_rows, require_columns, text_column
@@ -86,8 +87,10 @@ def test_no_rows_are_refused(tmp_path):
 def test_a_path_that_cannot_be_a_hub_name_is_refused_at_once(tmp_path):
     (tmp_path / "train.jsonl").write_text("{}")
     (tmp_path / "notes.txt").write_text("{}")
-    for path in (tmp_path / "missing", tmp_path / "notes.txt", "./missing", "a/b/c"):
+    for path in (tmp_path / "missing", "./missing", "a/b/c"):
         assert f"{str(path)!r} is neither a folder nor a Hub dataset name; give a folder" in refusal(path)
+    assert "is a file that does not end in one of .jsonl, .json, .parquet, .csv" in refusal(tmp_path / "notes.txt")
+    assert f"name (did you mean {tmp_path / 'train.jsonl'}?); give" in refusal(tmp_path / "trian.jsonl")
 
 
 # --- the Hub -----------------------------------------------------------------------------------------------------
@@ -118,8 +121,9 @@ def test_a_hub_dataset_that_cannot_be_loaded(monkeypatch, error):
         raise error
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(hub, "silence", lambda endpoint: "")
     message = refusal("openai/gsm8k")
-    assert "'openai/gsm8k' is no local folder, and the Hub cannot be reached or has no such dataset" in message
+    assert "'openai/gsm8k' is no folder here, and the Hub has no such dataset with task.subset None and" in message
     assert one_line(error) in message
     assert "give a folder with train.jsonl and test.jsonl" in message
 

@@ -1,6 +1,5 @@
 """How good is the credit of a policy? Measured, as files, a page, and tables in the terminal."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from vineppo.analysis.records import Analysis
@@ -9,7 +8,7 @@ from vineppo.analyze.files import write_files
 from vineppo.analyze.tables import show
 from vineppo.errors import UserError
 from vineppo.recipes.analyze import analyze
-from vineppo.recipes.target import find_target
+from vineppo.recipes.target import Target
 from vineppo.report.analysis_figures import write_figures
 from vineppo.report.analysis_page import write_analysis_page
 from vineppo.tasks.build import build_task
@@ -18,20 +17,11 @@ TRUTH = "truth.sqlite3"
 """The measured truths, beside the analyses that share them."""
 
 
-def analyze_credit(
-    path: Path | None,
-    overrides: Sequence[str],
-    *,
-    policy: str | None = None,
-    checkpoint: int | None = None,
-    output: Path | None = None,
-    truth: Path | None = None,
-) -> Analysis:
+def analyze_credit(target: Target, *, out: Path | None = None, truth: Path | None = None) -> Analysis:
     """`vineppo analyze`: measure how good credit is. Can be stopped at any moment and started again."""
-    target = find_target(path, overrides, policy=policy, checkpoint=checkpoint)
-    folder = target.home if output is None else output
+    folder = target.home if out is None else out
     make_folder(folder)
-    store = TruthStore((target.home.parent if output is None else output) / TRUTH if truth is None else truth)
+    store = TruthStore((target.home.parent if out is None else out) / TRUTH if truth is None else truth)
     try:
         analysis = analyze(target, build_task(target.config.task), store)
     except KeyboardInterrupt:
@@ -49,4 +39,4 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder} cannot be made ({error.strerror}); name another place with --output DIR") from error
+        raise UserError(f"{folder} cannot be made ({error.strerror}); name another place with --out DIR") from error

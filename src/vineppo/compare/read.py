@@ -8,6 +8,7 @@ from vineppo.analysis.configurations import Settings, differing_keys, names_of, 
 from vineppo.analysis.reaching import make_reaches, make_targets
 from vineppo.analysis.run_comparison import RunCurve, make_experiment, read_points, shared_axes
 from vineppo.errors import UserError
+from vineppo.places import nearest
 from vineppo.report.comparison_page import Compared
 from vineppo.report.run_data import Run, read_run
 
@@ -60,7 +61,7 @@ def is_output(folder: Path) -> bool:
 def check_run(folder: Path) -> None:
     """A folder with metrics."""
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder; give run directories, which hold metrics.jsonl")
+        raise UserError(f"{folder} is no folder{nearest(folder)}; give run directories, which hold metrics.jsonl")
     if not (folder / "metrics.jsonl").is_file():
         inside = sorted(path.parent for path in folder.glob("*/metrics.jsonl"))
         hint = f"it holds the runs {', '.join(map(str, inside[:3]))}; name those" if inside else "name a run directory"

@@ -44,6 +44,7 @@ from vineppo.config.own import FORM, with_own_choices
 from vineppo.config.schema import Config
 from vineppo.config.yaml_text import Dumper, parse_yaml
 from vineppo.errors import UserError
+from vineppo.places import nearest
 
 Tree = dict[str, object]
 """A config or a part of it, before it is checked."""
@@ -320,7 +321,12 @@ def _read_file(path: Path) -> Tree:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist; name a YAML file, or write one with `vineppo config > FILE`") from None
+        raise UserError(
+            f"{path} is not there{nearest(path, also='configs')}; name a YAML file (`vineppo configs` lists some)"
+        ) from None
+    except IsADirectoryError:
+        inside = f", e.g. {path / 'config.yaml'}" if (path / "config.yaml").is_file() else ""
+        raise UserError(f"{path} is a folder; name a YAML file{inside}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read ({error}); name a YAML file in UTF-8") from None
     tree = parse_yaml(text, where=str(path))

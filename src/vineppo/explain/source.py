@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from vineppo.errors import UserError
+from vineppo.places import nearest
 from vineppo.seams import Task
 from vineppo.tasks.asked import Asked, make_question
 from vineppo.tasks.build import build_task
@@ -72,7 +73,8 @@ def read_file(file: Path, task: TaskSettings, limit: int | None) -> list[Item]:
             rows = [(number, parse_row(line, f"{file} line {number}")) for number, line in islice(numbered, limit)]
     except OSError as error:
         raise UserError(
-            f"--file {file} cannot be read ({error.strerror}); name a jsonl file with columns question and answer"
+            f"--file {file} cannot be read ({error.strerror}){nearest(file)}; name a jsonl file with columns question "
+            "and answer"
         ) from None
     if not rows:
         raise UserError(f"--file {file} is empty; put one JSON object a line there, with columns question and answer")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vineppo.errors import UserError
+from vineppo.places import nearest
 from vineppo.tasks.judge.answers.show import show
 from vineppo.tasks.judge.verdict import Reading, Verdict, judge, try_read
 from vineppo.tasks.rows import one_line, read_jsonl
@@ -36,7 +37,9 @@ def judge_pair(gold: str, answer: str) -> bool:
 def judge_file(file: Path, limit: int | None) -> bool:
     """Print what stands out in a file of pairs, then the counts. True where no verdict differs from its label."""
     if not file.is_file():
-        raise UserError(f"{str(file)!r} is no file; name a jsonl file with columns gold and answer (or prediction)")
+        raise UserError(
+            f"{str(file)!r} is no file{nearest(file)}; name a jsonl file with columns gold and answer (or prediction)"
+        )
     pairs = [read_pair(row, f"{file} row {number}") for number, row in enumerate(read_jsonl(file), 1)][:limit]
     if not pairs:
         raise UserError(f"{str(file)!r} holds no pairs; write one JSON object a line, with columns gold and answer")

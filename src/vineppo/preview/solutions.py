@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from vineppo.errors import UserError
+from vineppo.places import nearest
 from vineppo.tasks.rows import Row, parse_row, text_column
 from vineppo.tasks.settings import TaskSettings
 from vineppo.types import Prompt
@@ -37,7 +38,9 @@ def read_solutions(file: Path, task: TaskSettings, *, column: str | None, limit:
                 rows = [parse_row(line, f"{file} line {number}") for number, line in islice(numbered, limit)]
             solutions = rows_to_solutions(rows, task, column, where=str(file))
     except FileNotFoundError:
-        raise UserError(f"{file} does not exist; name a jsonl file with a column of solutions, or a text") from None
+        raise UserError(
+            f"{file} is not there{nearest(file)}; name a jsonl file with a column of solutions, or a text"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file} cannot be read ({error}); name a jsonl file or a text in UTF-8") from None
     if not any(solution.text for solution in solutions):
@@ -58,7 +61,7 @@ def rows_to_solutions(rows: Sequence[Row], task: TaskSettings, column: str | Non
     """Each row's text and prompt."""
     if not rows:
         return []
-    texts = text_column(rows, column or find_column(rows, where), where)
+    texts = text_column(rows, column or find_column(rows, where), where, "--column ")
     return [Solution(text=text, prompt=prompt_of(row, task)) for text, row in zip(texts, rows, strict=True)]
 
 

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from vineppo.checkpoint import CRITIC
 from vineppo.credit.build import build_assigner
 from vineppo.credit.normalise import normalised, normalised_samples
 from vineppo.credit.settings import CreditParts, Normalisation, PredictValues
@@ -37,8 +38,8 @@ from vineppo.rng import derive_seed
 from vineppo.seams import CreditAssigner
 from vineppo.types import Sample
 
-CRITIC, REPLAY = "critic.safetensors", "replay.json"
-"""In a checkpoint: the value network's weights, and what waits to be learned from."""
+REPLAY = "replay.json"
+"""In a checkpoint: what waits to be learned from."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

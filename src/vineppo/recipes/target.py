@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vineppo.checkpoint import checkpoints, verify_checkpoint
+from vineppo.checkpoint import CRITIC, checkpoints, verify_checkpoint
 from vineppo.config.load import load_config
 from vineppo.config.schema import Config
 from vineppo.errors import UserError
-from vineppo.recipes.policy_iteration import CRITIC
+from vineppo.places import nearest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +34,9 @@ def find_target(path: Path | None, overrides: Sequence[str], *, policy: str | No
     Raises UserError where nothing can be analysed.
     """
     if path is not None and not path.exists() and path.suffix not in (".yaml", ".yml"):
-        raise UserError(f"{path} does not exist; name a run directory, or a policy folder with --policy DIR")
+        raise UserError(
+            f"{path} is not there{nearest(path)}; name a run directory, or a policy folder with --policy DIR"
+        )
     if path is not None and path.is_dir():
         if policy is not None or any(word.startswith(("policy=", "policy.path=")) for word in overrides):
             raise UserError(f"{path} is a directory and brings its own policy; leave out either it or the other policy")

@@ -4,17 +4,15 @@ A run that is finished is left alone, one that was stopped is continued, so the 
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from vineppo.config.estimate import align, estimate
-from vineppo.sweep.plan import Planned, make_plan
+from vineppo.sweep.plan import Planned
 
 COMPARISON = "comparison"
 
 
-def run_sweep(file: Path, overrides: Sequence[str]) -> bool:
+def run_sweep(plan: Sequence[Planned]) -> bool:
     """All runs, then the comparison's page and tables. False when interrupted."""
-    plan = make_plan(file, overrides)
     from vineppo.compare import compare_runs
     from vineppo.trainer import Trainer  # torch takes seconds
 
@@ -44,8 +42,3 @@ def describe(plan: Sequence[Planned]) -> str:
     rows.append(("total", "", "", f"{tokens:,}", f"{at_most:,}", ""))
     assumed = dict.fromkeys(line for planned in plan for line in estimate(planned.config).assumptions)
     return "\n".join([*align(rows), "", *assumed])
-
-
-def show_plan(file: Path, overrides: Sequence[str]) -> None:
-    """Print it."""
-    print(describe(make_plan(file, overrides)))

@@ -89,15 +89,25 @@ def parse_row(line: bytes, where: str) -> Row:
     return row
 
 
-def load(name: str, subset: str | None, file: str | None, *, split: str, problem: str) -> list[Row]:
-    """Rows by way of the `datasets` library, which takes seconds to import. `problem` opens the message."""
+def load(
+    name: str,
+    subset: str | None,
+    file: str | None,
+    *,
+    split: str,
+    problem: str,
+    reason: str | None = None,
+    remedy: str = REMEDY,
+) -> list[Row]:
+    """Rows by way of the `datasets` library, which takes seconds to import. `problem` opens the message, `remedy` ends
+    it; `reason`: instead of what the library says."""
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
 
     try:
         return load_dataset(name, subset, data_files=file, split=split).to_list()
     except (OSError, ValueError, DatasetsError) as error:
-        raise UserError(f"{problem} ({one_line(error)}); {REMEDY}") from error
+        raise UserError(f"{problem} ({reason or one_line(error)}); {remedy}") from error
     except RuntimeError as error:
         if "script" not in str(error):
             raise

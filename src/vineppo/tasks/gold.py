@@ -31,7 +31,7 @@ NO_VALUES = ("nan", "none", "null", "<na>")
 
 def read_golds(rows: Sequence[Mapping[str, object]], column: str, where: str, marker: str | None) -> list[str]:
     """The gold answer of each row. What is peculiar about them is said on standard error."""
-    require_columns(rows, [column], where)
+    require_columns(rows, [column], where, "task.answer_column=")
     golds = [checked_gold(row[column], marker, column, number, where) for number, row in enumerate(rows, 1)]
     several = [number for number, row in enumerate(rows, 1) if has_several_boxes(row[column], marker)]
     if several:

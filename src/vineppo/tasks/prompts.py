@@ -16,9 +16,17 @@ TOOLS, TEMPLATE_KWARGS = "tools", "chat_template_kwargs"
 """Columns that the chat template reads, named as TRL names them."""
 
 
-def read_prompts(rows: Sequence[Mapping[str, object]], column: str, where: str, wording: Wording) -> list[Prompt]:
-    """The prompt of each row. `wording` is for text; messages have the policy's chat template."""
-    require_columns(rows, [column], where)
+def read_prompts(
+    rows: Sequence[Mapping[str, object]],
+    column: str,
+    where: str,
+    wording: Wording,
+    *,
+    setting: str | None = "task.prompt_column=",
+) -> list[Prompt]:
+    """The prompt of each row. `wording` is for text; messages have the policy's chat template. `setting` names the
+    column, if one does."""
+    require_columns(rows, [column], where, setting)
     return [
         with_extras(
             read_prompt(row[column], f"{where}: column {column!r} of row {number}", wording), row, where, number

@@ -153,7 +153,7 @@ def passed_columns(row: Mapping[str, object], prompt_column: str) -> list[str]:
 
 def make_questions(rows: Sequence[Mapping[str, object]], columns: Sequence[str], split: Split) -> list[Question]:
     """One question a row."""
-    prompts = read_prompts(rows, PROMPT, split, PLAIN)
+    prompts = read_prompts(rows, PROMPT, split, PLAIN, setting=None)
     require_columns(rows, columns, split)
     return [
         Question(id=f"{split}-{i}", prompt=prompt, answer="", columns={column: row[column] for column in columns})

@@ -6,6 +6,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from vineppo.errors import UserError
+from vineppo.hub import asked_once
+from vineppo.places import HUB_NAME, nearest
 from vineppo.seams import Split
 from vineppo.tasks.files import MORE_SUFFIXES, SUFFIXES, load, parse_row, read_file, read_jsonl, suffix_of
 from vineppo.tasks.splits import hold_out, parse_split
@@ -13,7 +15,6 @@ from vineppo.tasks.words import REMEDY, Row, one_line
 
 __all__ = ["Row", "one_line", "parse_row", "read_file", "read_jsonl", "read_rows", "read_splits", "require_columns"]
 
-HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 SHARD = re.compile(r"-(?P<number>\d+)(-of-(?P<count>\d+))?([-.].*)?")
 """What follows a split's name where it lies in several files."""
 QUESTIONS = ("question", "problem", "query", "instruction", "input", "text", "messages")
@@ -50,8 +51,11 @@ def read_rows(
     if place.is_dir() or (place.is_file() and suffix_of(place)):
         parts = parse_split(wanted, f"task.{split}_split")
         rows = [row for part in parts for row in part.of(read_local(place, split, part.name, subset, file))]
-    elif place.exists() or not HUB_NAME.fullmatch(path):
-        raise UserError(f"task.path {path!r} is neither a folder nor a Hub dataset name; {REMEDY}")
+    elif place.is_file():
+        known = ", .".join((*SUFFIXES, *MORE_SUFFIXES))
+        raise UserError(f"task.path {path!r} is a file that does not end in one of .{known}; convert or rename it")
+    elif not HUB_NAME.fullmatch(path):
+        raise UserError(f"task.path {path!r} is neither a folder nor a Hub dataset name{nearest(place)}; {REMEDY}")
     else:
         rows = read_hub(path, wanted, subset)
     if not rows:
@@ -146,29 +150,50 @@ def _listing(folder: Path) -> str:
 
 def read_hub(name: str, split: str, subset: str | None) -> list[Row]:
     """The rows of a Hub dataset's split, from the local cache where it is there."""
-    problem = (
-        f"task.path {name!r} is no local folder, and the Hub cannot be reached or has no such dataset "
-        f"with task.subset {subset!r} and split {split!r}"
-    )
-    return load(name, subset, None, split=split, problem=problem)
+    import datasets.config  # noqa: F401 (which looks only once whether the Hub is to be asked)
+
+    with asked_once() as silence:
+        missing = f"task.path {name!r} is no folder here{nearest(name)}"
+        if silence:
+            return load(
+                name,
+                subset,
+                None,
+                split=split,
+                problem=f"{missing}; as a dataset of the Hub it was never fetched, and the Hub does not answer",
+                reason=silence,
+                remedy="give a folder with train.jsonl and test.jsonl, or fetch it where there is a network",
+            )
+        problem = f"{missing}, and the Hub has no such dataset with task.subset {subset!r} and split {split!r}"
+        return load(name, subset, None, split=split, problem=problem)
 
 
-def require_columns(rows: Sequence[Mapping[str, object]], columns: Sequence[str], where: str) -> None:
-    """Every row has every column. `where` opens the message: which rows these are."""
+def require_columns(
+    rows: Sequence[Mapping[str, object]], columns: Sequence[str], where: str, setting: str | None = None
+) -> None:
+    """Every row has every column. `where` opens the message: which rows these are; `setting` names the column."""
     for number, row in enumerate(rows, 1):
         for column in columns:
             if column not in row:
-                near = get_close_matches(column, row, n=1)
-                remedy = f"rename {near[0]!r} to {column!r}" if near else f"add {column!r} to every row"
-                if column == "prompt" and (usual := next((name for name in QUESTIONS if name in row), None)):
-                    remedy = f"set task.prompt_column={usual}, or rename it"
                 there = ", ".join(map(repr, row)) or "none"
+                # What the first row has, too, is not misnamed but missing here.
+                remedy = missing_column(column, list(row), setting if number == 1 else None)
                 raise UserError(f"{where}: row {number} has no column {column!r}, only {there}; {remedy}")
 
 
-def text_column(rows: Sequence[Mapping[str, object]], column: str, where: str) -> list[str]:
+def missing_column(column: str, there: Sequence[str], setting: str | None) -> str:
+    """What to do about it: name another where a setting names it, or change the data."""
+    near = get_close_matches(column, there, n=1)
+    if setting is not None:
+        likely = QUESTIONS if column == "prompt" else ()
+        found = near or [name for own in likely for name in get_close_matches(own, there, n=1, cutoff=0.8)]
+        return f"set {setting}{found[0]}, or rename it" if found else f"name one of them: {setting}NAME"
+    return f"rename {near[0]!r} to {column!r}" if near else f"add {column!r} to every row"
+
+
+def text_column(rows: Sequence[Mapping[str, object]], column: str, where: str, setting: str | None = None) -> list[str]:
     """One column of all rows, which must be text."""
-    require_columns(rows, [column], where)
+    require_columns(rows, [column], where, setting)
     texts = []
     for number, row in enumerate(rows, 1):
         value = row[column]

@@ -24,7 +24,7 @@ def worked_rows(
     column = response_column or next((name for name in RESPONSES if name in rows[0]), None)
     if column is None:
         return [parted(prompt, f"{where}, row {number}") for number, prompt in enumerate(prompts, 1)]
-    require_columns(rows, [column], where)
+    require_columns(rows, [column], where, "task.response_column=")
     return [
         (prompt, response_text(row[column], f"{where}: column {column!r} of row {number}"))
         for number, (prompt, row) in enumerate(zip(prompts, rows, strict=True), 1)

@@ -1,0 +1,32 @@
+"""Paths that people type: what stands nearest to one that is not there."""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+"""Of a model or a data set: NAME or OWNER/NAME."""
+
+
+def nearest(path: str | Path, *, also: str = "") -> str:
+    """` (did you mean X?)`, of what lies beside a path that is not there, or in the folder `also`; empty where nothing
+    is like it. Where its folder is not there either, the folder's neighbours are looked at.
+    """
+    asked = Path(path).expanduser()
+    missing = next((part for part in (*reversed(asked.parents), asked) if not part.exists()), None)
+    if missing is None:
+        return ""
+    homes = [missing.parent, *([Path(also)] if also and missing == asked else [])]
+    for home in (home for home in homes if home.is_dir()):
+        if name := like(missing.name, sorted(entry.name for entry in home.iterdir())):
+            whole = home / name / asked.relative_to(missing)
+            return f" (did you mean {whole if whole.exists() else home / name}?)"
+    return ""
+
+
+def like(name: str, names: Sequence[str]) -> str | None:
+    """The one that may have been meant, perhaps with an ending."""
+    stems = {Path(own).stem: own for own in names}
+    near = get_close_matches(name, [*names, *stems], n=1)
+    return stems.get(near[0], near[0]) if near else None
