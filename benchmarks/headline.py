@@ -6,15 +6,16 @@
     python benchmarks/headline.py --study gpu        # longer programs, a bigger policy: one run at a time on a GPU
 
 Rates and shapes are chosen on tuning seeds and other questions (`equal_tuning/plan.py`), then test seeds decide. Tables
-and figures are written into docs/headline.md. Stopped, the same command continues; finished runs are not run again.
+and figures of all methods are written into docs/headline.md; with --methods they are printed. Stopped, the same command
+continues; finished runs are not run again.
 Needs `pip install -e '.[bench]'`, or leave TRL out of --methods.
 """
 
 import argparse
 import csv
 import json
-import shutil
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from statistics import fmean
 
@@ -44,28 +45,42 @@ def main() -> None:
     home: Path = arguments.home / study.name
     log = home / "log.txt"
 
-    seeds = range(arguments.seeds or study.seeds)
-
     kept = arguments.as_tuned or study.tuned_by
-    tuning = read_tuning(study) if kept else tune(study, methods, home, arguments.workers, log)
+    if kept:
+        tuning = read_tuning(study)
+        methods = with_choice(methods, tuning)
+    else:
+        tuning = tune(study, methods, home, arguments.workers, log)
+        write_tuning(study, (read_tuning(study) if tuning_file(study).exists() else {}) | tuning)
     best = {method.name: tuning[method.tuned_as or method.name].best for method in methods}
     test = {
-        method.name: [test_job(study, method, best[method.name], seed, home) for seed in seeds] for method in methods
+        method.name: [
+            test_job(study, method, best[method.name], seed, home) for seed in study.test_seeds(method, arguments.seeds)
+        ]
+        for method in methods
     }
     # Seed after seed, so that a study that is stopped has seen every method as often.
-    in_turn = [jobs[seed] for seed in seeds for jobs in test.values()]
+    in_turn = [job for jobs in zip_longest(*test.values()) for job in jobs if job]
     run_all("test", in_turn, workers=arguments.workers, log=log)
 
     rows = [make_row(method, best[method.name], test[method.name]) for method in methods]
-    figures = ROOT / "docs/figures"
-    draw_curves([row.experiment for row in rows], figures / f"headline-{study.name}.png")
-    keep(rows, test, study)
-    if not kept:
-        write_tuning(study, tuning)
     body = results(study, rows, tuning)
+    print(body)
+    if arguments.methods:
+        print("\nThese methods alone: docs/headline.md and benchmarks/results are written where --methods is left out")
+        return
+    draw_curves([row.experiment for row in rows], ROOT / f"docs/figures/headline-{study.name}.png")
+    keep(rows, test, study, home)
     page = ROOT / "docs/headline.md"
     page.write_text(with_section(page.read_text() if page.exists() else "# The headline\n", title(study), body))
-    print(body)
+
+
+def with_choice(methods: Sequence[Method], tuning: Mapping[str, Tuning]) -> list[Method]:
+    """Those whose rate and shape are known."""
+    known = [method for method in methods if (method.tuned_as or method.name) in tuning]
+    if missing := [method.name for method in methods if method not in known]:
+        print(f"left out, since they are not tuned yet: {', '.join(missing)}")
+    return known
 
 
 def tune(study: Study, methods: Sequence[Method], home: Path, workers: int, log: Path) -> dict[str, Tuning]:
@@ -75,9 +90,9 @@ def tune(study: Study, methods: Sequence[Method], home: Path, workers: int, log:
     while more := {m: points for m in tuned if (points := wanted(study, m, trials[m.name]))}:
         for name, scores in run_points(study, more, home, log, workers=workers, last=False).items():
             trials[name] |= scores
-    last = {method: finalists(study, trials[method.name]) for method in tuned}
+    last = {method: finalists(study, trials[method.name]) for method in tuned if not method.rates}
     finals = run_points(study, last, home, log, workers=workers, last=True)
-    return {name: Tuning(trials=trials[name], finals=scores) for name, scores in finals.items()}
+    return {name: Tuning(trials=own, finals=finals.get(name, {})) for name, own in trials.items()}
 
 
 def run_points(
@@ -114,11 +129,11 @@ def make_row(method: Method, point: Point, jobs: Sequence[Job]) -> Row:
 
 def results(study: Study, rows: Sequence[Row], tuning: Mapping[str, Tuning]) -> str:
     """The section of a study."""
-    seeds = len(rows[0].experiment.runs)
+    command = f"benchmarks/headline.py{'' if study.name == 'small' else f' --study {study.name}'}"
     parts = [
-        f"`python benchmarks/headline.py{'' if study.name == 'small' else f' --study {study.name}'}`, {seeds} test "
-        "seeds; ± is the standard deviation over them, brackets are 95 % bootstrap intervals, bold is how many times "
-        "less than it took whose mark it is. Decoded and trained tokens and seconds are those of an iteration.",
+        f"`python {command}`. ± is the standard deviation over test seeds, brackets are 95 % bootstrap intervals, bold "
+        "is how many times less than it took whose mark it is. Decoded and trained tokens and seconds are those of an "
+        "iteration.",
         markdown(overview(rows)),
         f"![Accuracy over updates, seconds and tokens](figures/headline-{study.name}.png)",
     ]
@@ -139,8 +154,8 @@ def title(study: Study) -> str:
     return f"Results, {study.name}"
 
 
-def keep(rows: Sequence[Row], test: Mapping[str, Sequence[Job]], study: Study) -> None:
-    """Every evaluation of the test runs, and each method's config, small enough to be committed."""
+def keep(rows: Sequence[Row], test: Mapping[str, Sequence[Job]], study: Study, home: Path) -> None:
+    """Every evaluation of the test runs, and each method's config as from the repository's root, to be committed."""
     place = ROOT / f"benchmarks/results/headline-{study.name}"
     place.mkdir(parents=True, exist_ok=True)
     points = [
@@ -151,7 +166,9 @@ def keep(rows: Sequence[Row], test: Mapping[str, Sequence[Job]], study: Study) -
         writer.writeheader()
         writer.writerows(points)
     for name, jobs in test.items():
-        shutil.copy(jobs[0].folder / "config.yaml", place / f"{slug(name)}.yaml")
+        config = (jobs[0].folder / "config.yaml").read_text(encoding="utf-8")
+        here = config.replace(str(home.resolve()), f"build/headline/{study.name}").replace(f"{ROOT}/", "")
+        (place / f"{slug(name)}.yaml").write_text(here, encoding="utf-8")
 
 
 def write_tuning(study: Study, tuning: Mapping[str, Tuning]) -> None:

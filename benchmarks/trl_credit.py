@@ -1,16 +1,18 @@
-"""TRL with coupled credit beside TRL's GRPO, at equal updates: the embedded task from the bundled policy, some seeds.
+"""TRL with coupled credit beside TRL's GRPO, at equal updates and at equal tokens: the embedded task, some seeds.
 
     python benchmarks/trl_credit.py            trains what is not trained yet, then writes the table
     python benchmarks/trl_credit.py --table    the table of what there is
 
-Both arms are vineppo.integrations.trl.CreditGRPOTrainer with the same GRPOConfig (TRL's defaults but for what SETTINGS
-says; nothing was tuned for either). With credit=grpo its updates are GRPOTrainer's to the last bit (a test holds it).
-Equal updates are not equal tokens: coupled credit decodes rollouts besides, and the table says how many. Seconds are
-left out: they say how busy the machine was. Runs go on from their last checkpoint.
+All arms are vineppo.integrations.trl.CreditGRPOTrainer from the bundled policy, with the same GRPOConfig (TRL's
+defaults but for what SETTINGS says; nothing was tuned for any). With credit=grpo its updates are GRPOTrainer's to the
+last bit (a test holds it). Coupled credit decodes rollouts besides, about as many tokens as its completions have, so
+that GRPO goes twice as far at equal tokens: an arm of its own, for the learning rate falls to 0 at the end of each.
+Seconds are left out: they say how busy the machine was. Runs go on from their last checkpoint.
 """
 
 import argparse
-import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -19,17 +21,29 @@ from trl import GRPOConfig
 
 from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.group import GrpoCredit
+from vineppo.credit.settings import CreditSettings
 from vineppo.integrations.trl import CreditGRPOTrainer
 from vineppo.policy import resolve_path
-from vineppo.run_dir import RunDir
+from vineppo.report.run_data import Run, read_run
 from vineppo.steps.lines import LinesSteps
 from vineppo.tasks.arithmetic import Arithmetic
 
 RUNS, RESULTS = Path("runs/trl_credit_study"), Path("benchmarks/results/trl")
-METHODS = {"grpo": GrpoCredit(), "coupled": CoupledCredit(rollouts=9, token_budget=150)}
 SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    credit: CreditSettings
+    updates: int
+
+
+ARMS = {
+    "grpo": Arm(credit=GrpoCredit(), updates=120),
+    "coupled": Arm(credit=CoupledCredit(rollouts=9, token_budget=150), updates=120),
+    "grpo-twice": Arm(credit=GrpoCredit(), updates=240),
+}
 SETTINGS = {
-    "max_steps": 120,
     "per_device_train_batch_size": 64,
     "steps_per_generation": 2,  # 32 questions, 4 completions each
     "num_generations": 4,
@@ -54,7 +68,6 @@ SETTINGS = {
     "disable_tqdm": True,
 }
 QUESTIONS, TEST_QUESTIONS, TOGETHER = 4000, 256, 512
-TOKENS = ("tokens of trajectories", "of rollouts")
 
 
 def right(completions: list[str], answer: list[str], **_: object) -> list[float]:
@@ -67,42 +80,77 @@ def questions(split: str, count: int) -> Dataset:
     return Dataset.from_list([{"prompt": q.prompt, "answer": q.answer} for q in found])
 
 
-def train(method: str, seed: int, folder: Path) -> None:
+def train(arm: Arm, seed: int, folder: Path) -> None:
     """To the end, from the last checkpoint where there is one."""
     if (folder / "summary.json").exists():
         return
     trainer = CreditGRPOTrainer(
         model=resolve_path("bundled:arithmetic"),
         reward_funcs=right,
-        args=GRPOConfig(output_dir=str(folder), seed=seed, **SETTINGS),
+        args=GRPOConfig(output_dir=str(folder), seed=seed, max_steps=arm.updates, **SETTINGS),
         train_dataset=questions("train", QUESTIONS),
         eval_dataset=questions("test", TEST_QUESTIONS),
-        credit=METHODS[method],
+        credit=arm.credit,
         steps=LinesSteps(),
         together=TOGETHER,
     )
     trainer.train(resume_from_checkpoint=any(folder.glob("checkpoint-*")) or None)
 
 
+def finished(root: Path, name: str) -> list[Run]:
+    """The runs of an arm that came to their end, a seed each."""
+    folders = [root / f"{name}-{seed}" for seed in SEEDS]
+    return [read_run(folder) for folder in folders if (folder / "summary.json").exists()]
+
+
 def table(root: Path) -> str:
-    """What the finished runs came to."""
-    rows = []
-    for method in METHODS:
-        runs = [root / f"{method}-{seed}" for seed in SEEDS]
-        finished = [RunDir(run) for run in runs if (run / "summary.json").exists()]
-        summaries = [json.loads(run.summary_file.read_text()) for run in finished]
-        if not summaries:
-            continue
-        finals = [summary["accuracy"]["final"] for summary in summaries]
-        tokens = {name: fmean(s["tokens"].get(name, 0) for s in summaries) for name in ("trajectories", "rollouts")}
-        rows.append(
-            f"| {method} | {len(finals)} | {fmean(s['accuracy']['start'] for s in summaries):.1%} "
-            f"| {', '.join(f'{final:.1%}' for final in finals)} "
-            f"| {fmean(finals):.1%}{f' ± {stdev(finals):.1%}' if len(finals) > 1 else ''} | {summaries[0]['updates']} "
-            f"| {tokens['trajectories']:,.0f} | {tokens['rollouts']:,.0f} |"
-        )
-    columns = ("credit", "seeds", "start", "after the last update", "mean ± sd", "updates", *TOKENS)
-    return "\n".join([f"| {' | '.join(columns)} |", "|---" * len(columns) + "|", *rows]) + "\n"
+    """What the finished runs came to, and the way there."""
+    runs = {name: found for name in ARMS if (found := finished(root, name))}
+    lines = [
+        *rows_of(("arm", "updates", "tokens decoded in training", "start", "end of each seed", "mean ± sd"), ends(runs))
+    ]
+    updates = sorted({update for found in runs.values() for run in found for update, _, _ in way(run)})
+    lines += ["", *rows_of(("arm", *map(str, updates)), ways(runs, updates))]
+    return "\n".join(lines) + "\n"
+
+
+def ends(runs: dict[str, list[Run]]) -> Iterator[list[str]]:
+    """A row an arm: where it began and ended."""
+    for name, found in runs.items():
+        ways_there = [way(run) for run in found]
+        starts, finals = ([points[place][1] for points in ways_there] for place in (0, -1))
+        tokens = fmean(points[-1][2] for points in ways_there)
+        each = ", ".join(f"{final:.1%}" for final in finals)
+        yield [name, str(ARMS[name].updates), f"{tokens:,.0f}", f"{fmean(starts):.1%}", each, spread(finals)]
+
+
+def ways(runs: dict[str, list[Run]], updates: Sequence[int]) -> Iterator[list[str]]:
+    """Two rows an arm: mean accuracy after so many updates, and the tokens decoded until then."""
+    for name, found in runs.items():
+        points = [{update: (accuracy, tokens) for update, accuracy, tokens in way(run)} for run in found]
+        there = [[own[update] for own in points] if update in points[0] else [] for update in updates]
+        yield [name, *(spread([accuracy for accuracy, _ in own]) if own else "" for own in there)]
+        yield [f"{name}: tokens", *(f"{fmean(tokens for _, tokens in own):,.0f}" if own else "" for own in there)]
+
+
+def way(run: Run) -> list[tuple[int, float, float]]:
+    """(updates, accuracy, tokens decoded in training until then) of each evaluation."""
+    points, tokens = [], 0.0
+    for line in run.metrics:
+        tokens += line.get("tokens/trajectories", 0) + line.get("tokens/rollouts", 0)
+        if "eval/accuracy" in line:
+            points.append((int(line["updates"]), line["eval/accuracy"], tokens))
+    return points
+
+
+def spread(numbers: Sequence[float]) -> str:
+    return f"{fmean(numbers):.1%}" + (f" ± {stdev(numbers):.1%}" if len(numbers) > 1 else "")
+
+
+def rows_of(columns: Sequence[str], rows: Iterator[list[str]]) -> Iterator[str]:
+    """Markdown."""
+    for cells in (columns, ["---"] * len(columns), *rows):
+        yield f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
@@ -112,8 +160,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.table:
         for seed in SEEDS:
-            for method in METHODS:
-                train(method, seed, arguments.runs / f"{method}-{seed}")
+            for name, arm in ARMS.items():
+                train(arm, seed, arguments.runs / f"{name}-{seed}")
     RESULTS.mkdir(parents=True, exist_ok=True)
     for run in sorted(arguments.runs.glob("*/metrics.jsonl")):
         (RESULTS / f"{run.parent.name}.jsonl").write_text(run.read_text())

@@ -3,6 +3,7 @@
 A question's samples are trajectories and branches, which leave the trajectories evenly: random tokens, so that nothing
 is shared but what must be. Every way makes the same update of the same samples, forward, backward and AdamW, one way
 after the other, `--repeats` times; the fastest counts. TRL's GRPOTrainer gets its samples in order of length, too.
+A star marks the way that the learner takes by itself, by counting operations.
 
     python benchmarks/update.py                                 bundled policies and the 135 M shape: half an hour
     python benchmarks/update.py --cases llama-135m:300 --ways rows packs
@@ -35,6 +36,7 @@ from vineppo.learner.packs import count_nodes
 from vineppo.learner.passes import Passes
 from vineppo.policy import DTYPES, load_policy
 from vineppo.settings.learner import LearnerConfig
+from vineppo.settings.operations import Costs
 from vineppo.types import Sample
 
 MIB = 2**20
@@ -47,6 +49,8 @@ CPU_CASES = (
 )
 WAYS = ("rows", "packs", "trl")
 CONTEXT = 2048
+WHATEVER = Costs(token=1, pair=0, layers=0)
+"""By which whatever shares a token is packed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +135,7 @@ Update = Callable[[Workload], object]
 
 def our_update(model: PreTrainedModel, asked: argparse.Namespace, *, packed: bool) -> Update:
     """One update of ours."""
-    costs = costs_of(model, context=CONTEXT) if packed else None
+    costs = WHATEVER if packed else None
     settings = LearnerConfig(minibatch=10_000, epochs=1, kl_coefficient=0, learning_rate=1e-12)
     learner = Learner(
         TokenLogprobs(model, temperature=1.0, chunk=1024, dtype=DTYPES[asked.dtype]),
@@ -141,6 +145,12 @@ def our_update(model: PreTrainedModel, asked: argparse.Namespace, *, packed: boo
         passes=Passes(rows=asked.micro_batch, costs=costs),
     )
     return lambda work: learner.update(work.trajectories, branches=work.branches, seed=0)
+
+
+def taken(model: PreTrainedModel, asked: argparse.Namespace, work: Workload) -> str:
+    """The way that the learner takes."""
+    passes = Passes(rows=asked.micro_batch, costs=costs_of(model, context=CONTEXT))
+    return "packs" if passes.deal(work.samples, range(len(work.samples))).packed else "rows"
 
 
 def peer_update(model: PreTrainedModel, asked: argparse.Namespace) -> Update:
@@ -217,15 +227,16 @@ def main() -> None:
         work = make_workload(asked, prompt=int(prompt), vocabulary=config.vocab_size)
         given, distinct = sum(len(sample.token_ids) for sample in work.samples), count_nodes(work.samples)
         operations = floor_operations(model_shape(config, value_bytes=4), work.samples)
-        first: float | None = None
+        first, chosen = None, taken(model, asked, work)
         for way in asked.ways:
             update = peer_update(model, asked) if way == "trl" else our_update(model, asked, packed=way == "packs")
             floor = operations / product_rate(asked.device, DTYPES[asked.dtype])
             found = measure(update, work, device=asked.device, repeats=asked.repeats)
             cost = found.seconds if asked.device == "cuda" else found.cpu
             first = first or cost
+            mark = "*" if way == chosen else ""
             print(
-                f"| {case} | {given:,} | {distinct:,} | {way} | {found.seconds:.3g} | {found.cpu:.3g} "
+                f"| {case} | {given:,} | {distinct:,} | {way}{mark} | {found.seconds:.3g} | {found.cpu:.3g} "
                 f"| {found.bytes / MIB:,.0f} | {first / cost:.2f} | {cost / floor:.1f} |",
                 flush=True,
             )

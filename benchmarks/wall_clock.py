@@ -36,9 +36,9 @@ BUDGET = 150
 """Tokens of rollouts a trajectory."""
 UPDATES: dict[str, dict[str, bool | float]] = {
     "with the KL to the starting policy": {},
-    "without KL": {"kl_coefficient": 0.0},
-    "+ idle tails skipped": {"kl_coefficient": 0.0, "skip_idle": True},
-    "+ the rollouts learned from": {"kl_coefficient": 0.0, "skip_idle": True},
+    "without KL": {"kl_coefficient": 0.0, "skip_idle": False},
+    "+ idle tails skipped": {"kl_coefficient": 0.0},
+    "+ the rollouts learned from": {"kl_coefficient": 0.0},
 }
 """Settings of `learner`; the last has branches."""
 UNCHANGED = 1e-12

@@ -265,7 +265,7 @@ def test_version_is_that_of_the_package(capsys):
 def test_wrong_input_is_one_line_and_code_2(capsys):
     assert error_of(capsys, "train", "credit=pppo") == (
         'vineppo: error: credit.name is "pppo", but must be one of vine, coupled, tree, ppo, grpo, rloo, '
-        "grpo_lambda, spo_tree, capo; did you mean ppo?"
+        "grpo_lambda, spo_tree, capo, srpo; did you mean ppo?"
     )
     assert error_of(capsys, "train", "credit=ppo", "rollouts").startswith("vineppo: error: 'rollouts' is no override;")
     assert error_of(capsys, "sft", "batch=0") == "vineppo: error: batch is 0, but must be a whole number >= 1"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 ROOT = Path(__file__).resolve().parents[2]
+ADVISER = ROOT / "examples/registers_adviser.py"
 
 Program = Literal["vineppo", "trl"]
 
@@ -57,6 +58,32 @@ def guessed(questions: int, trajectories: int, rate: float) -> Shape:
     return Shape(questions=questions, trajectories=trajectories, settings=own, words=f", critic {rate:g}")
 
 
+def repeated(questions: int, trajectories: int, clip: float) -> Shape:
+    """Two passes over each batch. With one, every ratio is 1 and nothing is clipped, whatever it is a ratio of."""
+    own = ("learner.epochs=2", f"learner.clip={clip}")
+    return Shape(questions=questions, trajectories=trajectories, settings=own, words=f" twice, clip {clip:g}")
+
+
+def traced(questions: int, trajectories: int, trace: str) -> Shape:
+    """A style of GRPO-lambda's trace."""
+    own = (f"credit.trace={trace}",)
+    return Shape(questions=questions, trajectories=trajectories, settings=own, words=f", {trace}")
+
+
+def grown(questions: int, branching: Sequence[int], segment_tokens: int) -> Shape:
+    """A tree over each question. One update on all edges that an iteration learns from."""
+    children, *deeper = branching
+    own = (f"credit.branching={deeper}", f"credit.segment_tokens={segment_tokens}", "learner.minibatch=1024")
+    words = "".join(f"-{count}" for count in deeper)
+    return Shape(questions=questions, trajectories=children, settings=own, words=words)
+
+
+def intervened(questions: int, trajectories: int, rate: float) -> Shape:
+    """InT's finetuning at this rate, then batches like these."""
+    own = (f"recipe.learning_rate={rate}",)
+    return Shape(questions=questions, trajectories=trajectories, settings=own, words=f", finetuned at {rate:g}")
+
+
 def scaled(shape: Shape) -> Shape:
     """PPO without the shift of its whitening, which makes much of noise where nearly all rewards are equal."""
     return replace(shape, settings=(*shape.settings, "credit.normalise=scale"), words=f"{shape.words}, scaled")
@@ -95,7 +122,25 @@ class Method:
     """How many updates' tokens one of its iterations spends: recipes make few iterations of many trajectories."""
     tuned_as: str = ""
     """The method whose choice it takes; "": its own."""
+    seeds: int | None = None
+    """Of the test, at most; None: the study's."""
+    rates: tuple[float, ...] = ()
+    """These alone are tried, and the trials decide: a short tuning. Empty: the study's, and whatever lies beyond."""
+    ahead: int = 0
+    """How many updates' tokens its first iteration spends beyond those of an update."""
 
+    def iterations(self, updates: float) -> int:
+        """As many as spend the tokens of so many updates."""
+        return round(updates / self.worth) - self.ahead
+
+
+def advised(what: str, function: str) -> tuple[str, ...]:
+    """By a program that executes each line: as an adviser that is never wrong."""
+    return (f"{what}.adviser.name=function", f"{what}.adviser.function={ADVISER}:{function}")
+
+
+SHORT = (8e-5, 1.6e-4)
+"""Where the best rates of most others lie."""
 
 METHODS = (
     Method(name="grpo", settings=("credit=grpo",)),
@@ -141,6 +186,46 @@ METHODS = (
         worth=4,
     ),
     Method(name="dpo_positive", settings=("recipe=dpo_positive",), shapes=(FEW_LARGE,), worth=4),
+    Method(
+        name="spo_tree",
+        settings=("credit=spo_tree",),
+        shapes=(grown(6, (3, 3, 3), 33), grown(11, (2, 2, 2, 2), 25), grown(3, (4, 4, 4), 33), grown(1, (6, 6, 6), 33)),
+        rates=SHORT,
+        seeds=3,
+    ),
+    Method(
+        name="grpo_lambda",
+        settings=("credit=grpo_lambda",),
+        shapes=(traced(10, 8, "both"), traced(10, 8, "recent")),
+        rates=SHORT,
+        seeds=3,
+    ),
+    Method(name="vine, shuffled", settings=("credit=vine", "credit.shuffle=true"), tuned_as="vine", seeds=3),
+    Method(
+        name="capo, perfect critic",
+        settings=("credit=capo", *advised("credit", "critique")),
+        shapes=ALONE[:1],
+        rates=SHORT,
+        seeds=3,
+    ),
+    Method(
+        name="int, perfect adviser",
+        settings=("recipe=int", "credit=grpo", "recipe.questions=40", "recipe.continuations=4",
+                  *advised("recipe", "intervene")),
+        shapes=(intervened(10, 8, 4e-5), intervened(10, 8, 1.6e-4)),
+        ahead=5,
+        rates=SHORT,
+        seeds=3,
+    ),
+    Method(
+        name="gspo",
+        settings=("credit=grpo", "learner.ratio=sequence"),
+        shapes=(repeated(10, 8, 4e-4), repeated(10, 8, 0.02)),
+        rates=SHORT,
+        seeds=3,
+    ),
+    Method(name="grpo, twice", settings=("credit=grpo",), shapes=(repeated(10, 8, 0.2),), rates=SHORT, seeds=3),
+    Method(name="ppo, shuffled", settings=("credit=ppo", "credit.shuffle=true"), tuned_as="ppo", seeds=3),
 )  # fmt: skip
 
 
@@ -172,7 +257,12 @@ class Study:
 
     def length(self, method: Method, share: float) -> tuple[str, ...]:
         """The override of how long a method trains, for a share of its whole length."""
-        return (f"training.iterations={round(share * self.iterations / method.worth)}",)
+        return (f"training.iterations={method.iterations(share * self.iterations)}",)
+
+    def test_seeds(self, method: Method, most: int | None) -> range:
+        """Of the test. most: what the command line says."""
+        count = most or self.seeds
+        return range(min(count, method.seeds or count))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

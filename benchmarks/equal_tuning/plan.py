@@ -20,27 +20,30 @@ class Tuning:
 
     trials: Scores
     finals: Scores
-    """Of those that ran to the end."""
+    """Of those that ran to the end; empty after a short tuning, of which the trials decide."""
 
     @property
     def best(self) -> Point:
         """The choice."""
-        return max(self.finals, key=lambda point: self.finals[point])
+        deciding = self.finals or self.trials
+        return max(deciding, key=lambda point: deciding[point])
 
 
 def wanted(study: Study, method: Method, scores: Scores) -> list[Point]:
     """The points to try next, given what the others came to; none: the tuning is over.
 
     First the rates at the method's first shape, further while the best lies on an edge, then the other shapes at that
-    rate, then the rates beside it at the shape that won, further likewise.
+    rate, then the rates beside it at the shape that won, further likewise. Where a method brings its own rates, these
+    and the other shapes are all.
     """
     first = method.shapes[0]
-    if missing := _missing(scores, first, study.learning_rates):
+    if missing := _missing(scores, first, method.rates or study.learning_rates):
         return missing
-    if beyond := _beyond(study, scores, first):
+    if not method.rates and (beyond := _beyond(study, scores, first)):
         return beyond
     rate = _best(scores, first).learning_rate
-    if others := [point for shape in method.shapes for point in _missing(scores, shape, (rate,))]:
+    others = [point for shape in method.shapes for point in _missing(scores, shape, (rate,))]
+    if others or method.rates:
         return others
     winner = max(scores, key=lambda point: scores[point])
     if beside := _missing(scores, winner.shape, (winner.learning_rate / FACTOR, winner.learning_rate * FACTOR)):

@@ -47,10 +47,13 @@ def overview(rows: Sequence[Row]) -> list[list[str]]:
     """Accuracy and cost, the best first."""
     targets = marks([row.experiment for row in rows])
     level = next(iter(targets.values()))[0].accuracy
-    header = ["method", "chosen: rate, questions x trajectories", "decoded", "trained", "seconds", "start", "final"]
-    header += ["mean along the run", "memory", f"KL at {level:.0%}"]
+    header = ["method", "chosen: rate, questions x trajectories", "seeds", "decoded", "trained", "seconds", "start"]
+    header += ["final", "mean along the run", "memory", f"KL at {level:.0%}"]
     body = [
-        [_method(row), row.point, *_costs(row), *_accuracies(row.experiment), _memory(row), _kl(row, level)]
+        [
+            *(f"**{row.experiment.name}**", row.point, str(len(row.experiment.runs))),
+            *(*_costs(row), *_accuracies(row.experiment), _memory(row), _kl(row, level)),
+        ]
         for row in sorted(rows, key=lambda row: -along(row.experiment).mean)
     ]
     return [header, *body]
@@ -126,10 +129,6 @@ def grid_table(tuning: Mapping[str, Tuning]) -> list[list[str]]:
 def along(experiment: Experiment) -> Estimate:
     """Mean accuracy along the runs' updates, with its interval over seeds."""
     return estimate([score(run) for run in experiment.runs])
-
-
-def _method(row: Row) -> str:
-    return f"**{row.experiment.name}**"
 
 
 def _costs(row: Row) -> list[str]:

@@ -168,7 +168,7 @@ def add_analyze(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--source",
         metavar="NAME",
         action="append",
-        help="vine:K, coupled:K, tree:K, critic, group, grpo or constant; several times",
+        help="vine:K, coupled:K, tree:K, spo_tree, critic, group, grpo or constant; several times",
     )
     analyze.add_argument("--truth", metavar="FILE", type=Path, help="the cache of true values; none: beside them")
 

@@ -221,7 +221,7 @@ def compare(runs: Sequence[str], *, names: Sequence[str], out: Path) -> int:
     """Put runs side by side."""
     from vineppo.compare import compare_runs
 
-    compare_runs([Path(run) for run in runs], out)
+    compare_runs([Path(run) for run in runs], out, names=names)
     return 0
 
 

@@ -73,8 +73,8 @@ CATALOGUE: dict[str, str] = {
     "rewards/penalised": "share of pairs whose accepted response became less probable",
     "loss/policy": "PPO-clip loss, mean over the tokens that learn",
     "kl": "k3 estimate of KL(policy || starting policy), summed over tokens, mean over trajectories",
-    "entropy": "mean entropy of the policy at the sampled tokens, nats",
-    "ratio/mean": "mean probability ratio new / old",
+    "entropy": "mean entropy of the policy at the sampled tokens, nats; idle tails left out (learner.skip_idle)",
+    "ratio/mean": "mean probability ratio new / old, of the same tokens",
     "ratio/clipped": "share of tokens whose ratio is outside the clip range",
     "sampler_kl": "mean over tokens of log-prob when sampled minus log-prob in the learner before the "
     "iteration's updates: 0 when both agree",

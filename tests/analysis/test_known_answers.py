@@ -3,9 +3,10 @@
 import random
 from math import sqrt
 from pathlib import Path
+from statistics import fmean
 
 import pytest
-from tabular_policy import QUESTIONS, Oracle, environment, exact_value, meter, study, write_exact_truth
+from tabular_policy import LAW, QUESTIONS, Oracle, environment, exact_value, meter, study, write_exact_truth
 
 from vineppo.analysis.records import SourceRecord
 from vineppo.analysis.reliability import reliability
@@ -13,8 +14,11 @@ from vineppo.analysis.sources import MeanReward, Source
 from vineppo.analysis.stages import Stages
 from vineppo.analysis.study import Findings
 from vineppo.analysis.summing_up import reward_range, source_record, state_records, true_steps, truth_cost
+from vineppo.config.load import load_config
+from vineppo.credit.settings import CreditParts
 from vineppo.credit.vine import VineAssigner
 from vineppo.progress import Display
+from vineppo.recipes.sources import measured, parse_word
 from vineppo.types import Sampling
 
 BIAS = 0.125
@@ -167,6 +171,33 @@ def test_more_rollouts_are_better_by_every_instrument(tmp_path: Path):
         assert there.pairwise.share > 0.9 > here.pairwise.share > 0.55
     assert many.cost.rollouts == 64 * few.cost.rollouts
     assert many.cost.tokens_per_trajectory * len(findings.trajectories) == many.cost.tokens
+
+
+def test_spo_trees_are_a_source_whose_values_between_nodes_are_those_of_the_last_one(tmp_path: Path):
+    def grown(*branching: int) -> Source:
+        word = parse_word(
+            load_config(None, [f"credit={{name: spo_tree, segment_tokens: 2, branching: {[*branching]}}}"]), "spo_tree"
+        )
+        assert word.credit is not None
+        return measured(str(branching), word.credit, CreditParts(environment=environment(), sampling=LAW))
+
+    findings = collect(tmp_path / "truth.sqlite3", [grown(2, 2), grown(64, 1)], exact=True)
+    few, many = findings.examined
+    # From each trajectory one continuation at token 2, and one at token 4 from both.
+    assert few.cost.rollouts == 3 * len(findings.trajectories)
+    assert few.cost.tokens == (3 + 1 + 1) * len(findings.trajectories)
+    assert many.next_values == few.next_values == []
+    for credit in many.credits:
+        _, at_1, at_2, at_3, *_ = credit.values
+        assert (at_1.value, at_3.value) == (credit.values[0].value, at_2.value)
+    errors = [
+        [
+            abs(own.values[2].value - exact_value(s.trajectory.prompt_ids, s.trajectory.response_ids[:2]))
+            for own, s in zip(examined.credits, findings.trajectories, strict=True)
+        ]
+        for examined in findings.examined
+    ]
+    assert fmean(errors[1]) < fmean(errors[0]) / 3
 
 
 def test_a_measured_truth_shows_its_own_noise_and_no_more(tmp_path: Path):

@@ -97,6 +97,27 @@ def test_every_shape_is_tried_and_the_rates_beside_the_winners():
     assert len([point for point in scores if point.shape == best.shape]) >= 3
 
 
+def test_a_short_tuning_tries_its_rates_and_each_further_shape_once():
+    short = replace(TREE, rates=(8e-5, 1.6e-4))
+    scores = tried(short, lambda point: TREE.shapes.index(point.shape) - abs(log(point.learning_rate / 1.6e-4)))
+    assert [point.learning_rate for point in scores if point.shape == TREE.shapes[0]] == [8e-5, 1.6e-4]
+    assert [point for point in scores if point.shape != TREE.shapes[0]] == [
+        Point(learning_rate=1.6e-4, shape=shape) for shape in TREE.shapes[1:]
+    ]
+    assert Tuning(trials=scores, finals={}).best.shape == TREE.shapes[-1], "the trials decide"
+
+
+def test_a_method_may_have_fewer_seeds_and_fewer_iterations():
+    few, recipe = replace(GRPO, seeds=3), replace(GRPO, worth=4, ahead=2)
+    assert SMALL.test_seeds(GRPO, None) == range(5)
+    assert (SMALL.test_seeds(few, None), SMALL.test_seeds(few, 2), SMALL.test_seeds(GRPO, 9)) == (
+        range(3),
+        range(2),
+        range(9),
+    )
+    assert [method.iterations(SMALL.iterations) for method in (GRPO, recipe)] == [40, 8]
+
+
 def test_where_there_are_few_shapes_rates_meet_again():
     alone = replace(GRPO, shapes=GRPO.shapes[:1])
     scores = tried(alone, lambda point: -abs(log(point.learning_rate / 8e-5)))
@@ -135,7 +156,7 @@ def test_every_job_is_a_config_that_loads_and_updates_on_whole_iterations(tmp_pa
         configs = [load_config(Path(job.words[0]), job.words[1:]) for job in jobs]
         assert {config.task.name for config in configs} == {"registers"}
         rl = [config for config in configs if config.recipe.name == "policy_iteration"]
-        assert {config.updates_per_iteration for config in rl} == {rl[0].learner.epochs}
+        assert all(config.updates_per_iteration == config.learner.epochs for config in rl)
 
 
 def test_tuning_and_test_share_neither_seeds_nor_questions(tmp_path: Path):
@@ -194,8 +215,8 @@ def test_kl_is_read_where_the_curve_first_has_the_accuracy():
 def test_the_overview_has_means_spreads_and_memory():
     header, first = overview([row("ppo", [0.1, 0.5], [0.1, 0.7])])
     assert header[-1] == "KL at 60%"
-    assert first[:7] == ["**ppo**", "0.001", "8,000", "-", "0.50", "10.0% ± 0.0", "60.0% ± 14.1"]
-    assert first[7:9] == ["35.0% [30.0%, 40.0%]", "3 MiB"]
+    assert first[:8] == ["**ppo**", "0.001", "2", "8,000", "-", "0.50", "10.0% ± 0.0", "60.0% ± 14.1"]
+    assert first[8:10] == ["35.0% [30.0%, 40.0%]", "3 MiB"]
 
 
 def test_quantities_have_three_digits():
@@ -223,4 +244,6 @@ def test_choices_are_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     tuning = {"tree": Tuning(trials={best: 0.4, other: 0.5}, finals={best: 0.6})}
     headline.write_tuning(SMALL, tuning)
     assert headline.read_tuning(SMALL) == tuning
+    shuffled = next(method for method in METHODS if method.tuned_as == "tree")
+    assert headline.with_choice([GRPO, TREE, shuffled], tuning) == [TREE, shuffled]
     assert tuning["tree"].best == best

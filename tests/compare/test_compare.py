@@ -10,7 +10,7 @@ import pytest
 from written_runs import write_run
 
 from vineppo.cli import main
-from vineppo.compare.read import distinct_names, read_comparison
+from vineppo.compare.read import common_name, distinct_names, read_comparison
 
 
 @pytest.fixture
@@ -86,8 +86,55 @@ def test_runs_that_differ_in_their_seed_are_one_experiment(tmp_path):
         write_run(tmp_path / str(i), [0.1, 0.2], seed=i, learner={"clip": clip}) for i, clip in enumerate([1, 1, 2])
     ]
     compared = read_comparison(runs)
+    # folders that are nothing but a number have no common name
     assert dict(compared.grouped) == {"clip=1": ["0", "1"], "clip=2": ["2"]}
     assert compared.differing == (("learner.clip", ("1", "2")),)
+
+
+@pytest.mark.parametrize(
+    ("folders", "name"),
+    [
+        (["vine"], "vine"),
+        (["vine-0", "vine-1"], "vine"),
+        (["vine-10", "vine-11"], "vine"),
+        (["arithmetic-vine", "arithmetic-vine-seed=1"], "arithmetic-vine"),
+        (["rollouts=3,seed=0", "rollouts=3,seed=1"], "rollouts=3"),
+        (["a", "b"], ""),
+    ],
+)
+def test_an_experiment_is_called_by_what_its_folders_share(folders: list[str], name: str):
+    assert common_name(folders) == name
+
+
+def test_a_seed_is_counted_once_by_the_run_that_came_furthest(tmp_path):
+    short = write_run(tmp_path / "x-0", [0.1, 0.2], seed=0)
+    long = write_run(tmp_path / "x-0b", [0.1, 0.2, 0.3], seed=0)
+    other = write_run(tmp_path / "x-1", [0.3, 0.4, 0.5], seed=1)
+    compared = read_comparison([short, long, other])
+    [experiment] = compared.experiments
+    assert [run.name for run in experiment.runs] == ["x-0b", "x-1"]
+    assert experiment.curve[-1].accuracy.mean == pytest.approx(0.4)
+    assert list(compared.runs) == ["x-0b", "x-1"]
+
+
+def test_experiments_can_be_given_names(capsys, runs, tmp_path):
+    out = output_of(capsys, *runs, "--name", "ours", "--name", "theirs", "--out", tmp_path / "out")
+    assert "ours" in out
+    assert "until peak of theirs" in out or "peak of theirs, 40.0 %" in out
+    message = error_of(capsys, *runs, "--name", "ours")
+    assert "needs one name for each of 2 experiments, which are vine (vine-0, vine-1); ppo (ppo-0, ppo-1)" in message
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_on_a_narrow_terminal_no_number_is_cut_off(capsys, runs, tmp_path, monkeypatch, width: int):
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = output_of(capsys, *runs, "--out", tmp_path / "out").splitlines()
+    table = lines[: next(i for i, line in enumerate(lines) if line.startswith("credit.name"))]
+    assert max(map(len, table)) <= width
+    text = " ".join(" ".join(table).split())
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    for words in ("vine, 2 seeds start 20.0 % final 80.0 % ± 0.0 % (80.0 % to 80.0 %)", "peak of ppo, 40.0 %"):
+        assert words in text
 
 
 def test_an_unfinished_run_is_compared_as_far_as_it_came(capsys, tmp_path):
@@ -107,7 +154,7 @@ def test_what_may_mislead_is_said(tmp_path):
     other = write_run(tmp_path / "c", [0.1, 0.2], task={"name": "gsm8k"}, sampling={"temperature": 0.5})
     (first / "provenance.json").write_text(json.dumps({"platform": "Linux", "torch": "2.9"}))
     said = " ".join(read_comparison([first, again, other]).cautions)
-    assert "Several runs of arithmetic have seed 0: they are one sample, not several." in said
+    assert "Left out, since another run of its experiment has the same seed: b (seed 0)." in said
     assert "The experiments have different questions" in said
     assert "The experiments have different ways of evaluating" in said
     assert "different platforms or versions of torch" in said
@@ -138,7 +185,7 @@ def test_names_and_settings_stay_text(capsys, tmp_path):
         write_run(tmp_path / "b", [0.1, 0.2], note={"x": "[red]y"}),
     ]
     out = output_of(capsys, *runs, "--out", tmp_path / "out")
-    assert "x=[red]y" in out
+    assert "note.x: <script>alert(1)</script> | [red]y" in out
     page = (tmp_path / "out" / "comparison.html").read_text()
     assert hostile not in page
     assert page.count("<script>") == 1
@@ -169,7 +216,7 @@ def test_what_is_no_run_is_named_with_a_remedy(capsys, runs, tmp_path):
 
 
 def test_runs_without_a_shared_metric_are_refused(capsys, tmp_path):
-    first, second = (write_run(tmp_path / name, [0.1, 0.2]) for name in "ab")
+    first, second = (write_run(tmp_path / name, [0.1, 0.2], seed=seed) for seed, name in enumerate("ab"))
     (first / "metrics.jsonl").write_text('{"iteration": 0, "eval/accuracy": 0.1, "updates": 0}\n')
     (second / "metrics.jsonl").write_text('{"iteration": 0, "eval/accuracy": 0.1, "num_tokens": 0}\n')
     assert error_of(capsys, first, second).startswith("the runs share none of the metrics updates, time/total, ")
@@ -208,6 +255,10 @@ def test_what_other_commands_left_in_runs_is_passed_over(runs, capsys, tmp_path)
     for name, file in (("comparison", "comparison.html"), ("evaluation-1", "responses.jsonl")):
         (tmp_path / name).mkdir()
         (tmp_path / name / file).write_text("")
+    (tmp_path / "sweeps").mkdir()
     folders = sorted(path for path in tmp_path.iterdir() if path.is_dir())
+    assert f"Passed over, since they are no runs: {tmp_path / 'sweeps'}." in output_of(
+        capsys, *folders, "--out", tmp_path / "out"
+    )
     assert "2 experiments, 4 runs" in output_of(capsys, *folders, "--out", tmp_path / "out")
     assert "is no run" in error_of(capsys, tmp_path / "comparison")

@@ -189,6 +189,36 @@ def test_dpo_positive_makes_most_pairs_where_half_is_accepted():
     assert estimate(small("recipe={name: dpo_positive, pairs: 1}")).updates == 5 * 3 * 1
 
 
+INT = "recipe={name: int, attempts: 2, proposals: 3, continuations: 4, adviser: {max_new_tokens: 200}}"
+
+
+def test_int_has_stages_before_all_else():
+    cost = estimate(small(INT, "recipe.questions=10"))
+    decoded = {name: (own.sequences, own.tokens, own.at_most, own.times) for name, own in cost.stages.items()}
+    assert decoded == {
+        "attempts": (20, 20 * 15, 20 * 20, 1),
+        "proposals": (80, 80 * 3 * 40, 80 * 200, 1),  # three and the solution, of two steps and an answer
+        "continuations": (80, 80 * 12, 80 * 20, 1),  # 15 tokens are left of one state, 9 of the other
+    }
+    assert (cost.iterations, cost.trajectories.times, cost.rollouts.times) == (5, 4, 4)
+    assert cost.tokens == 300 + 9600 + 960 + 4 * 8 * 15 + 4 * 8 * 3 * 24 + cost.evaluation.tokens * 4
+
+
+def test_values_that_localise_are_paid_for_and_a_function_decodes_nothing():
+    function = ("recipe.localiser=values", "recipe.adviser={name: function, function: advise.py:advise}")
+    stages = estimate(small(INT, "recipe.questions=10", *function)).stages
+    assert (stages["proposals"].sequences, stages["proposals"].tokens) == (60, 0)
+    assert (stages["localising"].sequences, stages["localising"].tokens) == (20 * 6, 20 * 3 * 24)
+    assert stages["localising"].at_most == 20 * 3 * 210
+
+
+def test_stages_of_an_unknown_number_of_questions_are_not_counted_and_that_is_said():
+    assert estimate(small(INT)).stages["attempts"].sequences == 2 * 4000
+    unknown = estimate(small(INT, "task={name: gsm8k}"))
+    assert not unknown.stages
+    assert "Not counted: stages of the recipe on all training questions" in render(unknown)
+
+
 def test_the_table_shows_attempts_and_validation_where_there_are_any():
     assert "validation" not in render(estimate(small())).replace("evaluation", "")
     text = render(estimate(small("recipe=rest_em", "curriculum=learnability")))

@@ -24,7 +24,7 @@ from vineppo.steps.whole import WholeSteps
 from vineppo.tasks.arithmetic import ArithmeticTask
 from vineppo.tasks.gsm8k import Gsm8kTask
 
-METHODS = "vine, coupled, tree, ppo, grpo, rloo, grpo_lambda, spo_tree, capo"
+METHODS = "vine, coupled, tree, ppo, grpo, rloo, grpo_lambda, spo_tree, capo, srpo"
 """Of credit, as complaints name them."""
 
 
@@ -397,6 +397,12 @@ def test_bad_keys_of_the_sft_config_are_named_too():
     assert 'key policy.dir (given "x") is unknown; allowed here: path, device' in message.split("; did")[0]
     assert message.endswith("batch is 0, but must be a whole number >= 1")
     assert complaint(None, "policy=x", model=SftConfig) == 'policy is "x", but must be a section of settings or null'
+
+
+def test_a_minibatch_counts_what_is_learned_from_where_that_is_no_trajectory():
+    small = ("credit={name: spo_tree, edges_per_iteration: 100}", "training.questions=2", "training.trajectories=3")
+    assert load_config(None, [*small, "learner.minibatch=100"]).updates_per_iteration == 2  # learner.epochs
+    assert load_config(None, [*small, "learner.minibatch=101"]).updates_per_iteration == 2, "it is an upper bound"
 
 
 def test_all_problems_are_reported_at_once():

@@ -80,7 +80,7 @@ P = 3 * LAYER + 2 * EMBEDDING + 64
 CRITIC = 3 * LAYER + EMBEDDING + 64 + 64 + 1
 ADAPTERS = 3 * 4 * (2 * (64 + 64) + 2 * (64 + 32) + 3 * (64 + 160))
 LORA, BFLOAT16 = "learner.lora={rank: 4}", "policy.dtype=bfloat16"
-WHOLE = {"weights": 4 * P, "optimizer": 8 * P, "gradients": 4 * P, "AdamW's roots": 4 * P}
+WHOLE = {"weights": 4 * P, "optimizer": 8 * P, "gradients": 4 * P}
 """Of float32 weights on one GPU, or on each of several with DDP."""
 
 
@@ -122,7 +122,7 @@ def test_the_shape_is_as_counted_by_hand():
             [BFLOAT16, LORA],
             ALONE,
             {"frozen weights": 2 * P, "adapters": 4 * ADAPTERS, "optimizer": 8 * ADAPTERS, "gradients": 4 * ADAPTERS}
-            | {"AdamW's roots": 4 * ADAPTERS, "engine's copy": 2 * P},
+            | {"engine's copy": 2 * P},
         ),
     ],
     ids=["float32", "DDP", "bfloat16", "FSDP2", "LoRA"],
@@ -134,10 +134,6 @@ def test_what_is_held_of_networks(overrides: list[str], place: Place, expected: 
 def test_gradients_come_and_go_but_for_ddps_buffers():
     assert phases()["gradients"] == ("backward", "step")
     assert phases(place=DDP)["gradients"] == ALWAYS
-
-
-def test_without_a_gpu_adamw_steps_tensor_by_tensor():
-    assert "AdamW's roots" not in sizes(place=Place(gpu=False))
 
 
 def test_ppo_has_a_value_network_and_only_one_networks_gradients_at_a_time():
@@ -162,6 +158,30 @@ def test_rest_em_has_its_copies():
     assert sizes("recipe={name: rest_em, validation_questions: 0}")["copies"] == 4 * P
     assert sizes("recipe=rest_em", LORA)["copies"] == 8 * ADAPTERS
     assert not sizes("recipe=dpo_positive").keys() & {"copies", "reference", "value network"}
+
+
+CRITIC_MODEL = "adviser: {policy: {path: 'bundled:arithmetic'"
+
+
+def test_an_adviser_is_held_beside_the_policy_where_it_is_a_model_on_the_same_device():
+    capo = f"credit={{name: capo, {CRITIC_MODEL}"
+    assert sizes(f"{capo}}}}}}}")["adviser"] == 4 * 448_992
+    assert sizes(f"{capo}, dtype: bfloat16}}}}}}", place=FSDP2)["adviser"] == 2 * 448_992
+    assert sizes(f"recipe={{name: int, {CRITIC_MODEL}}}}}}}")["adviser"] == 4 * 448_992
+    elsewhere = (
+        f"{capo}, device: cpu}}}}}}",
+        "credit={name: capo, adviser: {name: endpoint, model: m}}",
+        "credit=capo",
+    )
+    for overrides in elsewhere:
+        assert "adviser" not in sizes(overrides)
+    assert "adviser" not in sizes(f"{capo}}}}}}}", "recipe=rest_em")
+
+
+def test_what_an_adviser_holds_is_no_longer_free_for_the_engine():
+    whole = replace(ALONE, gpu_bytes=GIB)
+    with_critic = sizes(f"credit={{name: capo, {CRITIC_MODEL}}}}}}}", place=whole)
+    assert sizes("credit=grpo", place=whole)["keys and values"] - with_critic["keys and values"] == 2 * 448_992
 
 
 def test_adapters_are_as_many_as_peft_makes():
@@ -359,6 +379,11 @@ def test_the_launch_is_known_and_one_process_speaks(capsys, monkeypatch: pytest.
     assert "memory of one of 8 processes (FSDP2)" in dry_run(capsys)
     monkeypatch.setenv("RANK", "1")
     assert dry_run(capsys) == ""
+
+
+def test_an_adviser_that_cannot_be_looked_up_is_named(capsys):
+    printed = dry_run(capsys, "policy.path=bundled:arithmetic", "credit=capo", "credit.adviser.policy.path=no/critic")
+    assert "Not in it: the adviser. no/critic is no folder" in printed
 
 
 def test_a_dry_run_without_a_forecast_says_why(capsys):

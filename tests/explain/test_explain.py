@@ -9,7 +9,7 @@ import pytest
 
 from recipes.small_runs import write_random_model
 from vineppo.cli import main
-from vineppo.explain.show import MINUS, PLUS, heading, legend, style_of
+from vineppo.explain.show import MINUS, PLUS, heading, legend, stacked, style_of
 from vineppo.report.credit_map import StepView, map_of
 from vineppo.report.run_data import LoggedTrajectory
 from vineppo.tasks.arithmetic import ArithmeticTask
@@ -157,6 +157,15 @@ def test_colours_are_those_of_the_sign_and_deepen_with_the_size():
 def test_colour_is_never_the_only_carrier():
     assert [view.advantage for view in views([0.5, -0.5])] == ["+0.50", "\N{MINUS SIGN}0.50"]
     assert "raised" in legend("0.5").plain
+
+
+def test_on_a_narrow_terminal_the_steps_stand_above_their_numbers():
+    [view] = map_of([("t", "k", [trajectory([0.5])])], "share", numbered=True).groups[0][1]
+    text = stacked(view).plain.splitlines()
+    assert text[0] == view.steps[0].text.rstrip()
+    assert text[1].startswith("  value 0.50")
+    assert text[2].startswith("  advantage +0.50")
+    assert text[-1] == "reward 1: correct, terminated"
 
 
 def test_the_heading_says_what_it_is():

@@ -8,6 +8,7 @@ import pytest
 import torch
 from coin_world import coin_model, questions, seven
 
+from vineppo.analysis.run_comparison import read_points
 from vineppo.compare.read import read_comparison
 from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.group import RlooCredit
@@ -174,12 +175,18 @@ def test_report_and_compare_read_it(make: Make, tmp_path: Path):
     assert run.summary
     assert run.summary.updates == 2
     assert run.summary.tokens["rollouts"] == sum(line.get("tokens/rollouts", 0) for line in run.metrics)
-    assert "tokens/evaluation" in run.metrics[0]
+    assert run.metrics[0]["tokens/evaluation"] > 0
+    assert [read_points(run.metrics)[place].at["tokens"] for place in (0, 1)] == [0, learned_from(run.metrics[1])]
     assert run.latest[0].steps[0].value is not None
     assert (tmp_path / "coupled" / "report.html").exists()
     compared = read_comparison([tmp_path / "coupled", tmp_path / "rloo"])
     assert {experiment.name.split()[0] for experiment in compared.experiments} == {"coupled", "rloo"}
     assert {"updates", "tokens", "seconds"} <= set(compared.axes)
+
+
+def learned_from(line: dict[str, float]) -> float:
+    """Tokens decoded to learn from."""
+    return line["tokens/trajectories"] + line.get("tokens/rollouts", 0)
 
 
 def test_a_run_of_ours_is_not_overwritten(make: Make, tmp_path: Path):

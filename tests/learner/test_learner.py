@@ -213,21 +213,38 @@ def test_kl_to_oneself_is_zero_and_the_first_ratio_is_one():
     assert metrics["ratio/clipped"] == 0
 
 
+def sampled_from(model: PreTrainedModel, samples: list[Sample]) -> list[Sample]:
+    """With the log-probs that they have under the model."""
+    scores = score(scorer(model), samples, passes=Passes(rows=4))
+    return [replace(own, logprobs=tuple(now.tolist())) for own, now in zip(samples, scores, strict=True)]
+
+
 def test_sampler_kl_is_zero_when_the_sampler_agrees():
     model = tiny_model("llama")
-    samples = random_samples(4)
-    scores = score(scorer(model), samples, passes=Passes(rows=4))
-    agreeing = [
-        Sample(
-            token_ids=s.token_ids,
-            prompt_length=s.prompt_length,
-            logprobs=tuple(lp.tolist()),
-            advantages=s.advantages,
-        )
-        for s, lp in zip(samples, scores, strict=True)
-    ]
     settings = LearnerConfig(minibatch=4, kl_coefficient=0)
-    assert Learner(scorer(model), None, settings, updates=2).update(agreeing, seed=0)["sampler_kl"] == pytest.approx(0)
+    metrics = Learner(scorer(model), None, settings, updates=2).update(sampled_from(model, random_samples(4)), seed=0)
+    assert metrics["sampler_kl"] == pytest.approx(0)
+
+
+@pytest.mark.parametrize(("off", "passes"), [(0.0, 8), (1e-5, 8), (1e-2, 9), (float("nan"), 9)])
+def test_a_sampler_that_agrees_saves_the_scoring_pass(off: float, passes: int):
+    # Two epochs of four minibatches; where the sampler is off, one pass scores the other six samples.
+    def trained(samples: list[Sample]) -> tuple[dict[str, torch.Tensor], int]:
+        model, calls = tiny_model("llama"), []
+        model.base_model.register_forward_hook(lambda *args: calls.append(1))
+        settings = LearnerConfig(minibatch=2, micro_batch=6, kl_coefficient=0, learning_rate=1e-3)
+        Learner(scorer(model), None, settings, updates=8).update(samples, seed=0)
+        return dict(model.state_dict()), len(calls)
+
+    agreeing = sampled_from(tiny_model("llama"), random_samples(8))
+    first = min(next(minibatches(8, size=2, seed=0, epoch=0)))
+    one = agreeing[first]
+    agreeing[first] = replace(one, logprobs=(one.logprobs[0] + off, *one.logprobs[1:]))
+    weights, count = trained(agreeing)
+    assert count == passes
+    scored, count = trained([replace(own, logprobs=(-1.0,) * own.response_length) for own in agreeing])
+    assert count == 9
+    torch.testing.assert_close(weights, scored, atol=1e-4, rtol=1e-4)
 
 
 def test_updates_that_run_away_are_skipped_and_counted():
@@ -416,3 +433,10 @@ def test_skipping_idle_tokens_changes_no_update(epochs: int):
 def test_idle_tokens_cannot_be_skipped_where_they_have_a_gradient():
     with pytest.raises(ValueError, match=r"learner.skip_idle is true, but kl_coefficient is 0.1"):
         LearnerConfig(skip_idle=True, kl_coefficient=0.1)
+
+
+def test_idle_tokens_are_skipped_wherever_they_may_be():
+    assert LearnerConfig(kl_coefficient=0).skips_idle("token")
+    assert not LearnerConfig(kl_coefficient=0).skips_idle("sequence")
+    assert not LearnerConfig(kl_coefficient=1e-4).skips_idle("token")
+    assert not LearnerConfig(kl_coefficient=0, skip_idle=False).skips_idle("token")

@@ -1,11 +1,13 @@
 """The schedule by hand; what happens to gradients that must not be applied."""
 
 import copy
+from math import sqrt
 
 import pytest
 import torch
 from torch import nn
 
+from vineppo.engines.torch.passing import Living
 from vineppo.learner.optimizer import Optimizer
 
 
@@ -70,3 +72,25 @@ def test_state_continues_where_it_was_taken():
         layer(data).square().mean().backward()
         optimizer.step()
     assert torch.equal(one.weight, other.weight)
+
+
+def test_two_steps_of_adamw_by_hand():
+    # Gradients 1 and 3 at rates 0.1 and 0.09: m = 0.1, 0.39 and v = 0.001, 0.009999, over 1 - 0.9^t and 1 - 0.999^t.
+    weight = nn.Parameter(torch.tensor([5.0]))
+    optimizer = optimizer_of(nn.ParameterList([weight]), learning_rate=0.1, max_grad_norm=9.0, warmup_ratio=0.0)
+    for gradient in (1.0, 3.0):
+        weight.grad = torch.tensor([gradient])
+        optimizer.step()
+    second = 0.09 * (0.39 / 0.19) / sqrt(0.009999 / 0.001999)
+    assert weight.item() == pytest.approx(5 - 0.1 - second, abs=1e-6)
+
+
+def test_a_step_makes_nothing_of_a_weights_size():
+    # The forecast of memory counts nothing for it.
+    layer = nn.Linear(100, 100)
+    optimizer = optimizer_of(layer)
+    for _ in range(2):  # the first one makes the moments
+        layer(torch.ones(1, 100)).sum().backward()
+        with Living() as living:
+            optimizer.step()
+    assert living.peak < layer.weight.nbytes / 2

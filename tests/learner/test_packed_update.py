@@ -26,7 +26,7 @@ from vineppo.settings.learner import LearnerConfig
 from vineppo.settings.operations import Costs
 from vineppo.types import Sample
 
-ALWAYS = Costs(token=10**9, pair=1)
+ALWAYS = Costs(token=10**9, pair=1, layers=0)
 """What is shared is worth everything."""
 ROWS, PACKED = Passes(rows=3), Passes(rows=3, costs=ALWAYS)
 
@@ -206,4 +206,4 @@ def test_others_take_their_samples_as_rows(name: str):
 def test_operations_are_counted_from_the_weights():
     costs = costs_of(tiny_model("llama-gqa"), context=64)
     # Three layers of 32 x 32 twice, 32 x 16 twice and 32 x 48 thrice; 4 operations a pair, layer and query's number.
-    assert costs == Costs(token=2 * 3 * (2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 48), pair=4 * 3 * 32)
+    assert costs == Costs(token=2 * 3 * (2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 48), pair=4 * 3 * 32, layers=3)

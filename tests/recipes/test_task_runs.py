@@ -110,9 +110,10 @@ def test_rewards_that_cannot_work_are_refused(tmp_path, capsys, rewards, complai
     assert complaint in capsys.readouterr().err
 
 
-def test_the_bundled_policy_solves_some_word_problems_but_far_from_all(capsys):
+def test_the_bundled_policy_solves_some_word_problems_but_far_from_all(tmp_path, capsys):
     config = str(Path(__file__).parents[2] / "configs" / "word_problems.yaml")
-    assert main(["eval", config, "policy.device=cpu", "evaluation.questions=200"]) == 0
+    words = [config, "policy.device=cpu", "evaluation.questions=200"]
+    assert main(["eval", *words, "--out", str(tmp_path / "out")]) == 0
     printed = re.search(r"accuracy ([\d.]+)%", capsys.readouterr().out)
     assert printed
     assert 5 <= float(printed[1]) <= 35

@@ -84,7 +84,7 @@ def test_a_run_leaves_what_its_directory_promises(tmp_path: Path):
     assert (summary["iterations"], summary["updates"]) == (4, 16)
     assert summary["accuracy"]["final"] == history[-1]["eval/accuracy"]
     assert summary["tokens"]["rollouts"] == sum(line.get("tokens/rollouts", 0) for line in history)
-    assert main(["eval", *QUICK, "--policy", str(run / "policy")]) == 0
+    assert main(["eval", *QUICK, "--policy", str(run / "policy"), "--out", str(tmp_path / "out")]) == 0
 
 
 REST_EM = "recipe={name: rest_em, epochs: 2, validation_questions: 8}"

@@ -7,6 +7,8 @@ from vineppo.advisers.settings import Adviser, AdviserParts, AdviserSettings, An
 from vineppo.errors import UserError
 from vineppo.rng import derive_seed
 from vineppo.seams import Engine, Progress
+from vineppo.settings.memory import FLOAT32, Part
+from vineppo.settings.model_shape import find_shape
 from vineppo.settings.sections import PolicyConfig
 from vineppo.types import Request, Sampling, prompt_text
 
@@ -38,6 +40,17 @@ class PolicyAdviser(AdviserSettings):
             own.path, device=own.device, dtype=DTYPES[own.dtype], template_kwargs=own.chat_template_kwargs
         )
         return PolicyAsked(parts.open_engine(policy), policy, self, parts)
+
+    def memory(self, *, gpu: bool) -> Part | str | None:
+        """Its weights, whole in every process. While it answers, its engine takes what `engine` lets it."""
+        if self.policy is None or (gpu and self.policy.device == "cpu"):
+            return None
+        shape = find_shape(self.policy.path)
+        if isinstance(shape, str):
+            return shape
+        size = FLOAT32 if self.policy.dtype == "float32" else FLOAT32 // 2
+        made_of = f"{self.policy.path}, {shape.parameters:,} x {size} bytes"
+        return Part(name="adviser", bytes=size * shape.parameters, made_of=made_of)
 
 
 class PolicyAsked:

@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import Field
 
 from vineppo.seams import Engine, Progress
+from vineppo.settings.memory import Part
 from vineppo.settings.strict import Variant
 from vineppo.types import Message, Question
 
 if TYPE_CHECKING:
     from vineppo.policy import Policy
+
+
+TYPICAL_ANSWER = 40
+"""Tokens that an answer is assumed to have for each step that it goes through."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +92,17 @@ class AdviserSettings(Variant):
         """Whether it reads the messages, and not only question and steps."""
         return True
 
+    # --- what it costs, before anything is loaded ---
+
     @property
     def longest(self) -> int:
         """Tokens of an answer, at most."""
         return self.max_new_tokens
+
+    def typical(self, steps: int) -> int:
+        """Tokens of an answer that goes through so many steps; a guess."""
+        return min(self.longest, TYPICAL_ANSWER * (steps + 1))
+
+    def memory(self, *, gpu: bool) -> Part | str | None:
+        """What is held of it on the run's device, or why that cannot be told. gpu: whether that is one."""
+        return None

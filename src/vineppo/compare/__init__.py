@@ -11,9 +11,12 @@ from vineppo.report.html import write_comparison
 PAGE = "comparison.html"
 
 
-def compare_runs(folders: Sequence[Path], out: Path) -> Path:
-    """Compare finished and unfinished runs, print the table, and write page and tables into `out`. Returns the page."""
-    compared = read_comparison(folders)
+def compare_runs(folders: Sequence[Path], out: Path, *, names: Sequence[str] = ()) -> Path:
+    """Compare finished and unfinished runs, print the table, and write page and tables into `out`. Returns the page.
+
+    `names`: what experiments are called, in order; none: by their folders.
+    """
+    compared = read_comparison(folders, names)
     out.mkdir(parents=True, exist_ok=True)
     write_tables(compared, out)
     page = write_comparison(compared, out / PAGE)

@@ -1,7 +1,8 @@
 """Run directories to a comparison: which are the same experiment, and what a reader must know before believing it."""
 
+import re
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 from vineppo.analysis.configurations import Settings, differing_keys, names_of, settings_of
@@ -12,17 +13,22 @@ from vineppo.places import nearest
 from vineppo.report.comparison_page import Compared
 from vineppo.report.run_data import Run, read_run
 
-OUTPUTS = ("comparison.html", "explanation.html", "responses.jsonl")
+BEFORE_SEED = re.compile(r"[-_,.= ]*(seed)?[-_,.= ]*$")
+"""What stands between a name and its seed."""
+OUTPUTS = ("comparison.html", "explanation.html", "responses.jsonl", "analysis.html")
 """What comparisons, explanations and evaluations leave behind."""
 FEW_SEEDS = 3
 """Below this, an interval over seeds says little."""
 
 
-def read_comparison(folders: Sequence[Path]) -> Compared:
-    """Raises UserError for folders that are no runs, come twice or have nothing to compare."""
+def read_comparison(folders: Sequence[Path], called: Sequence[str] = ()) -> Compared:
+    """Raises UserError for folders that are no runs, come twice or have nothing to compare.
+
+    called: names of the experiments, in order; none: by their folders.
+    """
     if not folders:
         raise UserError("no run is named; give run directories, e.g. vineppo compare runs/vine-0 runs/ppo-0")
-    folders = [folder for folder in folders if not is_output(folder)] or folders
+    folders, passed = part_outputs(folders)
     for folder in folders:
         check_run(folder)
     resolved = [folder.resolve() for folder in folders]
@@ -32,7 +38,10 @@ def read_comparison(folders: Sequence[Path]) -> Compared:
     names = distinct_names(resolved)
     runs = {name: read_run(folder) for name, folder in zip(names, folders, strict=True)}
     curves = {name: curve_of(name, run) for name, run in runs.items()}
-    grouped = group(runs)
+    every = group(runs, called)
+    grouped = {title: once_a_seed(own, curves) for title, own in every.items()}
+    left_out = [name for title, own in every.items() for name in own if name not in grouped[title]]
+    runs = {name: run for name, run in runs.items() if name not in left_out}
     experiments = tuple(make_experiment(title, [curves[name] for name in own]) for title, own in grouped.items())
     axes = shared_axes(experiments)
     if not axes:
@@ -49,20 +58,38 @@ def read_comparison(folders: Sequence[Path]) -> Compared:
         runs=runs,
         grouped=grouped,
         differing=differing(settings, list(grouped)),
-        cautions=tuple(cautions(runs, curves, grouped, settings)),
+        cautions=(*passed, *doubles(left_out, curves), *cautions(runs, grouped, settings)),
     )
+
+
+def part_outputs(folders: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Without what other commands left in `runs`, and a word about what else is passed over. Where no folder is a run,
+    all stay."""
+    runs = [folder for folder in folders if is_run(folder)]
+    others = [folder for folder in folders if not is_run(folder) and not is_output(folder)]
+    # What is not there at all was mistyped.
+    missing = [folder for folder in others if not folder.is_dir()]
+    if not runs or missing:
+        return [*runs, *missing] if runs else list(folders), []
+    passed = [str(folder) for folder in others]
+    return runs, [f"Passed over, since they are no runs: {', '.join(passed)}."] if passed else []
+
+
+def is_run(folder: Path) -> bool:
+    """Whether it has metrics."""
+    return (folder / "metrics.jsonl").is_file()
 
 
 def is_output(folder: Path) -> bool:
     """Whether a folder, as `runs/*` may name one, is what another command left there."""
-    return not (folder / "metrics.jsonl").is_file() and any((folder / name).is_file() for name in OUTPUTS)
+    return not is_run(folder) and any((folder / name).is_file() for name in OUTPUTS)
 
 
 def check_run(folder: Path) -> None:
     """A folder with metrics."""
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder{nearest(folder)}; give run directories, which hold metrics.jsonl")
-    if not (folder / "metrics.jsonl").is_file():
+    if not is_run(folder):
         inside = sorted(path.parent for path in folder.glob("*/metrics.jsonl"))
         hint = f"it holds the runs {', '.join(map(str, inside[:3]))}; name those" if inside else "name a run directory"
         raise UserError(f"{folder} is no run: it has no metrics.jsonl; {hint}")
@@ -88,7 +115,7 @@ def curve_of(name: str, run: Run) -> RunCurve:
     return RunCurve(name=name, seed=seed if isinstance(seed, int) else None, points=points)
 
 
-def group(runs: Mapping[str, Run]) -> dict[str, list[str]]:
+def group(runs: Mapping[str, Run], called: Sequence[str] = ()) -> dict[str, list[str]]:
     """Names of runs by experiment, in the order given. A run without a config is an experiment of its own."""
     found: list[tuple[Settings, list[str]]] = []
     for name, run in runs.items():
@@ -98,8 +125,44 @@ def group(runs: Mapping[str, Run]) -> dict[str, list[str]]:
             found.append((settings, [name]))
         else:
             same.append(name)
-    titles = names_of([settings for settings, _ in found], [own[0] for _, own in found])
-    return dict(zip(titles, (own for _, own in found), strict=True))
+    members = [own for _, own in found]
+    titles = [common_name(own) for own in members]
+    if len(set(titles)) < len(titles) or not all(titles):
+        titles = names_of([settings for settings, _ in found], [own[0] for own in members])
+    if called and (len(called) != len(found) or len(set(called)) < len(called)):
+        there = "; ".join(f"{title} ({', '.join(own)})" for title, own in zip(titles, members, strict=True))
+        raise UserError(
+            f"--name is given for {', '.join(called)}, but needs one name for each of {len(found)} experiments, which "
+            f"are {there}"
+        )
+    return dict(zip(called or titles, members, strict=True))
+
+
+def common_name(folders: Sequence[str]) -> str:
+    """What the names of runs begin with, up to their seeds: vine of vine-0 and vine-1. Empty where that is nothing."""
+    if len(folders) == 1:
+        return folders[0]
+    alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*folders, strict=False))
+    shared = "".join(letters[0] for letters in alike)
+    if all(name[len(shared) :][:1].isdigit() for name in folders):  # seeds 10 and 11 share a digit
+        shared = shared.rstrip("0123456789")
+    return BEFORE_SEED.sub("", shared)
+
+
+def once_a_seed(names: Sequence[str], curves: Mapping[str, RunCurve]) -> list[str]:
+    """Of runs with one seed, which are one sample, the one that was evaluated most often."""
+    best: dict[object, str] = {}
+    for name in names:
+        seed = name if curves[name].seed is None else curves[name].seed
+        if seed not in best or len(curves[name].points) > len(curves[best[seed]].points):
+            best[seed] = name
+    return [name for name in names if name in best.values()]
+
+
+def doubles(left_out: Sequence[str], curves: Mapping[str, RunCurve]) -> list[str]:
+    """That seeds are counted once."""
+    told = ", ".join(f"{name} (seed {curves[name].seed})" for name in left_out)
+    return [f"Left out, since another run of its experiment has the same seed: {told}."] if told else []
 
 
 def differing(settings: Sequence[Settings], titles: Sequence[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -111,24 +174,12 @@ def differing(settings: Sequence[Settings], titles: Sequence[str]) -> tuple[tupl
     )
 
 
-def cautions(
-    runs: Mapping[str, Run],
-    curves: Mapping[str, RunCurve],
-    grouped: Mapping[str, Sequence[str]],
-    settings: Sequence[Settings],
-) -> list[str]:
+def cautions(runs: Mapping[str, Run], grouped: Mapping[str, Sequence[str]], settings: Sequence[Settings]) -> list[str]:
     """What might mislead."""
     found = []
     few = [title for title, own in grouped.items() if len(own) < FEW_SEEDS]
     if few:
         found.append(f"Fewer than {FEW_SEEDS} seeds of {', '.join(few)}: differences may be luck.")
-    for title, own in grouped.items():
-        seeds = [curves[name].seed for name in own]
-        twice = sorted({seed for seed in seeds if seed is not None and seeds.count(seed) > 1})
-        if twice:
-            found.append(
-                f"Several runs of {title} have seed {', '.join(map(str, twice))}: they are one sample, not several."
-            )
     unfinished = [name for name, run in runs.items() if run.summary is None]
     if unfinished:
         found.append(f"Not finished: {', '.join(unfinished)}. Their last evaluation is not their final one.")

@@ -5,6 +5,7 @@
                    batch * K / 2 * sum_k (L - p_k)  coupled, within its token budget; tree, with restarts for K
     curriculum     attempts * L                     those that do not serve as trajectories; learnability only
     validation     questions * samples * epochs * L RestEM only
+    stages         once, InT only: attempts, proposals of an adviser, continuations
     evaluation     questions * samples * L
 
 L and the p_k are assumptions, see `expected_shape`; so is that every other step is left (coupled). The upper bound
@@ -12,7 +13,7 @@ needs none: there every response has L = sampling.max_new_tokens, every token st
 Identical states are measured once, but counted here as if they were all different: the truth can only be lower.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vineppo.config.schema import Config, SftConfig
@@ -44,6 +45,9 @@ class CostEstimate:
     curriculum: Decoding
     validation: Decoding
     evaluation: Decoding
+    stages: Mapping[str, Decoding]
+    """Of the recipe, before all else."""
+    iterations: int
     updates: int
     """Over the run; at most, where how many there are depends on what the judge accepts."""
     assumptions: tuple[str, ...]
@@ -52,6 +56,7 @@ class CostEstimate:
     def parts(self) -> dict[str, Decoding]:
         """By purpose."""
         return {
+            **self.stages,
             "trajectories": self.trajectories,
             "rollouts": self.rollouts,
             "curriculum": self.curriculum,
@@ -74,6 +79,7 @@ def estimate(config: Config) -> CostEstimate:
     """The cost of a whole run."""
     expected, longest = expected_shape(config), longest_shape(config)
     iterations, batch = config.training.iterations, config.batch
+    usual = iterations - config.recipe.staged
 
     def responses(count: int, *, times: int) -> Decoding:
         return Decoding(sequences=count, tokens=count * expected.length, at_most=count * longest.length, times=times)
@@ -81,12 +87,12 @@ def estimate(config: Config) -> CostEstimate:
     recipe, curriculum, credit = config.recipe, config.curriculum, measured_credit(config)
     rollouts = credit.rollouts_of(expected)
     return CostEstimate(
-        trajectories=responses(batch, times=iterations),
+        trajectories=responses(batch, times=usual),
         rollouts=Decoding(
             sequences=batch * rollouts.count,
             tokens=batch * rollouts.tokens,
             at_most=batch * credit.most_tokens(longest),
-            times=iterations,
+            times=usual,
         ),
         curriculum=responses(curriculum.responses(config.training), times=curriculum.times(iterations)),
         validation=responses(recipe.held_out * recipe.validations() * config.evaluation.samples, times=iterations),
@@ -94,9 +100,22 @@ def estimate(config: Config) -> CostEstimate:
             evaluation_questions(config) * config.evaluation.samples,
             times=evaluations(iterations, config.evaluation.every),
         ),
+        stages=stages(config, expected, longest),
+        iterations=iterations,
         updates=recipe.updates(config.training, config.learner, config.credit),
         assumptions=tuple(assumptions(config, expected)),
     )
+
+
+def stages(config: Config, expected: Shape, longest: Shape) -> dict[str, Decoding]:
+    """What the recipe decodes once, before all else."""
+    asked, credit = config.task.train_size, measured_credit(config)
+    usual = config.recipe.stages(asked, expected, credit, at_most=False)
+    most = config.recipe.stages(asked, longest, credit, at_most=True)
+    return {
+        name: Decoding(sequences=own.count, tokens=own.tokens, at_most=most[name].tokens, times=1)
+        for name, own in usual.items()
+    }
 
 
 def measured_credit(config: Config) -> CreditSettings:
@@ -143,6 +162,8 @@ def assumptions(config: Config, shape: Shape) -> list[str]:
     ]
     credit = measured_credit(config)
     lines += [*config.recipe.assumptions, *credit.assumptions]
+    if config.recipe.staged and not stages(config, shape, shape):
+        lines.append("Not counted: stages of the recipe on all training questions, whose number is not known here.")
     if credit.values == "rollouts":
         lines += [
             "A rollout is assumed to be as long as what is left of its trajectory.",
@@ -169,13 +190,12 @@ def render(cost: CostEstimate) -> str:
         run, at_most = part.tokens * part.times, part.at_most * part.times
         rows.append((name, *(f"{n:,}" for n in (part.sequences, part.tokens, part.times, run, at_most))))
     rows.append(("total", "", "", "", f"{cost.tokens:,}", f"{cost.at_most:,}"))
-    iterations = cost.trajectories.times
+    trajectories = cost.trajectories.times * cost.trajectories.sequences
     return "\n".join(
         [
             *align(rows),
             "",
-            f"{iterations:,} iterations, {iterations * cost.trajectories.sequences:,} trajectories, "
-            f"{cost.updates:,} updates.",
+            f"{cost.iterations:,} iterations, {trajectories:,} trajectories, {cost.updates:,} updates.",
             *cost.assumptions,
         ]
     )

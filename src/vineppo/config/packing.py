@@ -48,7 +48,7 @@ def forecast_passes(config: Config, shape: ModelShape) -> PassForecast:
 
 def costs_of_shape(shape: ModelShape) -> Costs:
     """Of the layers."""
-    return Costs(token=2 * shape.layers * shape.layer, pair=4 * shape.layers * shape.queries)
+    return Costs(token=2 * shape.layers * shape.layer, pair=4 * shape.layers * shape.queries, layers=shape.layers)
 
 
 def assumed_samples(config: Config) -> list[PromptAndResponse]:

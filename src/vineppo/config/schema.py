@@ -17,6 +17,7 @@ from vineppo.credit.gae import PpoCredit
 from vineppo.credit.group import GrpoCredit, RlooCredit
 from vineppo.credit.grpo_lambda import GrpoLambdaCredit
 from vineppo.credit.spo_tree import SpoTreeCredit
+from vineppo.credit.srpo import SrpoCredit
 from vineppo.credit.tree_assigner import TreeCredit
 from vineppo.credit.vine import VineCredit
 from vineppo.curriculum.buffer import LearnabilityBufferCurriculum
@@ -65,7 +66,8 @@ Credit = Annotated[
     | RlooCredit
     | GrpoLambdaCredit
     | SpoTreeCredit
-    | CapoCredit,
+    | CapoCredit
+    | SrpoCredit,
     Field(discriminator="name"),
 ]  # fmt: skip
 

@@ -30,8 +30,8 @@ from pydantic import Field
 
 from vineppo.advisers.choice import AnyAdviser
 from vineppo.advisers.policy import PolicyAdviser
-from vineppo.advisers.settings import Adviser, AdviserParts, Inquiry
-from vineppo.credit.critique import inquiry_messages, read_critique
+from vineppo.advisers.settings import TYPICAL_ANSWER, Adviser, AdviserParts, AdviserSettings, Inquiry
+from vineppo.credit.critique import inquiry_messages, read_critique, step_texts
 from vineppo.credit.group import SMALLEST_STD
 from vineppo.credit.settings import CreditParts, CreditSettings
 from vineppo.credit.spread import spread
@@ -42,9 +42,6 @@ from vineppo.types import Credit, Critique, Question, Scored
 
 Vote = Literal["intersection", "majority", "union", "average", "greedy"]
 Weigh = Literal["tokens", "responses"]
-
-TYPICAL_CRITIQUE = 40
-"""Tokens that a critique is assumed to have for each step."""
 
 
 class CapoCredit(CreditSettings):
@@ -79,14 +76,18 @@ class CapoCredit(CreditSettings):
         return CapoAssigner(self.adviser.build(asks), self, parts.environment.decode)
 
     @property
+    def asks(self) -> AdviserSettings:
+        """The critic."""
+        return self.adviser
+
+    @property
     def read(self) -> int:
         """Critiques of a response."""
         return 1 if self.vote == "greedy" else self.critiques
 
     def rollouts_of(self, shape: Shape) -> Rollouts:
         """Critiques, which are no rollouts, but decoded all the same."""
-        typical = min(self.adviser.longest, TYPICAL_CRITIQUE * (len(shape.states) + 1))
-        return Rollouts(count=self.read, tokens=self.read * typical)
+        return Rollouts(count=self.read, tokens=self.read * self.adviser.typical(len(shape.states)))
 
     def most_tokens(self, shape: Shape) -> int:
         """Critiques that run to their limit."""
@@ -101,7 +102,7 @@ class CapoCredit(CreditSettings):
     def assumptions(self) -> tuple[str, ...]:
         """Of what a critique is like."""
         return (
-            f"Rollouts are critiques, which credit.adviser decodes, {TYPICAL_CRITIQUE} tokens a step; without prompts.",
+            f"Rollouts are critiques, which credit.adviser decodes, {TYPICAL_ANSWER} tokens a step; without prompts.",
         )
 
     @property
@@ -182,7 +183,7 @@ class CapoAssigner:
 
     def __call__(self, trajectories: Sequence[Scored], *, seed: int, progress: Progress | None = None) -> list[Credit]:
         """Read, vote, credit."""
-        readings = [Reading(question=s.trajectory.question, steps=self._step_texts(s)) for s in trajectories]
+        readings = [Reading(question=s.trajectory.question, steps=step_texts(s, self._decode)) for s in trajectories]
         critiques = self._read(list(dict.fromkeys(readings)), seed=seed, progress=progress)
         earned = [self._earned(s, critiques[own]) for s, own in zip(trajectories, readings, strict=True)]
         groups: dict[str, list[int]] = defaultdict(list)
@@ -228,9 +229,3 @@ class CapoAssigner:
             rewards=step_rewards(scored.reward, wrong, whole=own.whole, process=own.process),
             tokens=[stop - start for start, stop in pairwise(scored.bounds)],
         )
-
-    def _step_texts(self, scored: Scored) -> tuple[str, ...]:
-        """What each step adds to the text."""
-        ids = scored.trajectory.response_ids
-        ends = [len(self._decode(ids[:bound])) for bound in scored.bounds]
-        return tuple(scored.trajectory.text[start:stop] for start, stop in pairwise(ends))

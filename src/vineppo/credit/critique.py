@@ -3,9 +3,10 @@ in an appendix that was not to be had.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
-from vineppo.types import Critique, Message, Question, prompt_text
+from vineppo.types import Critique, Message, Question, Scored, prompt_text
 
 TASK = """\
 You check solutions step by step. Below is a problem, {reference}and a student's solution in {count} numbered steps.
@@ -43,6 +44,13 @@ def inquiry_messages(question: Question, steps: Sequence[str], *, reference: boo
         steps="\n".join(f"<step {number}>\n{text.strip()}\n</step {number}>" for number, text in enumerate(steps, 1)),
     )
     return (Message(role="user", content=text),)
+
+
+def step_texts(scored: Scored, decode: Callable[[Sequence[int]], str]) -> tuple[str, ...]:
+    """[N] what each step adds to the text."""
+    ids = scored.trajectory.response_ids
+    ends = [len(decode(ids[:bound])) for bound in scored.bounds]
+    return tuple(scored.trajectory.text[start:stop] for start, stop in pairwise(ends))
 
 
 def read_critique(text: str, *, num_steps: int, tokens: int) -> Critique:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from vineppo.advisers.settings import Answers
+from vineppo.advisers.settings import AdviserSettings, Answers
 from vineppo.credit.shuffle import Dealt
 from vineppo.environment import Environment
 from vineppo.errors import UserError
@@ -113,6 +113,11 @@ class CreditSettings(Variant):
     def needs_logprobs(self) -> bool:
         """Whether it looks at the probability of each token under the sampling law."""
         return False
+
+    @property
+    def asks(self) -> AdviserSettings | None:
+        """Whom it asks in words; None: nobody."""
+        return None
 
     # --- what it decodes ---
 

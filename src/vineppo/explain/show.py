@@ -9,6 +9,8 @@ from vineppo.report.credit_map import CreditMap, StepView, TrajectoryView
 PLUS, MINUS = (33, 102, 172), (179, 88, 6)
 """Blue and orange, which colour-blind people tell apart (ColorBrewer's PuOr and RdBu ends)."""
 PAPER, WHITE, INK = (247, 247, 247), "#ffffff", "#1a1a1a"
+NARROW = 72
+"""Columns of a terminal below which numbers would leave no room for steps."""
 DEEP = 60.0
 """Percent of the full colour from which light letters read better than dark ones."""
 
@@ -20,7 +22,7 @@ def show(credit_map: CreditMap, *, limit: int, console: Console | None = None) -
     for view in views[:limit]:
         console.print(Text(heading(view), style="bold"), soft_wrap=True)
         console.print(Text(view.prompt), style="dim")
-        console.print(heat_map(view))
+        console.print(heat_map(view) if console.width >= NARROW else stacked(view))
         console.print()
     if len(views) > limit:
         console.print(f"{len(views) - limit} more solutions are on the page.\n")
@@ -53,6 +55,19 @@ def heat_map(view: TrajectoryView) -> Table:
         )
     table.add_row(Text(view.reward), Text(f"{view.outcome}, {view.finish}", style="dim"), "")
     return table
+
+
+def stacked(view: TrajectoryView) -> Text:
+    """The same where the terminal is too narrow for columns: a step as it stands, its numbers below."""
+    lines = Text()
+    for step in view.steps:
+        lines.append(step.text.rstrip("\n"), style=style_of(step))
+        lines.append(f"\n  value {step.before}")
+        lines.append(f"  {step.before_interval}" if step.before_interval else "", style="dim")
+        lines.append("\n  advantage ")
+        lines.append(step.advantage, style="" if step.noise == "noise" else "bold")
+        lines.append(f"  {step.change_interval}\n" if step.change_interval else "\n", style="dim")
+    return lines.append(f"reward {view.reward}: {view.outcome}, {view.finish}", style="dim")
 
 
 def style_of(step: StepView) -> str:

@@ -4,9 +4,12 @@
            of several pooled (`learner/pooling.py`)
          + kl_coefficient * mean over its trajectories of the k3 KL to the starting policy, summed over tokens
 
-A mask leaves tokens out of both, and out of the ratios that are told. Old log-probs are those before the first update;
-of samples that an earlier policy made, those that they were sampled with. Branches are samples that the KL does not
-know: they begin anywhere, and tell nothing of the policy as a whole.
+A mask leaves tokens out of both, and out of the ratios that are told. Branches are samples that the KL does not know:
+they begin anywhere, and tell nothing of the policy as a whole.
+
+Old log-probs are those before the first update. Its own passes tell those of its samples; where the sampler gave all of
+these the same, to rounding, the others' are those they were sampled with, or else a scoring pass tells them before the
+update's step. Of samples that an earlier policy made they are always those they were sampled with.
 
 Both averages are over the whole minibatch, whatever the micro-batch and the number of processes: accumulated gradients
 equal those of one big batch. Every process knows all samples, so only gradients and sums have to be gathered.
@@ -28,7 +31,7 @@ from vineppo.learner.parallel import accumulating, backward
 from vineppo.learner.passes import Passes
 from vineppo.learner.pooling import pooled
 from vineppo.learner.reference import Reference
-from vineppo.learner.scores import score
+from vineppo.learner.scores import agree, score
 from vineppo.learner.shares import shares
 from vineppo.metrics import Metrics, mean_metrics
 from vineppo.processes import ALONE, Processes
@@ -85,7 +88,7 @@ class Learner:
         """
         together = [*samples, *branches]
         learning = [sum(sample.learning) for sample in together]
-        if self._settings.skip_idle and self._ratio != "sequence":
+        if self._settings.skips_idle(self._ratio):
             together = [without_idle_tail(sample) for sample in together]
         total = self._settings.epochs * -(-len(samples) // self._settings.minibatch)
         these = Round(
@@ -96,7 +99,8 @@ class Learner:
             old=[torch.tensor(own.logprobs, device=self._device) if own.replayed else None for own in together],
             reference=self._reference(samples) if self._reference else None,
         )
-        self._score_later_ones(these, seed=seed)
+        if any(these.old[i] is not None for i in next(these.minibatches(self._settings.minibatch, seed=seed, epoch=0))):
+            self._score(these)
         learning_rate = self._optimizer.learning_rate
         results: list[Metrics] = []
         for epoch in range(self._settings.epochs):
@@ -113,16 +117,6 @@ class Learner:
             "updates_skipped": sum(r["updates_skipped"] for r in results),
             "updates_nonfinite": sum(r["updates_nonfinite"] for r in results),
         }
-
-    def _score_later_ones(self, these: Round, *, seed: int) -> None:
-        """Old log-probs of all samples but those of the first update: its own pass tells theirs, if it tells all."""
-        first = set(next(these.minibatches(self._settings.minibatch, seed=seed, epoch=0)))
-        if any(these.old[i] is not None for i in first):
-            first.clear()
-        later = [i for i, old in enumerate(these.old) if old is None and i not in first]
-        scores = score(self._policy, [these.samples[i] for i in later], passes=self._passes, processes=self._processes)
-        for i, own in zip(later, scores, strict=True):
-            these.old[i] = own
 
     def finished(self, updates_per_epoch: int) -> None:
         """The schedule stands after so many planned updates an epoch, whether all were made or not."""
@@ -154,7 +148,7 @@ class Learner:
             sums += share.weight * measured
             if share.weight and part.old is None:
                 seen += zip(share.indices, logprobs.detach().split(part.lengths), strict=True)
-        if these.again and these.old[chosen[0]] is None:
+        if these.old[chosen[0]] is None and (these.again or len(chosen) < len(these.samples)):
             self._remember(these, seen)
         metrics = self._processes.sum(dict(zip(SUMS, sums.tolist(), strict=True)))
         if these.reference is None:
@@ -188,10 +182,24 @@ class Learner:
         return policy_loss + self._settings.kl_coefficient * kl, torch.stack([measured[name] for name in SUMS])
 
     def _remember(self, these: Round, seen: Sequence[tuple[int, Tensor]]) -> None:
-        """For later epochs: the log-probs of the first update's samples, before it."""
-        joined = self._processes.join([(i, own.cpu()) for i, own in seen])
-        for i, own in joined:
+        """At the first update, before its step: the log-probs that its own passes told, and those of all others."""
+        told = dict(self._processes.join([(i, own.cpu()) for i, own in seen]))
+        for i, own in told.items():
             these.old[i] = own.to(self._device)
+        if not agree(told, these.samples):
+            return self._score(these)
+        for i, sample in enumerate(these.samples):
+            if these.old[i] is None:
+                these.old[i] = torch.tensor(sample.logprobs, device=self._device)
+
+    def _score(self, these: Round) -> None:
+        """Old log-probs of all samples that have none, from passes of their own."""
+        missing = [i for i, old in enumerate(these.old) if old is None]
+        scores = score(
+            self._policy, [these.samples[i] for i in missing], passes=self._passes, processes=self._processes
+        )
+        for i, own in zip(missing, scores, strict=True):
+            these.old[i] = own
 
     def _weights(self, these: Round, chosen: Sequence[int]) -> list[float]:
         """Of each token of the chosen samples, in the minibatch's average."""

@@ -5,6 +5,7 @@ loss = - mean over the minibatch's response tokens of log pi(token | prompt, res
 
 from collections.abc import Sequence
 
+import torch
 from torch import nn
 
 from vineppo.learner.parallel import accumulating, backward
@@ -26,14 +27,12 @@ def accumulate_likelihood(
     """Add the gradient of the chosen items' token-mean loss; return the loss and the policy's entropy."""
     num_tokens = sum(items[index].response_length for index in chosen)
     device = next(policy.parameters()).device
-    sums = {"loss/likelihood": 0.0, "entropy": 0.0}
+    sums = torch.zeros(2, device=device)
     for share in shares(items, chosen, passes=passes, processes=processes):
         batch = share.batch(items, device=device)
         with accumulating(policy, share):
             logprobs, entropies = policy(batch)
             loss = -logprobs.sum() / num_tokens
             backward(loss, share, processes)
-        sums["loss/likelihood"] += share.weight * loss.item()
-        sums["entropy"] += share.weight * entropies.sum().item()
-    sums = processes.sum(sums)
-    return {**sums, "entropy": sums["entropy"] / num_tokens}
+        sums += share.weight * torch.stack([loss.detach(), entropies.sum() / num_tokens])
+    return processes.sum(dict(zip(("loss/likelihood", "entropy"), sums.tolist(), strict=True)))

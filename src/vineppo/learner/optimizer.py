@@ -30,7 +30,7 @@ class Optimizer:
     ):
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._max_grad_norm = max_grad_norm
-        self._adamw = AdamW(decay_groups(self._parameters, weight_decay), lr=learning_rate)
+        self._adamw = AdamW(decay_groups(self._parameters, weight_decay), lr=learning_rate, fused=True)
         self._ordered = [parameter for group in self._adamw.param_groups for parameter in group["params"]]
         self._peak = learning_rate
         self._factor = make_schedule(updates=updates, warmup_ratio=warmup_ratio, shape=shape)

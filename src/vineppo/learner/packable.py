@@ -28,7 +28,8 @@ def costs_of(model: PreTrainedModel, *, context: int) -> Costs | None:
     embeddings = {id(layer.weight) for layer in (model.get_input_embeddings(), output_embedding(model))}
     weights = sum(own.numel() for own in model.parameters() if own.ndim >= 2 and id(own) not in embeddings)
     size = config.to_dict().get("head_dim") or config.hidden_size // config.num_attention_heads
-    return Costs(token=2 * weights, pair=4 * config.num_hidden_layers * config.num_attention_heads * size)
+    layers, queries = config.num_hidden_layers, config.num_attention_heads * size
+    return Costs(token=2 * weights, pair=4 * layers * queries, layers=layers)
 
 
 def packs_exactly(model: PreTrainedModel, *, context: int) -> bool:

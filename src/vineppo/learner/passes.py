@@ -1,6 +1,7 @@
 """How samples go through a model: as rows of their own, or in packs that compute what they share once.
 
-Both give the same numbers up to rounding, so the one with fewer operations is taken, for each minibatch anew.
+Both give the same numbers up to rounding, so the one that takes fewer operations (`vineppo.settings.operations`) is
+taken, for each minibatch anew.
 """
 
 from collections.abc import Sequence

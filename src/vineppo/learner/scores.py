@@ -1,6 +1,7 @@
 """Log-probs of responses under a model as it is now."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import torch
 from jaxtyping import Float
@@ -11,7 +12,10 @@ from vineppo.learner.parallel import settle
 from vineppo.learner.passes import Passes
 from vineppo.learner.shares import per_sample
 from vineppo.processes import ALONE, Processes
-from vineppo.types import PromptAndResponse
+from vineppo.types import PromptAndResponse, Sample
+
+TOLERANCE = 1e-4
+"""Nats a token. Rounding in float32 comes to a hundredth of it; PPO clips at two thousand times as much."""
 
 
 @torch.no_grad()
@@ -28,3 +32,9 @@ def score(
     scores = per_sample(forward, samples, passes=passes, processes=processes, device=device)
     settle(policy)
     return [own.to(device) for own in scores]
+
+
+def agree(told: Mapping[int, Float[Tensor, " _"]], samples: Sequence[Sample]) -> bool:
+    """Whether the sampler gave every token of some samples the log-prob that the learner told, on the CPU."""
+    sampled = torch.tensor(list(chain.from_iterable(samples[i].logprobs for i in told)))
+    return bool(((torch.cat(list(told.values())) - sampled).abs() <= TOLERANCE).all())

@@ -11,10 +11,12 @@ from pydantic import Field
 
 from vineppo.advisers.choice import AnyAdviser
 from vineppo.advisers.policy import PolicyAdviser
+from vineppo.advisers.settings import TYPICAL_ANSWER, AdviserSettings
 from vineppo.credit.settings import CreditSettings
 from vineppo.settings.learner import LearnerConfig
 from vineppo.settings.memory import ALWAYS, Part, Place
 from vineppo.settings.sections import TrainingConfig
+from vineppo.settings.shapes import Rollouts, Shape
 from vineppo.settings.strict import Variant
 
 if TYPE_CHECKING:
@@ -39,11 +41,25 @@ class RecipeSettings(Variant):
     """Whether `credit` says what each token earned; otherwise the judge alone decides what is learned from."""
     least_trajectories: ClassVar[int] = 1
     """Of one question."""
+    staged: ClassVar[int] = 0
+    """Iterations at the start that decode its `stages`, and neither trajectories nor rollouts."""
 
     @property
     def assumptions(self) -> tuple[str, ...]:
         """Of an estimate of its cost, in sentences."""
         return ()
+
+    @property
+    def asks(self) -> AdviserSettings | None:
+        """Whom it asks in words; None: nobody."""
+        return None
+
+    def stages(
+        self, questions: int | None, shape: Shape, credit: CreditSettings, *, at_most: bool
+    ) -> dict[str, Rollouts]:
+        """What it decodes before all else, by purpose. questions: of the training split; None: not known. at_most:
+        whether shape is that of the longest response, and not of the expected one."""
+        return {}
 
     def build(self, parts: "RecipeParts") -> "Algorithm":
         """The algorithm, with all its parts."""
@@ -219,6 +235,8 @@ class IntRecipe(PolicyIterationRecipe):
     minibatch: int = Field(default=64, ge=1)
     """Interventions per update of finetuning."""
 
+    staged: ClassVar[int] = 1
+
     def build(self, parts: "RecipeParts") -> "Algorithm":
         """The stages, then the PPO family."""
         from vineppo.recipes.int import build_int
@@ -244,9 +262,36 @@ class IntRecipe(PolicyIterationRecipe):
         )
 
     @property
+    def asks(self) -> AdviserSettings:
+        """Who proposes."""
+        return self.adviser
+
+    def stages(
+        self, questions: int | None, shape: Shape, credit: CreditSettings, *, at_most: bool
+    ) -> dict[str, Rollouts]:
+        """As if every attempt were wrong, and every proposal valid."""
+        known = [count for count in (questions, self.questions) if count is not None]
+        if not known:
+            return {}
+        wrong = min(known) * self.attempts
+        answers = wrong * (self.proposals + (self.solve_first and self.adviser.converses))
+        answer = self.adviser.longest if at_most else self.adviser.typical(len(shape.states))
+        rollouts, left = wrong * self.continuations, shape.length if at_most else shape.left // len(shape.states)
+        found = {
+            "attempts": Rollouts(count=wrong, tokens=wrong * shape.length),
+            "proposals": Rollouts(count=answers, tokens=answers * answer),
+            "continuations": Rollouts(count=rollouts, tokens=rollouts * left),
+        }
+        if self.localiser != "prompt":
+            own = credit.rollouts_of(shape)
+            tokens = credit.most_tokens(shape) if at_most else own.tokens
+            found["localising"] = Rollouts(count=wrong * own.count, tokens=wrong * tokens)
+        return found
+
+    @property
     def assumptions(self) -> tuple[str, ...]:
         """How many attempts are wrong is not known beforehand."""
         return (
-            f"Iteration 1 is counted like the others, but decodes something else: {self.attempts} attempts of each "
-            f"question, for each wrong one {self.proposals} proposals and {self.continuations} continuations.",
+            "Every attempt is assumed to be wrong and to get a valid proposal. Proposals are decoded by "
+            f"recipe.adviser, {TYPICAL_ANSWER} tokens a step; without prompts.",
         )

@@ -11,8 +11,8 @@ class AnalysisConfig(Strict):
     """The instruments."""
 
     sources: list[str] | None = None
-    """Credit to examine: vine:K, coupled:K, tree:K, critic, group (RLOO), grpo, constant; none: the run's own and the
-    usual ones."""
+    """Credit to examine: vine:K, coupled:K, tree:K, spo_tree, critic, group (RLOO), grpo, constant; none: the run's own
+    and the usual ones."""
     split: Literal["train", "test"] = "train"
     """Whose questions; credit works on those of train."""
     questions: int = Field(default=64, ge=3)

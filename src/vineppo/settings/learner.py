@@ -85,9 +85,10 @@ class LearnerConfig(Strict):
     """Of probabilities, that is clipped. token: each token's own (PPO); sequence: one for the response, the geometric
     mean of its tokens' (GSPO, arXiv 2507.18071, which has average=responses and a clip of about 3e-4). null: what the
     credit method's paper does."""
-    skip_idle: bool = False
+    skip_idle: bool | None = None
     """Do not compute what follows a trajectory's last advantage: the same update in less time. Needs kl_coefficient 0,
-    which leaves such tokens without a gradient. Entropy and ratios are then of the others."""
+    which leaves such tokens without a gradient, and not ratio=sequence. Entropy and ratios are then of the others.
+    null: wherever it can be done."""
     lora: LoraConfig | None = None
     """Train low-rank adapters only; null trains all of the policy's weights."""
     gradient_checkpointing: bool = False
@@ -98,6 +99,10 @@ class LearnerConfig(Strict):
     def updates_of(self, trajectories: int) -> int:
         """Optimizer steps for so many trajectories."""
         return self.epochs * -(-trajectories // self.minibatch)
+
+    def skips_idle(self, ratio: Ratio) -> bool:
+        """Whether idle tails are left out, where this ratio is clipped."""
+        return self.skip_idle is not False and not self.kl_coefficient and ratio != "sequence"
 
     @model_validator(mode="after")
     def _skips_what_has_no_gradient(self) -> Self:

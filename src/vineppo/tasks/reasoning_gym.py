@@ -88,6 +88,11 @@ class ReasoningGymTask(TaskSettings):
         """As many as are made."""
         return self.train_questions, self.test_questions
 
+    @property
+    def train_size(self) -> int:
+        """As many as are made."""
+        return self.train_questions
+
     def test_size(self, asked: int | None) -> int:
         """As many as are made."""
         return self.test_questions

@@ -70,6 +70,11 @@ class TaskSettings(Variant):
         UserError where they cannot be read."""
         return None
 
+    @property
+    def train_size(self) -> int | None:
+        """Questions of the training split; None: not known before it is loaded."""
+        return None
+
     def test_size(self, asked: int | None) -> int:
         """Questions of the test split; asked: `evaluation.questions`."""
         return asked or TEST_QUESTIONS

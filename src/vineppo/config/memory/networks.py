@@ -80,9 +80,5 @@ def update_parts(config: Config, shape: ModelShape, place: Place) -> list[Part]:
     policy = trained_parameters(config, shape)
     larger = max(policy, critic_parameters(config, shape))
     if place.replicated:
-        parts = [Part(name="gradients", bytes=FLOAT32 * policy, made_of="DDP keeps them")]
-    else:
-        parts = [Part(name="gradients", bytes=FLOAT32 * larger, phases=UPDATE, made_of="of one network at a time")]
-    if place.gpu and not place.sharded:  # torch's AdamW then steps with all tensors at once
-        parts.append(Part(name="AdamW's roots", bytes=FLOAT32 * larger, phases=("step",), made_of="of second moments"))
-    return parts
+        return [Part(name="gradients", bytes=FLOAT32 * policy, made_of="DDP keeps them")]
+    return [Part(name="gradients", bytes=FLOAT32 * larger, phases=UPDATE, made_of="of one network at a time")]

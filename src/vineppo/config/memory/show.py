@@ -1,6 +1,6 @@
 """The forecast for people."""
 
-from vineppo.config.memory.forecast import forecast_memory
+from vineppo.config.memory.forecast import advisers, forecast_memory
 from vineppo.config.schema import Config
 from vineppo.launch import Launch
 from vineppo.settings.memory import ALWAYS, MemoryForecast, Phase, Place, in_words
@@ -28,12 +28,13 @@ def render_forecast(config: Config, shape: ModelShape | str, launch: Launch) -> 
     if isinstance(shape, str):
         return f"Memory: no forecast for policy.path {config.policy.path}: {shape}."
     place = Place(processes=launch.count, sharded=launch.sharded, gpu=config.policy.device != "cpu")
-    prompt = config.task.longest_prompt
+    prompt, unknown = config.task.longest_prompt, [own for own in advisers(config, place) if isinstance(own, str)]
     return "\n".join(
         [
             f"memory of {place.words}, {config.policy.path} ({shape.parameters:,} parameters, from {shape.origin})",
             *render_memory(forecast_memory(config, shape, place, prompt=prompt)),
             f"Assumed: the longest prompt has {prompt:,} tokens, and its response the full "
             f"{config.sampling.max_new_tokens:,}. `vineppo doctor` reads the prompts.",
+            *(f"Not in it: the adviser. {reason}." for reason in unknown),
         ]
     )

@@ -2,7 +2,8 @@
 
 An iteration is an update here. A line of metrics.jsonl is written when the next update begins, so that it holds what
 TRL evaluated and logged in between. Credit, rewards and tokens stand in the lines of updates for which completions were
-sampled. `num_tokens` counts rollouts and evaluation, too, other than TRL's `num_tokens`, which counts prompts instead.
+sampled. `num_tokens` counts rollouts and evaluation, too, but not that of the start, as in `vineppo train`; TRL's
+`num_tokens` counts prompts instead.
 """
 
 import json
@@ -175,10 +176,10 @@ class Recorder(TrainerCallback):
         seconds, self._began = now - self._began, now
         if line is None or not state.is_world_process_zero or (not line["iteration"] and "eval/accuracy" not in line):
             return
-        if line["iteration"]:  # the clock starts after the evaluation of the start
+        if line["iteration"]:  # clock and counter start after the evaluation of the start
             self._seconds += seconds
             line["time/iteration"] = seconds
-        self._tokens += sum(value for name, value in line.items() if name.startswith("tokens/"))
+            self._tokens += sum(value for name, value in line.items() if name.startswith("tokens/"))
         self._directory.append_metrics(line | {"num_tokens": self._tokens, "time/total": self._seconds})
         if records:
             iteration = int(line["iteration"])
