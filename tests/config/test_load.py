@@ -466,7 +466,7 @@ def test_a_file_that_is_no_mapping_is_refused(write, text, shown):
 
 
 def test_a_missing_file_is_refused_with_a_remedy(tmp_path, write):
-    path = tmp_path / "none.yaml"
+    path = tmp_path / "qqxx.yaml"
     assert complaint(path) == f"{path} is not there; name a YAML file (`vineppo configs` lists some)"
     near = write("credit: ppo").with_name("confg.yaml")
     assert f"is not there (did you mean {near.with_name('config.yaml')}?);" in complaint(near)
