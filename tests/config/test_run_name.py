@@ -60,7 +60,7 @@ def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert config.model_dump()["task"]["path"] == f"{tmp_path}/data"
     arguments = parse(["explain", "~/my.yaml", "--policy=~/model", "--out=~/out", "policy.path=~/model"])
     assert arguments.words == [f"{tmp_path}/my.yaml", "policy.path=~/model"]
-    assert (arguments.policy, arguments.out) == (f"{tmp_path}/model", f"{tmp_path}/out")
+    assert (arguments.policy, arguments.out) == (f"{tmp_path}/model", tmp_path / "out")
 
 
 def test_long_settings_are_cut_and_still_told_apart():
