@@ -118,7 +118,7 @@ def test_wrong_input_is_named_with_a_remedy(sweep, tmp_path):
         "axes: {credit.restarts: []}": "axes.credit.restarts has nothing to vary",
         "axes: {}": "axes has nothing to vary",
         "axes: {training.seed: [1]}": "training.seed is set by the sweep; give seeds instead",
-        "{settings: {credit.restarts: 2}, axes: {credit.restarts: [1]}}": "credit.restarts is both in settings and in axes",
+        "{settings: {credit: vine}, axes: {credit: [tree]}}": "credit is both in settings and in axes",
         "axes: {credit.restarts: [1, 1]}": "two combinations of the sweep's axes are both called restarts=1",
         "axes: {credit.restarts: [-1]}": "credit.restarts is -1, but must be a number >= 0",
         "base: none.yaml": f"{tmp_path / 'none.yaml'} is not there",

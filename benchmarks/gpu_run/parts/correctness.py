@@ -134,7 +134,8 @@ def real_words(assignment: Assignment, model: str) -> list[str]:
     place = [f"policy.path={model}", f"policy.dtype={assignment.place.dtype}", f"policy.device={assignment.device}"]
     if assignment.data is None:
         return [str(ROOT / "configs/arithmetic.yaml"), *place]
-    return [str(ROOT / "configs/qwen_gsm8k.yaml"), *place, "engine=torch", "task.chat=null", f"task.path={assignment.data}"]
+    own = ["engine=torch", "task.chat=null", f"task.path={assignment.data}"]
+    return [str(ROOT / "configs/qwen_gsm8k.yaml"), *place, *own]
 
 
 def examine_into(sheet: Sheet, name: str, words: list[str]) -> None:
