@@ -47,7 +47,7 @@ def test_data_are_counted_and_an_iteration_asks_all_there_are(capsys):
 @pytest.mark.parametrize(
     ("word", "complaint"),
     [
-        ("task.path=owm.jsonl", "task.path 'owm.jsonl' is not there (did you mean own.jsonl?); name what is"),
+        ("task.path=own.json", "task.path 'own.json' is not there (did you mean own.jsonl?); name what is"),
         ("task.path=./nothing", "task.path './nothing' is not there"),
         ("task.path=data/rows.jsonl", "task.path 'data/rows.jsonl' is not there; name what is"),
         ("task.prompt_column=questoin", "row 1 has no column 'questoin'"),
