@@ -20,7 +20,7 @@ def folder(*overrides: str, path: Path | None = FILE) -> str:
     [
         ([], "arithmetic"),
         (["credit=vine"], "arithmetic-vine"),
-        (["credit.rollouts=9"], "arithmetic-rollouts=9"),
+        (["credit.restarts=9"], "arithmetic-restarts=9"),
         (["credit={name: ppo, gae_lambda: 0.9}"], "arithmetic-ppo-gae_lambda=0.9"),
         (["recipe=rest_em", "training.seed=1"], "arithmetic-rest_em-seed=1"),
         (["engine.pool.replicas=2"], "arithmetic-replicas=2"),
