@@ -16,6 +16,7 @@ from vineppo.config.load import load_config
 from vineppo.config.schema import Config, SftConfig
 from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.gae import PpoCredit
+from vineppo.credit.tree_assigner import TreeCredit
 from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
 from vineppo.policy_place import policy_of
@@ -177,10 +178,10 @@ def test_where_things_go_is_said_with_one_word(calls, tmp_path, monkeypatch):
 
 
 def test_config_prints_yaml_that_loads_back(capsys, tmp_path):
-    assert main(["config", "credit.rollouts=3"]) == 0
+    assert main(["config", "credit.restarts=3"]) == 0
     path = tmp_path / "config.yaml"
     path.write_text(capsys.readouterr().out)
-    assert load_config(path, []) == Config(credit=CoupledCredit(rollouts=3))
+    assert load_config(path, []) == Config(credit=TreeCredit(restarts=3))
 
 
 def test_config_of_sft_prints_yaml_that_loads_back(capsys, tmp_path):

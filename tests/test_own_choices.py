@@ -56,7 +56,7 @@ def test_its_settings_are_checked_written_and_read_back():
 def test_a_file_may_have_settings_for_it_under_variants():
     Path("mine.yaml").write_text(f"variants: {{credit: {{'{CREDIT}': {{rollouts: 7}}}}}}")
     assert dict(load_config("mine.yaml", [f"credit={CREDIT}"]).credit)["rollouts"] == 7
-    assert load_config("mine.yaml").credit.name == "coupled"
+    assert load_config("mine.yaml").credit.name == "tree"
 
 
 def test_a_dry_run_knows_what_it_decodes(capsys):

@@ -129,16 +129,16 @@ def test_metrics_without_a_config_are_refused(tmp_path: Path):
 
 
 def test_a_different_config_is_refused_with_each_setting_before_and_now(run: RunDir):
-    message = complaint(run, config("credit.rollouts=5", "learner.clip=0.1", "run.dir=elsewhere"), resume=True)
-    assert "credit.rollouts was 9 and is now 5" in message
+    message = complaint(run, config("credit.restarts=5", "learner.clip=0.1", "run.dir=elsewhere"), resume=True)
+    assert "credit.restarts was 0.3 and is now 5.0" in message
     assert "learner.clip was 0.2 and is now 0.1" in message
     assert "elsewhere" not in message
 
 
 def test_another_credit_is_a_difference_in_all_its_settings(run: RunDir):
     message = complaint(run, config("credit=rloo"), resume=True)
-    assert "credit.name was 'coupled' and is now 'rloo'" in message
-    assert "credit.rollouts was 9 and is now None" in message
+    assert "credit.name was 'tree' and is now 'rloo'" in message
+    assert "credit.restarts was 0.3 and is now None" in message
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_place_without_permission_is_refused(locked: Path, below: str):
 
 
 def test_a_message_says_what_to_do_otherwise(run: RunDir):
-    message = complaint(run, config("credit.rollouts=5"), resume=True)
+    message = complaint(run, config("credit.restarts=5"), resume=True)
     assert f"policy.path={run.policy} and another run.dir" in message
 
 

@@ -26,7 +26,7 @@ def nearest(path: str | Path, *, also: str = "") -> str:
 
 
 def like(name: str, names: Sequence[str]) -> str | None:
-    """The one that may have been meant, perhaps with an ending."""
+    """The one that may have been meant, whatever its ending: endings alone make no two names alike."""
     stems = {Path(own).stem: own for own in names}
-    near = get_close_matches(name, [*names, *stems], n=1)
-    return stems.get(near[0], near[0]) if near else None
+    near = get_close_matches(Path(name).stem, list(stems), n=1, cutoff=0.7)
+    return stems[near[0]] if near else None

@@ -8,7 +8,7 @@ import yaml
 from vineppo.config.estimate import estimate, render, render_sft
 from vineppo.config.load import load_config
 from vineppo.config.schema import Config, SftConfig
-from vineppo.credit.coupled_assigner import CoupledCredit
+from vineppo.credit.tree_assigner import TreeCredit
 from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
 
@@ -104,8 +104,8 @@ def test_the_papers_stop_string_is_in_its_configs_and_nowhere_else(name: str):
     assert load_config(None, ["credit=vine"]).sampling.stop == []
 
 
-def test_credit_is_coupled_where_nothing_is_said():
-    assert Config().credit == CoupledCredit()
+def test_credit_is_tree_where_nothing_is_said():
+    assert Config().credit == TreeCredit()
 
 
 def test_ppo_on_gsm8k_has_lambda_one():

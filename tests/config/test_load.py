@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 from vineppo.config.keys import describe_keys
 from vineppo.config.load import dump_config, load_config
 from vineppo.config.schema import Config, SftConfig
-from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.gae import PpoCredit
 from vineppo.credit.group import GrpoCredit, RlooCredit
+from vineppo.credit.tree_assigner import TreeCredit
 from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
 from vineppo.settings.learner import LearnerConfig
@@ -123,7 +123,7 @@ def test_a_name_alone_stands_for_its_section(write):
 
 
 def test_keys_of_the_default_variant_need_no_name():
-    assert load_config(None, ["credit.rollouts=3"]).credit == CoupledCredit(rollouts=3)
+    assert load_config(None, ["credit.restarts=3"]).credit == TreeCredit(restarts=3)
 
 
 def test_a_new_name_drops_the_files_keys_that_only_the_old_variant_has(write):
@@ -200,8 +200,8 @@ def test_overrides_win_over_presets_in_any_order(write):
 
 
 def test_a_preset_of_the_default_variant_holds_when_the_section_is_not_mentioned(write):
-    path = write("variants: {credit: {coupled: {rollouts: 2}}}")
-    assert load_config(path, []).credit == CoupledCredit(rollouts=2)
+    path = write("variants: {credit: {tree: {restarts: 2}}}")
+    assert load_config(path, []).credit == TreeCredit(restarts=2)
 
 
 ALSO = """
@@ -312,9 +312,9 @@ SECTIONS = (
     ("override", "message"),
     [
         (
-            "credit.rolouts=3",
-            "key credit.rolouts (given 3) is unknown; allowed here: normalise, shuffle, mask_above, token_budget, "
-            "name, rollouts, segments; did you mean rollouts?",
+            "credit.restart=3",
+            "key credit.restart (given 3) is unknown; allowed here: normalise, shuffle, mask_above, token_budget, "
+            "name, restarts, share, prior; did you mean restarts?",
         ),
         (
             "lerner.clip=1",
@@ -575,7 +575,7 @@ def test_keys_of_all_variants_are_described():
 
 def test_a_union_s_name_is_described_once_with_all_its_choices():
     [(variant, kind, default, meaning)] = rows(Config, "credit.name")
-    assert (variant, kind, default) == ("", "one of " + METHODS, '"coupled"')
+    assert (variant, kind, default) == ("", "one of " + METHODS, '"tree"')
     assert "ppo: PPO: a value network guesses, GAE mixes." in meaning
 
 

@@ -20,7 +20,7 @@ def folder(*overrides: str, path: Path | None = FILE) -> str:
     [
         ([], "arithmetic"),
         (["credit=vine"], "arithmetic-vine"),
-        (["credit.rollouts=9"], "arithmetic-rollouts=9"),
+        (["credit.restarts=9"], "arithmetic-restarts=9"),
         (["credit={name: ppo, gae_lambda: 0.9}"], "arithmetic-ppo-gae_lambda=0.9"),
         (["recipe=rest_em", "training.seed=1"], "arithmetic-rest_em-seed=1"),
         (["engine.pool.replicas=2"], "arithmetic-replicas=2"),
@@ -60,7 +60,7 @@ def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert config.model_dump()["task"]["path"] == f"{tmp_path}/data"
     arguments = parse(["explain", "~/my.yaml", "--policy=~/model", "--out=~/out", "policy.path=~/model"])
     assert arguments.words == [f"{tmp_path}/my.yaml", "policy.path=~/model"]
-    assert (arguments.policy, arguments.out) == (f"{tmp_path}/model", f"{tmp_path}/out")
+    assert (arguments.policy, arguments.out) == (f"{tmp_path}/model", tmp_path / "out")
 
 
 def test_long_settings_are_cut_and_still_told_apart():

@@ -34,7 +34,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["credit.rollouts=0"], ("credit.rollouts", "0")),
+        (["credit.restarts=-1"], ("credit.restarts", "-1")),
         (["learner.minibatch=17"], ("learner.minibatch", "17", "16")),
         (["policy.path=nowhere/at/all"], ("policy.path", "nowhere/at/all")),
         (["policy.path=bundled:geometry"], ("policy.path", "bundled:arithmetic")),
@@ -102,9 +102,9 @@ def test_a_run_directory_that_holds_a_run(capsys: pytest.CaptureFixture[str], fi
 
 def test_a_run_directory_of_another_config(capsys: pytest.CaptureFixture[str], finished_run: Path):
     before = snapshot(finished_run)
-    settings = [*QUICK, "training.iterations=2", "credit.rollouts=5", f"run.dir={finished_run}"]
+    settings = [*QUICK, "training.iterations=2", "credit.restarts=5", f"run.dir={finished_run}"]
     line = refused(capsys, *settings, "--resume")
-    assert "credit.rollouts was 9 and is now 5" in line
+    assert "credit.restarts was 0.3 and is now 5" in line
     assert snapshot(finished_run) == before
 
 
@@ -183,7 +183,7 @@ def test_a_start_that_failed_does_not_block_its_directory(tmp_path: Path, monkey
             trainer = Trainer(load_config(None, settings))
             with pytest.raises(RuntimeError, match="own fault"):
                 trainer.train()
-    changed = [*settings, "credit.rollouts=2"]
+    changed = [*settings, "credit.restarts=2"]
     result = Trainer(load_config(None, changed)).train()
     assert result.finished
     assert load_config(result.directory / "config.yaml").credit == load_config(None, changed).credit

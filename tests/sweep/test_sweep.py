@@ -9,8 +9,8 @@ import pytest
 
 from recipes.small_runs import QUICK
 from vineppo.cli import main
-from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.gae import PpoCredit
+from vineppo.credit.tree_assigner import TreeCredit
 from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
 from vineppo.steps.tokens import TokensSteps
@@ -24,7 +24,7 @@ SHIPPED = sorted((CONFIGS / "sweeps").glob("*.yaml"))
 def sweep(tmp_path) -> Path:
     """Two values, two seeds."""
     file = tmp_path / "sweep.yaml"
-    file.write_text(f"axes: {{credit.rollouts: [1, 2]}}\nseeds: [0, 1]\ndir: {tmp_path / 'runs'}\n")
+    file.write_text(f"axes: {{credit.restarts: [1, 2]}}\nseeds: [0, 1]\ndir: {tmp_path / 'runs'}\n")
     return file
 
 
@@ -68,14 +68,14 @@ def test_sweeps_share_no_folder():
 def test_every_combination_runs_with_every_seed(sweep, tmp_path):
     plan = make_plan(sweep, [])
     assert [planned.name for planned in plan] == [
-        "rollouts=1,seed=0",
-        "rollouts=2,seed=0",
-        "rollouts=1,seed=1",
-        "rollouts=2,seed=1",
+        "restarts=1,seed=0",
+        "restarts=2,seed=0",
+        "restarts=1,seed=1",
+        "restarts=2,seed=1",
     ]
     last = plan[-1].config
-    assert (last.credit, last.training.seed) == (CoupledCredit(rollouts=2), 1)
-    assert last.run.dir == str(tmp_path / "runs" / "rollouts=2,seed=1")
+    assert (last.credit, last.training.seed) == (TreeCredit(restarts=2), 1)
+    assert last.run.dir == str(tmp_path / "runs" / "restarts=2,seed=1")
 
 
 def test_the_base_lies_beside_the_sweep_and_its_variants_hold(tmp_path):
@@ -103,24 +103,24 @@ def test_values_reach_the_config_as_they_are():
 
 
 def test_wrong_input_is_named_with_a_remedy(sweep, tmp_path):
-    assert refusal(sweep, "credit.rollouts=3").startswith("'credit.rollouts=3' would undo the axis credit.rollouts of ")
-    assert "would undo the axis credit.rollouts" in refusal(sweep, "credit=ppo")
+    assert refusal(sweep, "credit.restarts=3").startswith("'credit.restarts=3' would undo the axis credit.restarts of ")
+    assert "would undo the axis credit.restarts" in refusal(sweep, "credit=ppo")
     assert (
         refusal(sweep, "training.seed=1") == "'training.seed=1': the sweep sets training.seed; give seeds=... instead"
     )
     assert refusal(sweep, "run.dir=x") == "'run.dir=x': the sweep sets run.dir; give dir=... instead"
     assert refusal(sweep, "seeds=[1,1]") == "seeds [1, 1] has one twice; the same run would be made twice"
     assert refusal(sweep, "seeds=[]").startswith("seeds is []")
-    assert refusal(sweep, "axes.credit.rollouts=[]")
+    assert refusal(sweep, "axes.credit.restarts=[]")
     assert refusal(sweep, "trainin.iterations=1").startswith("key trainin (given {")
     assert refusal(tmp_path / "none.yaml").startswith(f"{tmp_path / 'none.yaml'} is not there")
     cases = {
-        "axes: {credit.rollouts: []}": "axes.credit.rollouts has nothing to vary",
+        "axes: {credit.restarts: []}": "axes.credit.restarts has nothing to vary",
         "axes: {}": "axes has nothing to vary",
         "axes: {training.seed: [1]}": "training.seed is set by the sweep; give seeds instead",
-        "settings: {credit.rollouts: 2}": "credit.rollouts is both in settings and in axes",
-        "axes: {credit.rollouts: [1, 1]}": "two combinations of the sweep's axes are both called rollouts=1",
-        "axes: {credit.rollouts: [0]}": "credit.rollouts is 0, but must be a whole number >= 1",
+        "{settings: {credit: vine}, axes: {credit: [tree]}}": "credit is both in settings and in axes",
+        "axes: {credit.restarts: [1, 1]}": "two combinations of the sweep's axes are both called restarts=1",
+        "axes: {credit.restarts: [-1]}": "credit.restarts is -1, but must be a number >= 0",
         "base: none.yaml": f"{tmp_path / 'none.yaml'} is not there",
         "axis: {}": "key axis (given {}) is unknown",
     }
@@ -154,23 +154,23 @@ def test_a_sweep_runs_resumes_and_compares(capsys, sweep, tmp_path):
     words = [str(sweep), "seeds=[0]", *settings]
     runs = tmp_path / "runs"
     # One of the two runs was made before.
-    made = ["train", *settings, "credit.rollouts=1", f"run.dir={runs / 'rollouts=1,seed=0'}"]
+    made = ["train", *settings, "credit.restarts=1", f"run.dir={runs / 'restarts=1,seed=0'}"]
     assert main(made) == 0
-    before = (runs / "rollouts=1,seed=0" / "metrics.jsonl").read_text()
+    before = (runs / "restarts=1,seed=0" / "metrics.jsonl").read_text()
     capsys.readouterr()
 
     assert main(["sweep", *words, "--dry-run"]) == 0
     first, second = (line.split() for line in capsys.readouterr().out.splitlines()[1:3])
-    assert first[:4] == ["rollouts=1,seed=0", "2", "2", "0"], "what is done costs nothing any more"
-    assert second[:3] == ["rollouts=2,seed=0", "0", "2"]
+    assert first[:4] == ["restarts=1,seed=0", "2", "2", "0"], "what is done costs nothing any more"
+    assert second[:3] == ["restarts=2,seed=0", "0", "2"]
 
     assert main(["sweep", *words]) == 0
     out = capsys.readouterr().out
-    assert "run 1/2  rollouts=1,seed=0  finished already" in out
-    assert "run 2/2  rollouts=2,seed=0\n" in out
-    assert (runs / "rollouts=1,seed=0" / "metrics.jsonl").read_text() == before
-    assert json.loads((runs / "rollouts=2,seed=0" / "summary.json").read_text())["iterations"] == 2
-    assert "rollouts=2" in (runs / "comparison" / "comparison.html").read_text()
+    assert "run 1/2  restarts=1,seed=0  finished already" in out
+    assert "run 2/2  restarts=2,seed=0\n" in out
+    assert (runs / "restarts=1,seed=0" / "metrics.jsonl").read_text() == before
+    assert json.loads((runs / "restarts=2,seed=0" / "summary.json").read_text())["iterations"] == 2
+    assert "restarts=2" in (runs / "comparison" / "comparison.html").read_text()
 
     assert main(["sweep", *words, "learner.clip=0.3"]) == 2
     assert "learner.clip was 0.2 and is now 0.3" in capsys.readouterr().err

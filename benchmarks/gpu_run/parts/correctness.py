@@ -15,6 +15,7 @@ from rollout_speed.models import make_model
 from rollout_speed.names import Model, Place
 from vineppo.config.load import load_config
 from vineppo.doctor import STAGES, examine
+from vineppo.doctor.budget import Budget
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.engines.torch.recordings import choose_capture
 from vineppo.learner.batch import collate
@@ -26,7 +27,7 @@ from vineppo.tasks.arithmetic import Arithmetic
 from vineppo.types import Request, Sample, Sampling
 
 GRADIENTS, GREEDY = "Gradients of the update, beside float32 on the CPU", "Greedy decoding beside `generate`"
-DOCTOR = "`vineppo doctor`"
+DOCTOR, DOCTOR_SECONDS = "`vineppo doctor`", 60.0
 ERROR: dict[Dtype, float] = {"float32": 1e-3, "bfloat16": 0.1}
 """Relative, of the whole gradient, above which it is another one."""
 QUESTIONS, NEW_TOKENS = {"cuda": 8, "cpu": 3}, {"cuda": 96, "cpu": 40}
@@ -133,7 +134,8 @@ def real_words(assignment: Assignment, model: str) -> list[str]:
     place = [f"policy.path={model}", f"policy.dtype={assignment.place.dtype}", f"policy.device={assignment.device}"]
     if assignment.data is None:
         return [str(ROOT / "configs/arithmetic.yaml"), *place]
-    return [str(ROOT / "configs/qwen_gsm8k.yaml"), *place, "engine=torch", f"task.path={assignment.data}"]
+    own = ["engine=torch", "task.chat=null", f"task.path={assignment.data}"]
+    return [str(ROOT / "configs/qwen_gsm8k.yaml"), *place, *own]
 
 
 def examine_into(sheet: Sheet, name: str, words: list[str]) -> None:
@@ -142,7 +144,7 @@ def examine_into(sheet: Sheet, name: str, words: list[str]) -> None:
     try:
         config = load_config(Path(path), overrides)
         with Display(STAGES, unit="check") as display:
-            findings = examine(config, display).findings
+            findings = examine(config, display, Budget(DOCTOR_SECONDS)).findings
     except Exception as error:  # a check that breaks is a finding, and the suite has yet to run
         sheet.put(DOCTOR, {"model": name, "check": "doctor", "verdict": "FAIL", "found": failure(error)}, keys=2)
         return

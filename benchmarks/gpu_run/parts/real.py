@@ -55,6 +55,7 @@ def words(assignment: Assignment, model: str | Path, data: str | Path) -> list[s
         f"learner.minibatch={questions * trajectories}",
         f"policy.path={model}",
         f"task.path={data}",
+        "task.chat=null",  # where the model has a template
         "engine=torch",
         f"evaluation.every={every}",
         f"evaluation.questions={asked}",

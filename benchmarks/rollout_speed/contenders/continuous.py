@@ -7,6 +7,7 @@ on a CPU, to learn how much memory there is.
 """
 
 from collections.abc import Callable
+from inspect import signature
 from math import ceil
 from typing import Any
 
@@ -19,6 +20,8 @@ from rollout_speed.workload import Workload
 
 PAGE = {"cpu": 16, "cuda": 256}
 """Tokens of a page. 8 to 32 differ by less than a tenth on a CPU; 256 is the library's default."""
+PAGE_SETTING = "page_size" if "page_size" in signature(ContinuousBatchingConfig).parameters else "block_size"
+"""Its name since transformers 5.19, and before."""
 PREFILL_TOKENS = {"cpu": 256, "cuda": 8192}
 """The most tokens of one forward pass."""
 
@@ -42,7 +45,7 @@ def sampler(model: PreTrainedModel, workload: Workload, *, rows: int) -> Callabl
             num_return_sequences=workload.rollouts,
         ),
         ContinuousBatchingConfig(
-            page_size=PAGE[device],
+            **{PAGE_SETTING: PAGE[device]},
             max_requests_per_batch=rows,
             num_blocks=pages,
             max_batch_tokens=max(PREFILL_TOKENS[device], rows),
@@ -61,8 +64,9 @@ def sampler(model: PreTrainedModel, workload: Workload, *, rows: int) -> Callabl
             output = _next_finished(manager)
             parent, _, _ = output.request_id.partition("__child#")
             lengths[places[parent]].append(len(output.generated_tokens))
-        with manager.pause():
-            _forget_pages(manager)
+        if hasattr(manager, "pause"):  # transformers 5.17 cannot: its later runs find their prefixes, which flatters it
+            with manager.pause():
+                _forget_pages(manager)
         return [length for group in lengths for length in group]
 
     return sample

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from vineppo.analysis.advice import NOTHING, cheapest_gradient, ratio_text
 from vineppo.analysis.records import Analysis, Share, SourceRecord, ValueScore
+from vineppo.report.terminal import print_fitting, stacked_rows
 
 
 def show(analysis: Analysis) -> None:
@@ -15,7 +16,7 @@ def show(analysis: Analysis) -> None:
     console = Console(highlight=False)
     for table in (value_table(analysis), ranking_table(analysis), gradient_table(analysis)):
         if table is not None:
-            console.print(table)
+            print_fitting(console, table, stacked_rows(table))
             console.print()
     for line in notes(analysis):
         console.print(line, soft_wrap=True, markup=False)

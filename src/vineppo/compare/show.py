@@ -1,6 +1,5 @@
 """The comparison in the terminal: tables where they fit, else a few lines an experiment."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -9,11 +8,10 @@ from rich.text import Text
 
 from vineppo.analysis.run_comparison import COSTS
 from vineppo.report.comparison_page import SIDES, Cell, Compared, ComparisonPage, Panel, make_comparison_page
+from vineppo.report.terminal import print_fitting
 
 MOST_SETTINGS = 6
 """Of those in which experiments differ; the page has all."""
-WIDEST = 1000
-"""Columns: more than any table has."""
 
 
 def show(compared: Compared, page: Path) -> None:
@@ -31,15 +29,6 @@ def show(compared: Compared, page: Path) -> None:
     for caution in said.cautions:
         console.print(Text(caution), soft_wrap=True)
     console.print(Text(f"page {page}  tables {page.parent}/*.csv"), soft_wrap=True)
-
-
-def print_fitting(console: Console, table: Table, lines: Sequence[Text]) -> None:
-    """The table; where no line of it may be as long as it must, the lines."""
-    if console.measure(table, options=console.options.update(width=WIDEST)).maximum <= console.width:
-        console.print(table)
-        return
-    for line in lines:
-        console.print(line)
 
 
 def title_of(said: ComparisonPage) -> str:

@@ -1,7 +1,7 @@
 """A sweep: one config, axes of settings, seeds. Every combination is a run.
 
 base: ../arithmetic.yaml              # relative to this file; none: the defaults
-settings: {training.iterations: 40}   # for all runs, over the base
+settings: {credit: vine, training.iterations: 40}   # for all runs, over the base
 axes:
   credit.rollouts: [1, 3, 9]
 seeds: [0, 1, 2]
@@ -24,7 +24,7 @@ class SweepConfig(Strict):
     """The config that all runs start from, relative to the sweep's file; none: the defaults."""
     settings: dict[str, object] = Field(default={})
     """Dotted settings of all runs, over the base."""
-    axes: dict[str, list[object]] = Field(default={"credit.rollouts": [1, 3, 9]})
+    axes: dict[str, list[object]] = Field(default={"credit": ["vine", "tree"]})
     """Dotted settings and their values; several axes make a grid."""
     seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
     """Each combination runs once with each: values of training.seed."""
