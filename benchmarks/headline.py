@@ -124,6 +124,7 @@ def make_row(method: Method, point: Point, jobs: Sequence[Job]) -> Row:
         decoded=fmean(decoded),
         trained=fmean(trained) if trained else None,
         peak_bytes=fmean(job.cost["peak_bytes"] for job in jobs),
+        is_bound=method.is_bound,
     )
 
 

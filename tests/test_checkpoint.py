@@ -202,12 +202,12 @@ def test_every_folder_is_flushed_and_nothing_is_where_that_is_not_asked(
     assert {"weights", "config.json", "policy", "manifest.json", "000001.partial", tmp_path.name} == set(flushed)
     assert flushed.index("config.json") < flushed.index("policy") < flushed.index("000001.partial")
     flushed.clear()
-    verify_checkpoint(write_checkpoint(tmp_path, 2, filled_with("two"), flush=False))
+    verify_checkpoint(write_checkpoint(tmp_path, 2, filled_with("two"), regular=False))
     assert flushed == []
 
 
 def test_what_was_written_between_goes_when_the_next_is_there(tmp_path: Path):
     for iteration in range(1, 8):
-        write_checkpoint(tmp_path, iteration, filled_with("a"))
-        prune_checkpoints(tmp_path, keep=2, keep_every=0, every=3)
+        write_checkpoint(tmp_path, iteration, filled_with("a"), regular=iteration % 3 == 0)
+        prune_checkpoints(tmp_path, keep=2, keep_every=0)
     assert names(tmp_path) == ["000003", "000006", "000007"]

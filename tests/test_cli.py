@@ -271,8 +271,8 @@ def test_wrong_input_is_one_line_and_code_2(capsys):
     assert error_of(capsys, "train", "credit=ppo", "rollouts").startswith("vineppo: error: 'rollouts' is no override;")
     assert error_of(capsys, "sft", "batch=0") == "vineppo: error: batch is 0, but must be a whole number >= 1"
     assert error_of(capsys, "eval", "--policy", "x", "zzz=1").startswith("vineppo: error: key zzz (given 1) is unknown")
-    assert error_of(capsys, "config", "none.yaml").startswith(
-        "vineppo: error: none.yaml is not there; name a YAML file"
+    assert error_of(capsys, "config", "qqxx.yaml").startswith(
+        "vineppo: error: qqxx.yaml is not there; name a YAML file"
     )
     assert error_of(capsys, "train", "--dry-run", "learner.clip=0") == (
         "vineppo: error: learner.clip is 0, but must be a number > 0"

@@ -31,7 +31,7 @@ FLOORS = (
     ("run_dir",),
     ("recipes", "report"),
     ("trainer", "preview", "compare", "explain", "analyze", "doctor", "judging", "import_gguf", "integrations"),
-    ("sweep", "evaluating", "shipped", "arguments"),
+    ("sweep", "evaluating", "shipped", "arguments", "dry_run"),
     ("cli",),
     ("__main__", "__init__"),
 )

@@ -126,6 +126,8 @@ class Method:
     """Of the test, at most; None: the study's."""
     rates: tuple[float, ...] = ()
     """These alone are tried, and the trials decide: a short tuning. Empty: the study's, and whatever lies beyond."""
+    is_bound: bool = False
+    """Whether it is told what nobody knows: what such a method can reach at most."""
     ahead: int = 0
     """How many updates' tokens its first iteration spends beyond those of an update."""
 
@@ -167,9 +169,9 @@ METHODS = (
         settings=("credit=vine",),
         shapes=(vines(5, 2, 1), vines(10, 1, 1), vines(2, 2, 3), vines(1, 2, 6)),
     ),
-    Method(name="coupled", settings=("credit=coupled", "credit.rollouts=27"), shapes=MEASURED),
+    Method(name="coupled", settings=("credit=coupled", "credit.rollouts=27"), shapes=MEASURED, seeds=3),
     Method(name="coupled, shuffled", settings=("credit=coupled", "credit.rollouts=27", "credit.shuffle=true"),
-           tuned_as="coupled"),
+           tuned_as="coupled", seeds=3),
     Method(name="tree", settings=("credit=tree", "credit.restarts=27"), shapes=MEASURED),
     Method(name="tree, shuffled", settings=("credit=tree", "credit.restarts=27", "credit.shuffle=true"),
            tuned_as="tree"),
@@ -204,6 +206,7 @@ METHODS = (
     Method(
         name="capo, perfect critic",
         settings=("credit=capo", *advised("credit", "critique")),
+        is_bound=True,
         shapes=ALONE[:1],
         rates=SHORT,
         seeds=3,
@@ -214,6 +217,7 @@ METHODS = (
                   *advised("recipe", "intervene")),
         shapes=(intervened(10, 8, 4e-5), intervened(10, 8, 1.6e-4)),
         ahead=5,
+        is_bound=True,
         rates=SHORT,
         seeds=3,
     ),

@@ -118,6 +118,11 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--resume", action="store_true", help="continue this run from its last checkpoint, if there is one"
     )
+    train.add_argument(
+        "--probe",
+        action="store_true",
+        help="with --dry-run: forecast seconds, too, from two short iterations in a folder that is thrown away",
+    )
     add_places(train, "start from this policy", "the run's folder; short for run.dir=DIR")
     sft = add_command(commands, "sft", "finetune on demonstrations: make a starting policy")
     sft.add_argument("--resume", action="store_true", help="continue the finetuning in --out from its last checkpoint")

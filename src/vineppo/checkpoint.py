@@ -15,24 +15,29 @@ from vineppo.disk import PARTIAL, write_folder
 from vineppo.errors import UserError
 
 MANIFEST = "manifest.json"
+BETWEEN = "between"
+"""An empty file in a checkpoint that goes when the next is there."""
 CRITIC = "critic.safetensors"
 """The value network's weights, where a run has one."""
 
 
-def write_checkpoint(root: Path, iteration: int, fill: Callable[[Path], None], *, flush: bool = True) -> Path:
+def write_checkpoint(root: Path, iteration: int, fill: Callable[[Path], None], *, regular: bool = True) -> Path:
     """`fill` writes the files into the folder it is given. Replaces a checkpoint of the same iteration.
 
-    Not flushed, it outlives the process, but perhaps not the machine. Raises UserError where the disk is full.
+    One that is not regular is not flushed: it outlives the process, but perhaps not the machine. Raises UserError where
+    the disk is full.
     """
     final = root / f"{iteration:06d}"
 
     def fill_and_list(partial: Path) -> None:
         fill(partial)
+        if not regular:
+            (partial / BETWEEN).touch()
         files = sorted(path for path in partial.rglob("*") if path.is_file())
         manifest = {str(path.relative_to(partial)): _digest(path) for path in files}
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=1))
 
-    write_folder(final, fill_and_list, durable=flush)
+    write_folder(final, fill_and_list, durable=regular)
     return final
 
 
@@ -62,13 +67,13 @@ def verify_checkpoint(folder: Path) -> None:
             raise UserError(f"checkpoint {folder} is damaged: {name} is not what was written; {remedy}")
 
 
-def prune_checkpoints(root: Path, *, keep: int, keep_every: int, every: int = 1) -> None:
+def prune_checkpoints(root: Path, *, keep: int, keep_every: int) -> None:
     """Delete all but the newest `keep` and those whose iteration is a multiple of `keep_every` (0: none).
 
-    Those between multiples of `every` go too, once they are not the newest.
+    Those written between regular ones go too, once they are not the newest.
     """
     found = checkpoints(root)
-    regular = [folder for folder in found if int(folder.name) % every == 0]
+    regular = [folder for folder in found if not (folder / BETWEEN).exists()]
     for folder in (*regular[:-keep], *(folder for folder in found[:-1] if folder not in regular)):
         if not (keep_every and int(folder.name) % keep_every == 0):
             shutil.rmtree(folder)

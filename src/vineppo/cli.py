@@ -10,20 +10,18 @@ from shutil import get_terminal_size
 from textwrap import fill
 
 from vineppo.arguments import parse, setting, split_words, with_policy
-from vineppo.config.estimate import estimate, render, render_sft
+from vineppo.config.estimate import render_sft
 from vineppo.config.keys import describe_keys
 from vineppo.config.load import dump_config, load_config, parse_override
-from vineppo.config.memory.show import render_forecast
-from vineppo.config.packing import render_passes
 from vineppo.config.run_name import with_run_dir
 from vineppo.config.schema import Config, SftConfig
 from vineppo.disk import is_full
+from vineppo.dry_run import show_dry_run
 from vineppo.errors import ProcessLostError, UserError
 from vineppo.launch import find_launch
 from vineppo.policy_place import check_policy, policy_of
 from vineppo.recipes.target import find_target
 from vineppo.run_dir import RunDir
-from vineppo.settings.model_shape import find_shape
 from vineppo.settings.strict import leaves
 
 FAILED, USER_ERROR, PROCESS_LOST, INTERRUPTED = 1, 2, 3, 130
@@ -62,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     match arguments.command:
         case "train":
             overrides = with_policy([*overrides, *setting("run.dir", arguments.out)], arguments.policy)
-            return train(path, overrides, dry_run=arguments.dry_run, resume=arguments.resume)
+            return train(path, overrides, dry_run=arguments.dry_run, resume=arguments.resume, probe=arguments.probe)
         case "sft":
             overrides = with_policy([*overrides, *setting("output", arguments.out)], arguments.policy)
             return sft(path, overrides, dry_run=arguments.dry_run, resume=arguments.resume)
@@ -122,15 +120,13 @@ def begin(command: str, about: str, policy: str | None = None) -> None:
 # --- commands ----------------------------------------------------------------------------------------------------
 
 
-def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: bool) -> int:
+def train(path: Path | None, overrides: Sequence[str], *, dry_run: bool, resume: bool, probe: bool = False) -> int:
     """Train, or say what would happen."""
     config = with_run_dir(load_config(path, overrides), path, overrides)
+    if probe and not dry_run:
+        raise UserError("--probe tells what --dry-run forecasts in seconds; give both")
     if dry_run:
-        if (launch := find_launch()).rank == 0:
-            print(dump_config(config))
-            print(render(estimate(config)))
-            shape = find_shape(config.policy.path)
-            print(f"\n{render_passes(config, shape)}\n\n{render_forecast(config, shape, launch)}")
+        show_dry_run(config, probe=probe)
         return 0
     check_run_dir(config, resume=resume)
     begin("train", f"task {config.task.called}, credit {config.credit.called}", config.policy.path)

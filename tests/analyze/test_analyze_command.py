@@ -216,8 +216,6 @@ def test_a_critic_that_is_not_there(capsys: pytest.CaptureFixture[str], ppo_run:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["analysis.questions=61"], "analysis.questions is 61, but the task's train split has only 60"),
-        (["analysis.split=test", "analysis.questions=21"], "test split has only 20"),
         (["analysis.distinct=6"], "analysis.distinct is 6"),
         (["analysis.sources=[]"], "analysis.sources is empty"),
         (["analysis.truth_rollouts=1"], "analysis.truth_rollouts is 1"),

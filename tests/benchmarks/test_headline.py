@@ -207,6 +207,12 @@ def test_how_many_times_less_than_it_took_whose_mark_it_is():
     assert grpo == ["grpo", "20", "never (0 of 1 seeds)", "never (0 of 1 seeds)"]
 
 
+def test_none_is_measured_by_what_is_told_the_truth():
+    told = replace(row("perfect", [0.0, 1.0]), is_bound=True)
+    header, *_ = reaching([told, row("grpo", [0.0, 0.5])], "updates")
+    assert header == ["method", "GRPO's peak (50.0%)", "90 % of the best (45.0%)"]
+
+
 def test_kl_is_read_where_the_curve_first_has_the_accuracy():
     assert kl_at(experiment("a", [0.0, 0.4, 0.8]), 0.6) == pytest.approx(0.6)
     assert kl_at(experiment("a", [0.0, 0.4]), 0.6) is None

@@ -313,6 +313,13 @@ def test_recomputed_activations_are_what_goes_into_each_layer_and_one_layer():
 # --- the dry run -------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models and data that a config has in `build` are then taken for the Hub's, whatever was built here."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+
+
 def dry_run(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     assert main(["train", *words, "--dry-run"]) == 0
     return capsys.readouterr().out
@@ -323,11 +330,12 @@ def dry_run(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     "path", sorted(set((ROOT / "configs").glob("*.yaml")) - set((ROOT / "configs").glob("sft_*"))), ids=lambda p: p.stem
 )
 def test_every_training_config_has_a_forecast_in_its_dry_run(path: Path, credit: str, capsys):
+    if (policy := load_config(path).policy.path).startswith("build/"):  # to be made first
+        assert main(["train", str(path), f"credit={credit}", "--dry-run"]) in (0, 2)
+        assert f"no forecast for policy.path {policy}" in capsys.readouterr().out
+        return
     printed = dry_run(capsys, str(path), f"credit={credit}")
     assert "decoded tokens" in printed
-    if (policy := load_config(path).policy.path).startswith("build/"):  # to be made first
-        assert f"no forecast for policy.path {policy}" in printed
-        return
     assert "memory of one process" in printed
     assert "no forecast" not in printed
     assert ("value network" in printed) == (credit == "ppo")

@@ -10,7 +10,7 @@ from vineppo.chat import as_given, encode_prompt, opened, prompt_reader
 from vineppo.errors import UserError
 from vineppo.recipes.demonstrated import tokenize
 from vineppo.tasks.build import build_task
-from vineppo.tasks.dataset import DatasetTask
+from vineppo.tasks.dataset import DatasetTask, RewardConfig
 from vineppo.tasks.gsm8k import Gsm8kTask
 from vineppo.tasks.mathematics import MathTask
 from vineppo.tasks.reasoning_gym import ReasoningGymTask
@@ -90,7 +90,7 @@ def test_what_a_chat_template_begins_belongs_to_the_response_only_where_it_is_us
 
 def test_finetuning_learns_what_will_be_asked(tmp_path):
     """In a chat the response begins in a new turn and ends with the turn; as text it begins a line."""
-    task = build_task(Gsm8kTask(path=write(tmp_path, ROW), subset=None))
+    task = Gsm8kTask(path=write(tmp_path, ROW), subset=None).build()
     [worked] = task.demonstrations("train")
     for tokenizer, response in ((CHATTY, "Easy.\n#### 2<end_turn>"), (PLAIN_TOKENIZER, "\nEasy.\n#### 2<eos>")):
         policy = policy_of(tokenizer)
@@ -111,7 +111,7 @@ def says_two(prompts, completions, **columns):
 def test_reward_functions_get_text_where_the_data_have_text(tmp_path):
     (tmp_path / "rewards.py").write_text(REWARD)
     path = write(tmp_path, {"prompt": "1 + 1?"})
-    rewards = [{"function": f"{tmp_path}/rewards.py:says_two"}]
+    rewards = [RewardConfig(function=f"{tmp_path}/rewards.py:says_two")]
     task = build_task(DatasetTask(path=path, rewards=rewards, chat=True, template="Say: {question}"))
     [question] = task.questions("train")
     assert question.prompt == Posed(question="1 + 1?", message="Say: 1 + 1?")

@@ -90,6 +90,8 @@ def test_a_train_split_alone_is_parted_by_a_seed(tmp_path: Path):
         read_splits(str(tmp_path / "train.jsonl"))
     with pytest.raises(UserError, match="at most 3"):
         hold_out(rows("train"), 4, seed=0)
+    assert hold_out(rows("train"), 0.5, seed=0) == hold_out(rows("train"), 2, seed=0), "a share of the four"
+    assert hold_out(rows("train"), 0.01, seed=0) == hold_out(rows("train"), 1, seed=0), "at least one"
 
 
 @pytest.mark.parametrize("name", ["gsm8k", "math", "dataset"])

@@ -154,18 +154,6 @@ class Config(Strict):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        samples = self.credit.samples_of(self.batch)
-        if self.learner.minibatch > samples:
-            what = (
-                f"only {samples} trajectories (training.questions {self.training.questions} x training.trajectories "
-                f"{self.training.trajectories})"
-                if self.credit.replay is None
-                else f"at most {samples} samples of credit {self.credit.called}"
-            )
-            raise ValueError(
-                f"learner.minibatch is {self.learner.minibatch}, but an iteration has {what}; set learner.minibatch to "
-                f"at most {samples}"
-            )
         for choice, does in (
             (self.recipe, "recipe {} pairs the responses to"),
             (self.credit, "credit {} compares the trajectories of"),

@@ -7,7 +7,7 @@ from vineppo.doctor.finding import Finding, Verdict
 def check_batch(config: Config) -> Finding:
     """Whether minibatches come out even, and what an iteration is made of."""
     samples = config.credit.samples_of(config.batch)
-    found, remainder = describe_batch(config), samples % config.learner.minibatch
+    found, remainder = describe_batch(config), samples % min(config.learner.minibatch, samples)
     if remainder and config.recipe.assigns_credit:
         return Finding(
             check="batch",

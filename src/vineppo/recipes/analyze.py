@@ -99,11 +99,6 @@ def analyze(target: Target, task: Task, store: TruthStore) -> Analysis:
 def pick_questions(config: Config, questions: Sequence[Question]) -> tuple[list[Question], list[Question]]:
     """The analysed ones, and those of the large-sample gradient: others, or where all are analysed the same again."""
     settings = config.analysis
-    if len(questions) < settings.questions:
-        raise UserError(
-            f"analysis.questions is {settings.questions}, but the task's {settings.split} split has only "
-            f"{len(questions)}; set analysis.questions to at most {len(questions)}"
-        )
     order = np.random.default_rng(derive_seed(settings.seed, "analysed questions")).permutation(len(questions))
     shuffled = [questions[i] for i in order]
     analysed, rest = shuffled[: settings.questions], shuffled[settings.questions :]
@@ -164,7 +159,7 @@ def describe(target: Target, findings: Findings, digest: str) -> Subject:
         task=config.task.name,
         split=config.analysis.split,
         credit=config.credit.name,
-        questions=config.analysis.questions,
+        questions=len({scored.trajectory.question.id for scored in sampled}),
         trajectories=len(sampled),
         mean_length=fmean(len(scored.trajectory.response_ids) for scored in sampled),
         mean_reward=fmean(scored.reward for scored in sampled),

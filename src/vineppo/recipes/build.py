@@ -41,15 +41,14 @@ class TrainingQuestions:
 
 
 def build_questions(config: Config, task: Task) -> TrainingQuestions:
-    """Hold out what the recipe validates on, drawn from the seed. Raises UserError when too few are left."""
-    questions = task.questions("train")
-    held_out, wanted = config.recipe.held_out, config.training.questions
-    if len(questions) < wanted + held_out:
-        also = f" and recipe.validation_questions {held_out}" if held_out else ""
-        left = max(len(questions) - held_out, 0)
+    """Hold out what the recipe validates on, drawn from the seed. Raises UserError when none is left."""
+    questions, held_out = task.questions("train"), config.recipe.held_out
+    if len(questions) <= held_out:
+        if not held_out:
+            raise UserError("the task has no training questions; add some")
         raise UserError(
-            f"training.questions is {wanted}{also}, but the task has only {len(questions)} training questions; "
-            f"set training.questions to at most {left} or add questions"
+            f"recipe.validation_questions is {held_out}, but the task has only {len(questions)} training questions; "
+            f"lower it, e.g. to {len(questions) // 5}, or add questions"
         )
     rng = generator(config.training.seed, "validation")
     chosen = set(rng.choice(len(questions), size=held_out, replace=False).tolist())
@@ -57,6 +56,13 @@ def build_questions(config: Config, task: Task) -> TrainingQuestions:
         train=[question for index, question in enumerate(questions) if index not in chosen],
         validation=[questions[index] for index in sorted(chosen)],
     )
+
+
+def within(config: Config, questions: TrainingQuestions) -> Config:
+    """The same run with no more questions an iteration than there are."""
+    training = config.training
+    fewer = training.model_copy(update={"questions": min(training.questions, len(questions.train))})
+    return config.model_copy(update={"training": fewer})
 
 
 def build_algorithm(
@@ -68,6 +74,7 @@ def build_algorithm(
 ) -> Algorithm:
     """The method, with all its parts. `policy` is still the starting policy, and becomes the trained one."""
     check_head(policy.model)
+    config = within(config, questions)
     return config.recipe.build(
         RecipeParts(
             sampler=build_sampler(config, policy, environment, questions.train),

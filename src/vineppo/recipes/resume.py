@@ -24,7 +24,7 @@ class Position:
     seconds: float = 0.0
 
 
-def save(root: Path, algorithm: Algorithm, position: Position, metrics: MetricsMark, *, flush: bool = True) -> None:
+def save(root: Path, algorithm: Algorithm, position: Position, metrics: MetricsMark, *, regular: bool = True) -> None:
     """Policy, what the algorithm and its curriculum go by, random states and position, in one checkpoint. It also knows
     the metrics that were made on the way to it.
 
@@ -44,7 +44,7 @@ def save(root: Path, algorithm: Algorithm, position: Position, metrics: MetricsM
         (folder / METRICS).write_text(json.dumps(asdict(metrics)))
 
     if algorithm.policy.processes.is_main:
-        write_checkpoint(root, position.iteration, fill, flush=flush)
+        write_checkpoint(root, position.iteration, fill, regular=regular)
     else:
         gather(root)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vineppo.checkpoint import prune_checkpoints
@@ -77,13 +78,13 @@ class Run:
         memory = size_engine(
             self._algorithm, self.directory.engine_memory(), processes, replicas=config.engine.pool.replicas
         )
-        self._saved = self._position.iteration
+        self._saved, self._saved_at = self._position.iteration, time.monotonic()
         self._between_iterations = True
         self._interrupt = Interrupt(processes)
         self._tracker = None
         self._failures, self._silent = set[str](), set[str]()
         processes.wait()  # until all have seen the directory as it was
-        self._news = [dropped] if dropped else []
+        self._news = [*([dropped] if dropped else []), *fewer_questions(config, len(questions.train))]
         if processes.is_main:
             done = None if checkpoint is None else self._position.iteration
             self._tracker = build_tracker(config.run.tracker, self.directory.root, config.model_dump(), done=done)
@@ -155,9 +156,11 @@ class Run:
                 self._write_trajectories(experience)
                 self._warn_of(experience.scored, display)
             self._tell(metrics, display)
-            regular = iteration % self._config.checkpoint.every == 0 or self.finished
+            due = self._config.checkpoint.is_due(iteration, time.monotonic() - self._saved_at)
+            regular = self.finished or self._processes.from_main(due)
             if regular or self._config.checkpoint.between:
-                self._save(flush=regular)
+                with display.phase("checkpoint"):
+                    self._save(regular=regular)
 
     def _evaluate(self, display: Display) -> Metrics:
         with display.phase("evaluate") as progress:
@@ -237,13 +240,18 @@ class Run:
             records = trajectory_records(experience, sampler.token_texts, sampler.read_prompt, count=count)
             self.directory.write_trajectories(experience.iteration, records)
 
-    def _save(self, *, flush: bool = True) -> None:
+    def _save(self, *, regular: bool = True) -> None:
+        """A regular one waits for the disk and is kept; what is written between goes when the next is there."""
+        began = time.monotonic()
         mark = self.directory.metrics_mark()
-        resuming.save(self.directory.checkpoints, self._algorithm, self._position, mark, flush=flush)
+        resuming.save(self.directory.checkpoints, self._algorithm, self._position, mark, regular=regular)
         self._saved = self._position.iteration
         kept = self._config.checkpoint
         if self._processes.is_main:
-            prune_checkpoints(self.directory.checkpoints, keep=kept.keep, keep_every=kept.keep_every, every=kept.every)
+            prune_checkpoints(self.directory.checkpoints, keep=kept.keep, keep_every=kept.keep_every)
+        now = time.monotonic()
+        self._position = replace(self._position, seconds=self._position.seconds + now - began)
+        self._saved_at = now if regular else self._saved_at
 
     def _check_shared(self, checkpoint: Path | None) -> None:
         """All processes, on whatever machines, must see one run directory."""
@@ -284,6 +292,14 @@ class Run:
             display.say(f"accuracy {accuracy['start']:.1%} -> {accuracy['final']:.1%}")
         display.say(f"policy {self.directory.policy}  report {self.directory.root / 'report.html'}")
         self._track(lambda tracker: tracker.close(), display)
+
+
+def fewer_questions(config: Config, available: int) -> list[str]:
+    """What to tell where an iteration cannot ask as many as it should."""
+    asked = config.training.questions
+    if available >= asked:
+        return []
+    return [f"training.questions is {asked}, but there are {available}: each iteration asks all of them"]
 
 
 def _decoded(metrics: Metrics) -> int:

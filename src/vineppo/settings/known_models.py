@@ -52,6 +52,18 @@ QWEN_2_5_1_5B = {
     "tie_word_embeddings": True,
 }
 
+SMOLLM2_135M = {
+    "model_type": "llama",
+    "hidden_size": 576,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "intermediate_size": 1536,
+    "vocab_size": 49152,
+    "max_position_embeddings": 8192,
+    "tie_word_embeddings": True,
+}
+
 KNOWN_MODELS = {
     "realtreetune/rho-1b-sft-GSM8K": TINY_LLAMA_1_1B,
     "realtreetune/rho-1b-sft-MATH": TINY_LLAMA_1_1B,
@@ -59,4 +71,5 @@ KNOWN_MODELS = {
     "realtreetune/deepseekmath-7b-sft-MATH-v2": DEEPSEEK_7B,
     "Qwen/Qwen2.5-0.5B-Instruct": QWEN_2_5_0_5B,
     "Qwen/Qwen2.5-1.5B-Instruct": QWEN_2_5_1_5B,
+    "HuggingFaceTB/SmolLM2-135M-Instruct": SMOLLM2_135M,
 }

@@ -60,7 +60,7 @@ class LearnerConfig(Strict):
     epochs: int = Field(default=2, ge=1)
     """Passes over each iteration's trajectories."""
     minibatch: int = Field(default=64, ge=1)
-    """Trajectories per update; the loss is averaged over all of them."""
+    """Trajectories per update, or all of an iteration where those are fewer; the loss is averaged over all of them."""
     micro_batch: int = Field(default=16, ge=1)
     """Trajectories per forward pass. Memory only."""
     pack_tokens: int | None = Field(default=None, ge=0)

@@ -103,7 +103,7 @@ class TrainingConfig(Strict):
     iterations: int = Field(default=1000, ge=1)
     """Each samples, credits and updates once."""
     questions: int = Field(default=64, ge=1)
-    """Questions per iteration."""
+    """Questions per iteration; all there are, where those are fewer."""
     trajectories: int = Field(default=8, ge=1)
     """Trajectories per question: the group."""
     unfit_questions: Literal["refuse", "drop"] = "refuse"
@@ -140,8 +140,10 @@ class EvaluationConfig(Strict):
 class CheckpointConfig(Strict):
     """What survives a crash."""
 
-    every: int = Field(default=1, ge=1)
-    """Iterations between checkpoints that wait for the disk and are kept."""
+    every: int = Field(default=1, ge=0)
+    """Iterations between checkpoints that wait for the disk and are kept; 0: by `every_seconds` alone."""
+    every_seconds: float | None = Field(default=None, gt=0)
+    """One is due, too, where so many seconds of training passed since the last; null: by iterations alone."""
     between: bool = True
     """Write one after the other iterations too, without waiting for the disk, until the next takes its place: nothing
     that is complete is lost, whatever fails. False writes less, and an update that fails loses all since the last."""
@@ -149,6 +151,20 @@ class CheckpointConfig(Strict):
     """Newest checkpoints kept."""
     keep_every: int = Field(default=0, ge=0)
     """Also keep every checkpoint whose iteration is a multiple of this; 0: none."""
+
+    def is_due(self, iteration: int, seconds: float) -> bool:
+        """After this iteration, so many seconds after the last. One is due at the end of a run, too."""
+        by_time = self.every_seconds is not None and seconds >= self.every_seconds
+        return by_time or (self.every > 0 and iteration % self.every == 0)
+
+    @model_validator(mode="after")
+    def _is_ever_due(self) -> Self:
+        if not self.every and self.every_seconds is None and not self.between:
+            raise ValueError(
+                "checkpoint.every is 0, and neither every_seconds nor between asks for a checkpoint, so that a crash "
+                "would lose the whole run; set checkpoint.every_seconds, e.g. to 300"
+            )
+        return self
 
 
 class RunConfig(Strict):

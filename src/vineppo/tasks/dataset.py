@@ -93,6 +93,11 @@ class DatasetTask(TemplatedTask):
         )
 
     @property
+    def places(self) -> dict[str, str]:
+        """One."""
+        return {"path": self.path}
+
+    @property
     def text_template(self) -> str:
         """Prompts as they are."""
         return "plain"

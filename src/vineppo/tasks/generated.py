@@ -59,6 +59,10 @@ class GeneratedTask(TaskSettings):
         """The form that is asked for."""
         return f"{self.solution_lines} {self.well_formed} tokens, then {ANSWER}, the number and the end"
 
+    def sizes(self) -> tuple[int, int]:
+        """As many as are made."""
+        return self.train_questions, self.test_questions
+
     @property
     def train_size(self) -> int:
         """As many as are made."""

@@ -58,6 +58,11 @@ class Gsm8kTask(WorkedTask):
         )
 
     @property
+    def places(self) -> dict[str, str]:
+        """One."""
+        return {"path": self.path}
+
+    @property
     def longest_prompt(self) -> int:
         """Of GSM8K."""
         return 400

@@ -59,6 +59,11 @@ class MathTask(WorkedTask):
         return Math(train=train, test=test, wording=self.wording, verdicts=self.verdicts())
 
     @property
+    def places(self) -> dict[str, str]:
+        """One, or two."""
+        return {"path": self.path, **({} if self.test_path is None else {"test_path": self.test_path})}
+
+    @property
     def chat_template(self) -> str:
         """Asks for what the judge reads."""
         return "boxed"

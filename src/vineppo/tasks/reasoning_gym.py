@@ -84,6 +84,10 @@ class ReasoningGymTask(TaskSettings):
             workers=Workers(MODULE, count=judge.workers, seconds=judge.seconds, memory_mib=judge.memory_mib),
         )
 
+    def sizes(self) -> tuple[int, int]:
+        """As many as are made."""
+        return self.train_questions, self.test_questions
+
     @property
     def train_size(self) -> int:
         """As many as are made."""

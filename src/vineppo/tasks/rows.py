@@ -29,7 +29,7 @@ def read_splits(
     subset: str | None = None,
     files: tuple[str | None, str | None] = (None, None),
     splits: tuple[str, str] = ("train", "test"),
-    held_out: int | None = None,
+    held_out: int | float | None = None,
     seed: int = 0,
 ) -> tuple[list[Row], list[Row]]:
     """Train rows and test rows. `held_out`: there is no test split, so many rows of the train split make one."""

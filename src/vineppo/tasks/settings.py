@@ -65,6 +65,11 @@ class TaskSettings(Variant):
         """Why it should look so."""
         return "half of sampling.max_new_tokens, its steps evenly long; a guess"
 
+    def sizes(self) -> tuple[int, int] | None:
+        """How many training and test questions there are, as far as that is known without fetching anything. Raises
+        UserError where they cannot be read."""
+        return None
+
     @property
     def train_size(self) -> int | None:
         """Questions of the training split; None: not known before it is loaded."""

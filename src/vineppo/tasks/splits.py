@@ -50,11 +50,13 @@ def _place(text: str | None, count: int, default: int) -> int:
     return min(max(place + count if place < 0 else place, 0), count)
 
 
-def hold_out(rows: Sequence[Row], count: int, *, seed: int) -> tuple[list[Row], list[Row]]:
-    """Train rows and `count` test rows, drawn from the seed; both in the order of the data."""
+def hold_out(rows: Sequence[Row], wanted: int | float, *, seed: int) -> tuple[list[Row], list[Row]]:
+    """Train rows and test rows, so many or such a share, drawn from the seed; both in the order of the data."""
+    count = wanted if isinstance(wanted, int) else max(1, round(wanted * len(rows)))
     if count >= len(rows):
         raise UserError(
-            f"task.held_out is {count}, but there are only {len(rows)} rows; set it to at most {len(rows) - 1}"
+            f"task.held_out is {count}, but there are only {len(rows)} rows; set it to at most {len(rows) - 1}, or to "
+            "a share such as 0.2"
         )
     chosen = set(random.Random(derive_seed(seed, "held out")).sample(range(len(rows)), count))
     return (

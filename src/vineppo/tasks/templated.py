@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Callable, Iterator
-from typing import ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol
 
 from pydantic import Field
 
 from vineppo.seams import Split, Task
+from vineppo.settings.places import on_disk
 from vineppo.settings.shapes import Shape, even_shape
 from vineppo.tasks.settings import Demonstration, TaskSettings
 from vineppo.tasks.templates import Wording, choose_wording
@@ -23,8 +24,8 @@ class TemplatedTask(TaskSettings):
     answer, plain. null: the task's own words."""
     chat: bool | None = None
     """Questions are posed by the policy's own chat template. null: where it has one and `template` is null."""
-    held_out: int | None = Field(default=None, ge=1)
-    """Where there is no test split: so many rows of the train split, drawn from `seed`, make one."""
+    held_out: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Where there is no test split: so many rows of the train split, or such a share, drawn from `seed`, make one."""
     seed: int = 0
     """Draws them."""
 
@@ -46,6 +47,19 @@ class TemplatedTask(TaskSettings):
     def ask(self, question: str, *, where: str) -> Prompt:
         """In its words."""
         return self.wording([question])[0]
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Folders, files or Hub names that its rows come from, by setting."""
+        return {}
+
+    def sizes(self) -> tuple[int, int] | None:
+        """Read, where all lie on this disk."""
+        there = [on_disk(f"task.{name}", place) for name, place in self.places.items()]  # whichever is amiss is told
+        if not there or not all(there):
+            return None
+        task = self.build()
+        return len(task.questions("train")), len(task.questions("test"))
 
     @property
     def unjudged(self) -> str:

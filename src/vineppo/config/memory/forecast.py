@@ -2,7 +2,7 @@
 
 P parameters, P' of the backbone, A those that learn (P, or the adapters'), N processes among which FSDP2 cuts up what
 is marked / N; c bytes a number in policy.dtype; d, q, k, i, V as in `model_shape`, L layers; T the tokens of the
-longest sample, prompt and response; B = min(learner.micro_batch, learner.minibatch). In bytes, and when:
+longest sample, prompt and response; B = min(learner.micro_batch, learner.minibatch, trajectories). In bytes, and when:
 
     weights                4 A / N, with adapters also c P / N
     AdamW's moments        8 A / N
@@ -35,7 +35,7 @@ from vineppo.settings.model_shape import ModelShape
 def forecast_memory(config: Config, shape: ModelShape, place: Place, *, prompt: int) -> MemoryForecast:
     """prompt: tokens of the longest one."""
     longest = min(prompt + config.sampling.max_new_tokens, shape.context)
-    rows = min(config.learner.micro_batch, config.learner.minibatch)
+    rows = min(config.learner.micro_batch, config.learner.minibatch, config.credit.samples_of(config.batch))
     asked = [part for part in advisers(config, place) if isinstance(part, Part)]
     networks, engine = [*network_parts(config, shape, place), *asked], config.engine
     held = Held(
