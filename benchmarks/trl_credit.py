@@ -23,8 +23,8 @@ from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.group import GrpoCredit
 from vineppo.credit.settings import CreditSettings
 from vineppo.integrations.trl import CreditGRPOTrainer
-from vineppo.policy import resolve_path
 from vineppo.report.run_data import Run, read_run
+from vineppo.settings.model_shape import resolve_bundled
 from vineppo.steps.lines import LinesSteps
 from vineppo.tasks.arithmetic import Arithmetic
 
@@ -85,7 +85,7 @@ def train(arm: Arm, seed: int, folder: Path) -> None:
     if (folder / "summary.json").exists():
         return
     trainer = CreditGRPOTrainer(
-        model=resolve_path("bundled:arithmetic"),
+        model=resolve_bundled("bundled:arithmetic"),
         reward_funcs=right,
         args=GRPOConfig(output_dir=str(folder), seed=seed, max_steps=arm.updates, **SETTINGS),
         train_dataset=questions("train", QUESTIONS),

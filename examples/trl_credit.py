@@ -8,7 +8,7 @@ from trl import GRPOConfig
 
 from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.integrations.trl import CreditGRPOTrainer
-from vineppo.policy import resolve_path
+from vineppo.settings.model_shape import resolve_bundled
 from vineppo.steps.lines import LinesSteps
 from vineppo.tasks.arithmetic import Arithmetic
 
@@ -20,7 +20,7 @@ def right(completions: list[str], answer: list[str], **columns: object) -> list[
 def main(output_dir: str = "runs/trl_credit", updates: int = 4) -> CreditGRPOTrainer:
     questions = Arithmetic().questions("train")[:64]
     trainer = CreditGRPOTrainer(
-        model=resolve_path("bundled:arithmetic"),  # any model that TRL takes
+        model=resolve_bundled("bundled:arithmetic"),  # any model that TRL takes
         reward_funcs=right,
         args=GRPOConfig(
             output_dir=output_dir,

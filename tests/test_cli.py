@@ -12,7 +12,7 @@ import yaml
 from vineppo import cli
 from vineppo.arguments import render_examples
 from vineppo.cli import main, sets_rollouts
-from vineppo.config.load import load_config
+from vineppo.config.load import dump_config, load_config
 from vineppo.config.schema import Config, SftConfig
 from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.gae import PpoCredit
@@ -21,6 +21,7 @@ from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
 from vineppo.policy_place import policy_of
 from vineppo.settings.sections import PolicyConfig
+from vineppo.tasks.registers import RegistersTask
 
 
 @dataclass
@@ -141,6 +142,23 @@ def test_eval_measures_the_policy_that_is_named(calls):
     main(["eval", "policy.path=a"])
     main(["eval", "--policy", "b", "policy.path=a"])
     assert [config.policy for _, config, _ in calls.made] == [PolicyConfig(path="a"), PolicyConfig(path="b")]
+
+
+@pytest.mark.parametrize("place", ["", "policy", "checkpoints/000003", "checkpoints/000003/policy"])
+def test_the_policy_of_a_run_is_asked_the_runs_questions(calls, tmp_path, place):
+    for folder in (tmp_path / "policy", tmp_path / "checkpoints/000003/policy"):
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+    (tmp_path / "config.yaml").write_text(dump_config(Config(task=RegistersTask(), policy=PolicyConfig(path="start"))))
+    (tmp_path / "metrics.jsonl").touch()
+    assert main(["eval", "--policy", str(tmp_path / place), "evaluation.questions=7"]) == 0
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("{}")
+    assert main(["eval", str(mine), "--policy", str(tmp_path / place)]) == 0
+    (_, of_run, _), (_, of_file, _) = calls.made
+    assert (of_run.task, of_run.evaluation.questions) == (RegistersTask(), 7)
+    assert of_run.policy.path.startswith(str(tmp_path))
+    assert of_file.task == Config().task
 
 
 @pytest.mark.parametrize("folder", ["007", "a: b", "#x", "'quoted'", '"', "runs/é", "1e-3", "🌿", r"back\slash"])

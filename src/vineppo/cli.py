@@ -19,11 +19,13 @@ from vineppo.disk import is_full
 from vineppo.dry_run import show_dry_run
 from vineppo.errors import ProcessLostError, UserError
 from vineppo.launch import find_launch
-from vineppo.policy_place import check_policy, policy_of
+from vineppo.policy_place import check_policy, config_of, policy_of
 from vineppo.recipes.target import find_target
 from vineppo.run_dir import RunDir
 from vineppo.settings.strict import leaves
 
+OF_A_POLICY = ("eval", "explain", "doctor", "analyze")
+"""Commands that look at one. Where no config is named, a run brings its own."""
 FAILED, USER_ERROR, PROCESS_LOST, INTERRUPTED = 1, 2, 3, 130
 
 
@@ -57,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """The command that was asked for."""
     path, overrides = split_words(arguments.words)
+    if path is None and arguments.command in OF_A_POLICY and arguments.policy is not None:
+        path = config_of(arguments.policy)  # else a run's policy would be asked the default task's questions
     match arguments.command:
         case "train":
             overrides = with_policy([*overrides, *setting("run.dir", arguments.out)], arguments.policy)

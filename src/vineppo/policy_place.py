@@ -33,6 +33,14 @@ def policy_of(place: str) -> str:
     return next((str(folder / "policy") for folder in folders if (folder / "policy" / CONFIG).is_file()), place)
 
 
+def config_of(place: str) -> Path | None:
+    """Of a run, a checkpoint of it or the policy in either, the run's config; None: the place is of no run."""
+    folder = Path(place).resolve()
+    folder = folder.parent if folder.name == "policy" else folder
+    run = folder.parents[1] if folder.parent.name == "checkpoints" else folder
+    return run / "config.yaml" if (run / "config.yaml").is_file() and (run / "metrics.jsonl").is_file() else None
+
+
 def check_policy(path: str) -> None:
     """Raise UserError where no policy can be had from a place: what is wrong, and what to do."""
     if path.startswith(BUNDLED):

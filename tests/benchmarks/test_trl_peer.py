@@ -290,7 +290,7 @@ def test_a_run_beside_ours(tmp_path: Path, capsys):
     ours = Trainer(in_folder(tmp_path / "ours")).train()
     directory = train(in_folder(tmp_path / "trl"))
     compared = read_comparison([tmp_path / "ours", tmp_path / "trl"])
-    assert [experiment.name for experiment in compared.experiments] == ["policy_iteration", "trl_grpo"]
+    assert [experiment.name for experiment in compared.experiments] == ["ours", "trl"]
     lines = directory.read_metrics()
     assert [line["updates"] for line in lines] == [line["updates"] for line in ours.metrics] == [0, 4, 8, 12, 16]
     assert lines[0]["eval/accuracy"] == ours.metrics[0]["eval/accuracy"]

@@ -95,10 +95,10 @@ def test_kept_trajectories_are_found_and_have_a_limit():
         copies.append(name)
         return pytest.importorskip("torch").zeros(2, 1, 1, 1)
 
-    kept.add((1, 2, 3), lambda: copy("first"))
-    kept.add((1, 2, 3), lambda: copy("again"))
-    kept.add((4,) * 5, lambda: copy("too much"))
-    kept.add((1, 3, 3, 3), lambda: copy("second"))
+    kept.add((1, 2, 3), (), lambda: copy("first"))
+    kept.add((1, 2, 3), (), lambda: copy("again"))
+    kept.add((4,) * 5, (), lambda: copy("too much"))
+    kept.add((1, 3, 3, 3), (), lambda: copy("second"))
     assert copies == ["first", "second"]
     assert kept.covering((1, 2)) is kept.covering((1, 2, 3))
     assert kept.covering((1, 2, 4)) is None

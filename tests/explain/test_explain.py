@@ -112,7 +112,7 @@ def test_a_real_question_of_gsm8k_takes_less_than_a_minute(tmp_path):
     gold = "Natalia sold 48/2 = <<48/2=24>>24 clips in May.\nShe sold 48+24 = <<48+24=72>>72 clips.\n#### 72"
     row = {"question": NATALIA, "answer": gold, "solutions": [f"\n{gold}", "\nShe sold 48 clips.\n#### 48"]}
     (tmp_path / "rows.jsonl").write_text(json.dumps(row))
-    settings = ["task=gsm8k", "sampling.max_new_tokens=200", "credit.rollouts=2"]
+    settings = ["task=gsm8k", "sampling.max_new_tokens=200", "credit=vine", "credit.rollouts=2"]
     started = time.monotonic()
     assert explain("--policy", model, "--file", tmp_path / "rows.jsonl", "--out", tmp_path / "out", *settings) == 0
     assert time.monotonic() - started < 60

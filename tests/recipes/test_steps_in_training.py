@@ -8,6 +8,8 @@ from small_runs import QUICK, metrics_of
 
 from vineppo import Trainer, load_config
 
+FEW = [*QUICK, "credit={name: coupled, rollouts: 1}", "evaluation.questions=2"]
+
 
 @pytest.mark.parametrize(
     "steps",
@@ -15,7 +17,7 @@ from vineppo import Trainer, load_config
 )
 def test_a_run_is_credited_by_its_steps(tmp_path: Path, steps: str):
     overrides = [f"run.dir={tmp_path}", f"steps={steps}", "training.iterations=1", "evaluation.every=0"]
-    Trainer(load_config(None, [*QUICK, *overrides, "credit.rollouts=1", "evaluation.questions=2"])).train()
+    Trainer(load_config(None, [*FEW, *overrides])).train()
     last = metrics_of(tmp_path)[-1]
     assert last["credit/states"] >= 1
     records = [json.loads(line) for line in (tmp_path / "trajectories" / "000001.jsonl").read_text().splitlines()]
@@ -25,6 +27,6 @@ def test_a_run_is_credited_by_its_steps(tmp_path: Path, steps: str):
 
 def test_with_a_mask_only_uncertain_tokens_learn(tmp_path: Path):
     overrides = [f"run.dir={tmp_path}", "steps=uncertain", "credit.mask_above=0.9", "training.iterations=1"]
-    Trainer(load_config(None, [*QUICK, *overrides, "credit.rollouts=1", "evaluation.questions=2"])).train()
+    Trainer(load_config(None, [*FEW, *overrides])).train()
     last = metrics_of(tmp_path)[-1]
     assert 0 < last["credit/tokens_learning"] < 1

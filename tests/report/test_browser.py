@@ -24,7 +24,7 @@ def tab(tmp_path_factory):
 @pytest.fixture(scope="module")
 def explanation(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("explained")
-    law = ["sampling={temperature: 1.0, top_p: 1.0, max_new_tokens: 80}", "credit.rollouts=4"]
+    law = ["sampling={temperature: 1.0, top_p: 1.0, max_new_tokens: 80}", "credit=vine", "credit.rollouts=4"]
     words = ["--question", "3*7+1-2*4", "--answer", "30", "--solutions", "2", "--out", str(folder / "out")]
     assert main(["explain", *words, *law]) == 0
     return folder / "out" / "explanation.html"

@@ -178,4 +178,4 @@ def test_a_dataset_made_by_a_script_is_refused(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_column_of_questions_is_suggested():
     with pytest.raises(UserError, match=r"set task\.prompt_column=question"):
-        require_columns([{"question": "?", "answer": "1"}], ["prompt"], "train")
+        require_columns([{"question": "?", "answer": "1"}], ["prompt"], "train", "task.prompt_column=")

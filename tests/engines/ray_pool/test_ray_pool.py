@@ -41,7 +41,7 @@ def tokens(groups: list[tuple[Completion, ...]]) -> list[list[tuple[int, ...]]]:
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[RayPool]:
-    made = RayPool(make_tiny, WEIGHTS, replicas=2, timeout=60, smallest=16)
+    made = RayPool(make_tiny, WEIGHTS, replicas=2, timeout=180, smallest=16)
     yield made
     made.close()
 

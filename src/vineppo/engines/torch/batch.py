@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from vineppo.engines.stops import Stops
 from vineppo.engines.torch.decoder import Decoder
 from vineppo.engines.torch.law import CHUNK, counter_uniforms, draw_tokens
 from vineppo.engines.torch.schedule import Row
-from vineppo.engines.torch.trunks import TokenIds, present
+from vineppo.engines.torch.trunks import TokenIds
 from vineppo.types import Finish, Sampling
 
 
@@ -26,8 +25,9 @@ class Decoded:
     finish: Finish
 
 
-OnFinish = Callable[[Row, Decoded, Callable[[], Float[Tensor, "S H T D"]]], None]
-"""Called with a finished row, its tokens, and a function that copies the keys and values of all tokens but the last."""
+OnFinish = Callable[[Row, Decoded, Callable[[], Float[Tensor, "S H C D"]]], None]
+"""Called with a finished row, its tokens, and a function that copies their keys and values, but for those of the last
+one, which was never fed."""
 
 
 class Batch:
@@ -159,7 +159,7 @@ class Batch:
                 logprobs=tuple(self._logprobs[i, own].tolist()),
                 finish=Finish.TERMINATED if ended[i] else Finish.TRUNCATED,
             )
-            self._on_finish(self.rows[i], decoded, partial(self._keys_values, int(i), own))
+            self._on_finish(self.rows[i], decoded, partial(self._written, int(i), own))
 
     def _stopped(self, column: int) -> Bool[np.ndarray, " B"] | bool:
         """The rows whose text has come to a stop string."""
@@ -171,10 +171,9 @@ class Batch:
             stopped[i] = self._stops.reached([*self.rows[i].written, *new])
         return stopped
 
-    def _keys_values(self, row: int, own: slice) -> Float[Tensor, "S H T D"]:
-        """Of the row's whole sequence but its last token, which was never fed."""
-        trunk = present(self.rows[row].trunk)[:, :, : self._starts[row]]
-        return torch.cat([trunk, self._decoder.branch(row, slice(own.start, own.stop - 1))], dim=2)
+    def _written(self, row: int, own: slice) -> Float[Tensor, "S H C D"]:
+        """A copy of a row's keys and values, but for those of its last token."""
+        return self._decoder.branch(row, slice(own.start, own.stop - 1)).clone()
 
 
 def _first_uniforms(rows: Sequence[Row], seeds: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from torch import Tensor
 from vineppo.engines.torch.attention import Branching, hiding
 from vineppo.engines.torch.buckets import Shape
 from vineppo.engines.torch.forest import slots_of
-from vineppo.engines.torch.trunks import Trunk, present
+from vineppo.engines.torch.trunks import Trunk, copy_into
 
 
 class Stretch:
@@ -122,8 +122,7 @@ def plant(planes: Float[Tensor, "S G H T D"], trunks: list[Trunk]) -> None:
     """Copy trunks side by side; what they leave free is zero."""
     planes.zero_()
     for group, trunk in enumerate(trunks):
-        own = present(trunk)
-        planes[:, group, :, : own.shape[2]] = own
+        copy_into(planes[:, group], trunk)
 
 
 def _integers(like: Tensor, *shape: int) -> Tensor:

@@ -49,4 +49,4 @@ def forget(given: Sequence[Row], going: Sequence[Row], budget: Budget) -> None:
     used = {row.trunk for row in going}
     for trunk in distinct(row.trunk for row in given):
         if trunk not in used and (budget.kept is None or not budget.kept.holds(trunk)):
-            trunk.keys_values = None
+            trunk.pieces = None

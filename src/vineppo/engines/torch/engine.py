@@ -24,7 +24,7 @@ from vineppo.engines.torch.memory import Measures, default_memory, measure
 from vineppo.engines.torch.recorded import RecordedDecoder
 from vineppo.engines.torch.recordings import Capture, Recordings
 from vineppo.engines.torch.schedule import Budget, Row, in_order
-from vineppo.engines.torch.trunks import Trunks, find_trunks
+from vineppo.engines.torch.trunks import Trunks, find_trunks, first_of, present
 from vineppo.rng import derive_seed
 from vineppo.seams import Progress
 from vineppo.types import Completion, Request, Sampling
@@ -71,6 +71,11 @@ class TorchEngine:
         """All that sampling may hold; None until it is sized."""
         return self._memory
 
+    @property
+    def kept(self) -> Trunks:
+        """Trajectories whose rollouts may follow."""
+        return self._kept
+
     def allot(self, memory_bytes: int) -> None:
         """Size it, before anything was sampled."""
         self._memory = memory_bytes
@@ -104,12 +109,13 @@ class TorchEngine:
         done: list[dict[int, Completion]] = [{} for _ in requests]
         finished = 0
 
-        def on_finish(row: Row, decoded: Decoded, keys_values: Callable[[], Float[Tensor, "S H T D"]]) -> None:
+        def on_finish(row: Row, decoded: Decoded, written: Callable[[], Float[Tensor, "S H C D"]]) -> None:
             nonlocal finished
             finished += 1
             done[row.request][row.draw] = self._completion(decoded)
             if row.keep:
-                self._kept.add(row.prefix + decoded.token_ids[:-1], keys_values)
+                begun = tuple(first_of(present(row.trunk), len(row.prefix)))
+                self._kept.add(row.prefix + decoded.token_ids[:-1], begun, written)
             if progress is not None:
                 progress(finished, total)
 

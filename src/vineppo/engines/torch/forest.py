@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vineppo.engines.torch.attention import Branching
 from vineppo.engines.torch.branches import BranchCache
-from vineppo.engines.torch.trunks import Trunk, present
+from vineppo.engines.torch.trunks import Trunk, copy_into, planes_like
 
 
 class Forest:
@@ -17,7 +17,7 @@ class Forest:
 
     def __init__(self, trunks: Sequence[Trunk]):
         self.trunks = list(trunks)
-        self.planes = _side_by_side([present(trunk) for trunk in self.trunks])
+        self.planes = _side_by_side(self.trunks)
 
     def layout(self, row_trunks: Sequence[Trunk], starts: np.ndarray) -> "Layout":
         """Row b of B leaves row_trunks[b] after its first starts[b] tokens."""
@@ -50,12 +50,13 @@ class Layout:
         )
 
 
-def _side_by_side(trunks: Sequence[Float[Tensor, "S H _ D"]]) -> Float[Tensor, "S G H T D"]:
+def _side_by_side(trunks: Sequence[Trunk]) -> Float[Tensor, "S G H T D"]:
     """Copies, right-padded to the longest."""
-    planes, heads, _, size = trunks[0].shape
-    together = trunks[0].new_zeros(planes, len(trunks), heads, max(t.shape[2] for t in trunks), size)
+    like = planes_like(trunks[0])
+    planes, heads, _, size = like.shape
+    together = like.new_zeros(planes, len(trunks), heads, max(len(trunk.tokens) for trunk in trunks), size)
     for group, trunk in enumerate(trunks):
-        together[:, group, :, : trunk.shape[2]] = trunk
+        copy_into(together[:, group], trunk)
     return together
 
 

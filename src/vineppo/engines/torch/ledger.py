@@ -3,7 +3,7 @@
 In tokens, of which each has keys and values in all layers:
 
     kept trajectories, and room for those that will be      `Trunks`, at most half of the budget
-    trunks that were prefilled for waiting rows             once
+    trunks that were prefilled for waiting rows             once, and what they begin with alike once for all
     the forest: trunks side by side, padded                 once more
     branches: laid out anew they go back and forth          twice, at their full length
     logits of a row, and what it takes in a pass            V numbers; `passing.activation_bytes`
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from vineppo.engines.torch.buckets import Shape
-from vineppo.engines.torch.trunks import Trunk, Trunks
+from vineppo.engines.torch.trunks import Piece, Trunk, Trunks
 
 LAW_BYTES = 44
 """A number of the law, at its peak: logits, sorted, ordered, their softmax and sums, some in float64."""
@@ -60,6 +60,7 @@ class Load:
         self._prices, self._kept, self._held, self._columns = prices, kept, held, columns
         self._trunks: Counter[Trunk] = Counter()
         """Rows of each."""
+        self._pieces = set[Piece]()
         self._longest = self._prefilled = self._reserved = self._rows = self._most = 0
         self._width = columns
 
@@ -67,13 +68,23 @@ class Load:
         """A row: its trunk, the columns its branch will come to, and what will be kept of it."""
         if trunk not in self._trunks:
             self._longest = max(self._longest, len(trunk.tokens))
-            if self._kept is None or not self._kept.holds(trunk):
-                self._prefilled += len(trunk.tokens)
+            self._prefilled += self._more(trunk)
         self._trunks[trunk] += 1
         self._most = max(self._most, self._trunks[trunk])
         self._rows += 1
         self._width = max(self._width, width)
         self._reserved += reserve
+
+    def _more(self, trunk: Trunk) -> int:
+        """Tokens that a trunk holds, or will, and neither a kept one nor one before it does.
+
+        What it will have in common with others once it is prefilled is not known yet.
+        """
+        if trunk.pieces is None:
+            return len(trunk.tokens)
+        pieces = {piece for piece, _ in trunk.pieces} - self._pieces
+        self._pieces |= pieces
+        return sum(piece.length for piece in pieces if self._kept is None or not self._kept.has(piece))
 
     @property
     def laid_out(self) -> int:

@@ -76,4 +76,5 @@ def default_memory(device: torch.device, *, spoken_for: int = 0) -> int:
 
 def token_bytes(model: PreTrainedModel) -> int:
     """Keys and values of one token in all layers: of a real one, so that it holds for every architecture."""
-    return prefill(model, [(0,)])[0].nbytes
+    ((piece, _),) = prefill(model, [(0,)])[0]
+    return piece.planes.nbytes

@@ -21,7 +21,7 @@ from vineppo.engines.torch.decoder import Drawn, next_logits
 from vineppo.engines.torch.law import CHUNK, draw_part
 from vineppo.engines.torch.ledger import distinct
 from vineppo.engines.torch.recordings import Recording, Recordings
-from vineppo.engines.torch.trunks import Trunk, present
+from vineppo.engines.torch.trunks import Trunk, planes_like
 from vineppo.types import Sampling
 
 
@@ -80,18 +80,18 @@ class RecordedDecoder:
         most: int | None,
     ) -> None:
         """See `Decoder`. What rows have written is copied aside and back: recordings know one place for it."""
-        wanted, groups, sizes = *_grouped(trunks), plane_sizes(present(trunks[0]))
+        wanted, groups, sizes = *_grouped(trunks), plane_sizes(planes_like(trunks[0]))
         kept = self._kept(going, skip)
         written = self._written - skip
         shape = Shape.around(
             groups=len(wanted),
             slots=int(np.bincount(groups).max()),
-            trunk=max(present(trunk).shape[2] for trunk in wanted),
+            trunk=max(len(trunk.tokens) for trunk in wanted),
             rows=len(trunks),
             columns=written + room,
         )
         self._own = None
-        self._make_room(shape, like=present(trunks[0]), most=most)
+        self._make_room(shape, like=planes_like(trunks[0]), most=most)
         own = self._own = self._recordings.of(("next", shape, self._law), lambda: self._in_rows(shape, sizes))
         buffers = own.buffers
         if self._trunks != wanted or self._planted != (shape.groups, shape.trunk):

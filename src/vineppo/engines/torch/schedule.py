@@ -103,4 +103,4 @@ class Budget:
 
 
 def _add(load: Load, row: Row, width: int) -> None:
-    load.add(row.trunk, width=width, reserve=len(row.prefix) + row.limit if row.keep else 0)
+    load.add(row.trunk, width=width, reserve=row.limit if row.keep else 0)

@@ -1,10 +1,17 @@
-"""Trunks: token sequences whose keys and values are held once. Every prefix is a state that rollouts start from."""
+"""Trunks: token sequences whose keys and values are held once. Every prefix is a state that rollouts start from.
+
+Keys and values lie in pieces, which make a trie of token ids: trunks that are prefilled together have the piece of
+what they begin with in common, and a trajectory that is kept has those of its prompt, and one of its own.
+"""
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
@@ -25,36 +32,85 @@ WORTH = 0.75
 meet more keys."""
 
 
+@dataclass(eq=False, frozen=True, slots=True)
+class Piece:
+    """Keys and values of tokens in a row."""
+
+    planes: Float[Tensor, "S H T D"]
+    """Of S = 2 x layers."""
+
+    @property
+    def length(self) -> int:
+        """T"""
+        return self.planes.shape[2]
+
+
+Pieces = tuple[tuple[Piece, int], ...]
+"""One after the other, and how many of its first tokens are meant."""
+
+
 class Trunk:
-    """A token sequence and, once they are needed, its keys and values: S = 2 x layers planes."""
+    """A token sequence and, once they are needed, its keys and values."""
 
-    def __init__(self, tokens: TokenIds, keys_values: Float[Tensor, "S H T D"] | None = None):
+    def __init__(self, tokens: TokenIds, pieces: Pieces | None = None):
         self.tokens = tokens
-        self.keys_values = keys_values
+        self.pieces = pieces
 
 
-def present(trunk: Trunk) -> Float[Tensor, "S H T D"]:
+def present(trunk: Trunk) -> Pieces:
     """The keys and values of a trunk that has them."""
-    assert trunk.keys_values is not None, "trunks are prefilled before their rows decode"
-    return trunk.keys_values
+    assert trunk.pieces is not None, "trunks are prefilled before their rows decode"
+    return trunk.pieces
+
+
+def planes_like(trunk: Trunk) -> Float[Tensor, "S H T D"]:
+    """Some of its keys and values, to make more of the kind."""
+    return present(trunk)[0][0].planes
+
+
+def copy_into(planes: Float[Tensor, "S H T D"], trunk: Trunk) -> None:
+    """The keys and values of all its tokens, from the first column on."""
+    at = 0
+    for piece, used in present(trunk):
+        planes[:, :, at : at + used] = piece.planes[:, :, :used]
+        at += used
+
+
+def first_of(pieces: Pieces, length: int) -> Iterator[tuple[Piece, int]]:
+    """Those of the first so many tokens."""
+    for piece, used in pieces:
+        if length > 0:
+            yield piece, min(used, length)
+        length -= used
 
 
 class Trunks:
-    """Kept trajectories, found by prefix: the keys and values of at most `max_tokens` tokens."""
+    """Kept trajectories, found by prefix: the keys and values of at most `max_tokens` tokens. What several begin with
+    counts once.
+
+    What no longer fits is not kept, rather than something else forgotten for it: rollouts follow of each trajectory of
+    an iteration alike, and all go with the next weights.
+    """
 
     def __init__(self, *, max_tokens: int):
         self._trunks: dict[TokenIds, Trunk] = {}
         self._ordered: list[TokenIds] = []
+        self._pieces: set[Piece] = set()
         self.max_tokens = max_tokens
         self.tokens = 0
 
-    def add(self, tokens: TokenIds, copy: Callable[[], Float[Tensor, "S H T D"]]) -> None:
-        """Keep a trunk if it is new and fits. `copy` makes its keys and values."""
-        if tokens in self._trunks or self.tokens + len(tokens) > self.max_tokens:
+    def add(self, tokens: TokenIds, begun: Pieces, own: Callable[[], Float[Tensor, "S H T D"]]) -> None:
+        """Keep a trunk if it is new and fits. begun: pieces that it has in common with what it left; `own` copies the
+        keys and values of its other tokens."""
+        rest = len(tokens) - sum(used for _, used in begun)
+        more = rest + sum(piece.length for piece, _ in begun if piece not in self._pieces)
+        if tokens in self._trunks or self.tokens + more > self.max_tokens:
             return
+        pieces = (*begun, (Piece(own()), rest)) if rest else begun
         insort(self._ordered, tokens)
-        self._trunks[tokens] = Trunk(tokens, copy())
-        self.tokens += len(tokens)
+        self._trunks[tokens] = Trunk(tokens, pieces)
+        self._pieces.update(piece for piece, _ in pieces)
+        self.tokens += more
 
     def covering(self, prefix: TokenIds) -> Trunk | None:
         """A trunk that starts with `prefix`, or None.
@@ -70,8 +126,13 @@ class Trunks:
         """Whether it is one of these."""
         return self._trunks.get(trunk.tokens) is trunk
 
+    def has(self, piece: Piece) -> bool:
+        """Whether one of these has it."""
+        return piece in self._pieces
+
     def clear(self) -> None:
         """Forget everything: the weights changed."""
+        self._pieces.clear()
         self._trunks.clear()
         self._ordered.clear()
         self.tokens = 0
@@ -92,15 +153,15 @@ def find_trunks(prefixes: Sequence[TokenIds], kept: Trunks) -> dict[TokenIds, Tr
 
 def prefill_missing(model: PreTrainedModel, trunks: Sequence[Trunk], *, together: int = PREFILL_TOKENS) -> None:
     """Compute the keys and values of those that have none yet, in passes of similar lengths of so many tokens."""
-    missing = sorted((trunk for trunk in trunks if trunk.keys_values is None), key=lambda trunk: -len(trunk.tokens))
+    missing = sorted((trunk for trunk in trunks if trunk.pieces is None), key=lambda trunk: -len(trunk.tokens))
     while missing:
         several = max(1, together // len(missing[0].tokens))
         some, missing = missing[:several], missing[several:]
-        for trunk, keys_values in zip(some, prefill(model, [trunk.tokens for trunk in some]), strict=True):
-            trunk.keys_values = keys_values
+        for trunk, pieces in zip(some, prefill(model, [trunk.tokens for trunk in some]), strict=True):
+            trunk.pieces = pieces
 
 
-def prefill(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Float[Tensor, "S H T D"]]:
+def prefill(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Pieces]:
     """Keys and values of each sequence, in one forward pass of the backbone: of trees where they share enough."""
     padded = len(sequences) * max(map(len, sequences))
     nodes = sum(map(len, sequences)) - sum(shared_lengths(sorted(sequences)))
@@ -108,8 +169,8 @@ def prefill(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Float
 
 
 @torch.inference_mode()
-def prefill_trees(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Float[Tensor, "S H T D"]]:
-    """What sequences share is computed once."""
+def prefill_trees(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Pieces]:
+    """What sequences share is computed once, and is one piece."""
     pack, cache = merge(sequences), DynamicCache()
     trees = trees_of(pack, device=model.device)
     with attending_by(model, TREES):
@@ -120,13 +181,26 @@ def prefill_trees(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list
             use_cache=True,
             trees=trees,
         )
-    paths = [torch.from_numpy(path).to(model.device) for path in pack.paths]
-    return [stack_planes([plane[0].index_select(1, path) for plane in planes_of(cache)]) for path in paths]
+    starts = piece_starts([path for path in pack.paths if len(path)])
+    made = {
+        start: Piece(stack_planes([plane[0, :, start:stop] for plane in planes_of(cache)]))
+        for start, stop in pairwise([*starts, len(pack.token_ids)])
+    }
+    return [tuple((made[at], made[at].length) for at in path[np.isin(path, starts)].tolist()) for path in pack.paths]
+
+
+def piece_starts(paths: Sequence[Int[np.ndarray, " _"]]) -> list[int]:
+    """The nodes of a pack at which a piece begins: after a fork, and after the end of a sequence."""
+    cuts = set[int]()
+    for path in paths:
+        jumps = np.flatnonzero(np.diff(path) != 1)
+        cuts.update([int(path[0]), int(path[-1]) + 1], (path[jumps] + 1).tolist(), path[jumps + 1].tolist())
+    return sorted(cuts)[:-1]
 
 
 @torch.inference_mode()
-def prefill_rows(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Float[Tensor, "S H T D"]]:
-    """Right-padded."""
+def prefill_rows(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[Pieces]:
+    """Right-padded; a piece each."""
     lengths = [len(s) for s in sequences]
     token_ids = torch.zeros(len(sequences), max(lengths), dtype=torch.long)
     for row, sequence in enumerate(sequences):
@@ -140,7 +214,8 @@ def prefill_rows(model: PreTrainedModel, sequences: Sequence[TokenIds]) -> list[
         use_cache=True,
     )
     # Copies, so that one long sequence does not hold the padding of all its neighbours.
-    return [stack_planes([plane[row, :, :length] for plane in planes_of(cache)]) for row, length in enumerate(lengths)]
+    made = [stack_planes([plane[row, :, :length] for plane in planes_of(cache)]) for row, length in enumerate(lengths)]
+    return [((Piece(planes), planes.shape[2]),) for planes in made]
 
 
 def planes_of(cache: DynamicCache) -> list[Float[Tensor, "B H T D"]]:
