@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from coin_world import coin_model, questions, seven
+from datasets import Dataset
 
 from vineppo.analysis.run_comparison import read_points
 from vineppo.compare.read import read_comparison
@@ -14,7 +15,9 @@ from vineppo.credit.coupled_assigner import CoupledCredit
 from vineppo.credit.group import RlooCredit
 from vineppo.credit.vine import VineCredit
 from vineppo.errors import UserError
+from vineppo.integrations.trl.task import as_prompt
 from vineppo.report.run_data import read_run
+from vineppo.types import Message
 
 Make = Callable[..., Any]
 COUPLED = CoupledCredit(rollouts=3)
@@ -99,6 +102,28 @@ def test_reward_functions_see_messages_where_prompts_have_them(make: Make):
     assert rollouts[0][0].keys() == completions[0][0].keys() == {"role", "content"}
     assert rollouts[1][0]["role"] == completions[1][0]["role"] == "assistant"
     assert rollouts[2] == completions[2]
+
+
+def test_an_environment_may_ask_questions_that_no_row_holds(make: Make, tmp_path: Path, monkeypatch):
+    from coin_world import tokenizer
+
+    class Sums:
+        def reset(self, **row: Any) -> str:
+            return f"{row['start']}=?"
+
+    monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
+    rows = Dataset.from_list([{"environment": "sums", "start": 5}] * 2)
+    words = tokenizer()
+    words.chat_template = "{% for m in messages %}{{ m['content'] }}{{ m['tool_calls'] }}{% endfor %}"
+    words.response_template = {"defaults": {"role": "assistant"}, "fields": {"content": {"content": "text"}}}
+    more = {"processing_class": words, "train_dataset": rows, "environment_factory": {"sums": Sums}}
+    make(RlooCredit(), more=more, output_dir=str(tmp_path / "run")).train()
+    assert {record.prompt for record in read_run(tmp_path / "run").latest} == {"5=?"}
+
+
+def test_of_a_prompts_parts_the_text_is_shown():
+    turn = {"role": "user", "content": [{"type": "image", "image": object()}, {"type": "text", "text": "What is it?"}]}
+    assert as_prompt([turn]) == (Message(role="user", content="[image]What is it?"),)
 
 
 def test_a_reward_model_judges_rollouts_too(make: Make):

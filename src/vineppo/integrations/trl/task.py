@@ -53,7 +53,7 @@ class TrlTask:
     def _judge(self, pairs: list[tuple[Question, str]]) -> list[Judgement]:
         """This process's share."""
         asked = [Asked.of(question) for question, _ in pairs]
-        rows, prompts = [dict(own.row) for own in asked], [own.row[PROMPT] for own in asked]
+        rows, prompts = [dict(own.row) for own in asked], [own.prompt for own in asked]
         ids = [list(response.token_ids) for _, response in pairs if isinstance(response, Response)]
         completions = as_completions(self._trainer, asked, ids)
         rewards = self._calculate(rows, prompts, completions, ids)
@@ -66,6 +66,8 @@ class Asked:
     """What TRL knows of a question."""
 
     row: RowOfDataset
+    prompt: object
+    """Text or messages, as the policy was asked: an environment may have added to the row's, or have one of its own."""
     prompt_ids: TokenIds
 
     def question(self, group: str) -> Question:
@@ -73,7 +75,7 @@ class Asked:
         answer = self.row.get("answer", self.row.get("solution", ""))
         return Question(
             id=group,
-            prompt=as_prompt(self.row[PROMPT]),
+            prompt=as_prompt(self.prompt),
             answer=answer if isinstance(answer, str) else "",
             columns={ASKED: self},
         )
@@ -91,7 +93,7 @@ def as_completions(trainer: Trainer, asked: Sequence[Asked], ids: Sequence[list[
 
     A tokenizer that says how its responses are to be read (`response_template`) reads them.
     """
-    if is_conversational({PROMPT: asked[0].row[PROMPT]}):
+    if is_conversational({PROMPT: asked[0].prompt}):
         tokenizer = trainer._tokenizer
         if getattr(tokenizer, "response_template", None) or getattr(tokenizer, "response_schema", None):
             pairs = zip(asked, ids, strict=True)
@@ -116,4 +118,11 @@ def as_prompt(prompt: object) -> Prompt:
     if isinstance(prompt, str):
         return prompt
     assert isinstance(prompt, list), "TRL's prompts are text or messages"
-    return tuple(Message(role=str(turn["role"]), content=str(turn["content"])) for turn in prompt)
+    return tuple(Message(role=str(turn["role"]), content=as_text(turn["content"])) for turn in prompt)
+
+
+def as_text(content: object) -> str:
+    """A message's: of several parts those that are text, and what the others are."""
+    if not isinstance(content, list):
+        return str(content)
+    return "".join(str(part["text"]) if part["type"] == "text" else f"[{part['type']}]" for part in content)

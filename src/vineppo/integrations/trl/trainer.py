@@ -62,6 +62,8 @@ class Judged:
 
     rows: Sequence[dict[str, Any]]
     """Of the data set, this process's."""
+    prompts: Sequence[object]
+    """Text or messages, as the policy was asked."""
     completion_ids: Sequence[Sequence[int]]
     """This process's."""
     rewards: Tensor
@@ -119,7 +121,7 @@ class CreditGRPOTrainer(GRPOTrainer):
     def _calculate_rewards(self, inputs: list, prompts: list, completions: list, completion_ids_list: list) -> Tensor:
         """TRL's, remembered: its batch does not tell them."""
         rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-        self._judged = Judged(rows=inputs, completion_ids=completion_ids_list, rewards=rewards)
+        self._judged = Judged(rows=inputs, prompts=prompts, completion_ids=completion_ids_list, rewards=rewards)
         return rewards
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> Batch:
@@ -153,23 +155,20 @@ class CreditGRPOTrainer(GRPOTrainer):
     def _trajectories(self, batch: Batch, judged: Judged) -> list[Trajectory]:
         """This process's completions."""
         before, ended = self._processes.rank * len(judged.rows), end_ids(self)
-        prompts = [
-            tuple(ids[mask.bool()].tolist())
-            for ids, mask in zip(batch["prompt_ids"], batch["prompt_mask"], strict=True)
-        ]
+        asked = questions_of(batch, judged)
         responses = [tuple(ids) for ids in judged.completion_ids]
-        logprobs = self._logprobs(batch, prompts, responses)
+        logprobs = self._logprobs(batch, [own.prompt_ids for own in asked], responses)
         return [
             Trajectory(
-                question=Asked(row=row, prompt_ids=prompt).question(str((before + place) // self.num_generations)),
-                prompt_ids=prompt,
+                question=own.question(str((before + place) // self.num_generations)),
+                prompt_ids=own.prompt_ids,
                 response_ids=response,
                 logprobs=logprobs[place],
                 text=self._decode(response),
                 finish=Finish.TERMINATED if response[-1] in ended else Finish.TRUNCATED,
                 policy_version=self.state.global_step,
             )
-            for place, (row, prompt, response) in enumerate(zip(judged.rows, prompts, responses, strict=True))
+            for place, (own, response) in enumerate(zip(asked, responses, strict=True))
         ]
 
     def _logprobs(
@@ -223,6 +222,14 @@ class CreditGRPOTrainer(GRPOTrainer):
     def _log_steps(self, texts: Sequence[str | None]) -> None:
         if self.log_completions:
             self._logs["extra"]["steps"].extend(texts)
+
+
+def questions_of(batch: Batch, judged: Judged) -> list[Asked]:
+    """One per completion."""
+    rows = zip(judged.rows, judged.prompts, batch["prompt_ids"], batch["prompt_mask"], strict=True)
+    return [
+        Asked(row=row, prompt=prompt, prompt_ids=tuple(ids[mask.bool()].tolist())) for row, prompt, ids, mask in rows
+    ]
 
 
 def spread_out(advantage: float, scored: Scored) -> Credit:
