@@ -85,9 +85,9 @@ def test_what_was_made_for_the_lock_alone_goes_with_it(tmp_path: Path):
 
 
 def test_a_start_that_fails_lets_go_of_its_directory(tmp_path: Path):
-    settings = [f"run.dir={tmp_path / 'run'}", "task={train_questions: 3, test_questions: 3}"]
+    settings = [f"run.dir={tmp_path / 'run'}", "task={name: gsm8k, path: ./nowhere}"]
     for _ in range(2):
-        with pytest.raises(UserError, match=r"training\.questions"):
+        with pytest.raises(UserError, match=r"task\.path"):
             Trainer(load_config(None, settings))
     assert list(tmp_path.iterdir()) == []
 

@@ -35,11 +35,9 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     ("overrides", "words"),
     [
         (["credit.restarts=-1"], ("credit.restarts", "-1")),
-        (["learner.minibatch=17"], ("learner.minibatch", "17", "16")),
         (["policy.path=nowhere/at/all"], ("policy.path", "nowhere/at/all")),
         (["policy.path=bundled:geometry"], ("policy.path", "bundled:arithmetic")),
         (["policy.device=gpu"], ("policy.device", "gpu")),
-        (["training.questions=61", "learner.minibatch=4"], ("training.questions", "61", "60")),
         (["credit=grpo", "training={iterations: 1, questions: 8, trajectories: 1}"], ("grpo", "training.trajectories")),
         (["task.operations=400"], ("task.operations", "400", "200")),
     ],
@@ -161,7 +159,7 @@ def test_bad_input_is_found_before_the_model_is_loaded(
     monkeypatch.setattr(run_module, "load_policy", loaded)
     (tmp_path / "file").write_text("")
     refused(capsys, *QUICK, f"run.dir={tmp_path / 'file' / 'run'}")
-    refused(capsys, *QUICK, "training.questions=61", f"run.dir={tmp_path / 'run'}")
+    refused(capsys, *SETTINGS, "task={name: gsm8k, path: ./nowhere}", f"run.dir={tmp_path / 'run'}")
 
 
 def test_resuming_a_finished_run_changes_nothing(capsys: pytest.CaptureFixture[str], finished_run: Path):
