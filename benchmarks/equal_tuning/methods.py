@@ -64,6 +64,11 @@ def repeated(questions: int, trajectories: int, clip: float) -> Shape:
     return Shape(questions=questions, trajectories=trajectories, settings=own, words=f" twice, clip {clip:g}")
 
 
+def again(shape: Shape) -> Shape:
+    """The same with two passes over each batch."""
+    return replace(shape, settings=(*shape.settings, "learner.epochs=2"), words=f"{shape.words} twice")
+
+
 def traced(questions: int, trajectories: int, trace: str) -> Shape:
     """A style of GRPO-lambda's trace."""
     own = (f"credit.trace={trace}",)
@@ -169,9 +174,9 @@ METHODS = (
         settings=("credit=vine",),
         shapes=(vines(5, 2, 1), vines(10, 1, 1), vines(2, 2, 3), vines(1, 2, 6)),
     ),
-    Method(name="coupled", settings=("credit=coupled", "credit.rollouts=27"), shapes=MEASURED, seeds=3),
+    Method(name="coupled", settings=("credit=coupled", "credit.rollouts=27"), shapes=MEASURED),
     Method(name="coupled, shuffled", settings=("credit=coupled", "credit.rollouts=27", "credit.shuffle=true"),
-           tuned_as="coupled", seeds=3),
+           tuned_as="coupled"),
     Method(name="tree", settings=("credit=tree", "credit.restarts=27"), shapes=MEASURED),
     Method(name="tree, shuffled", settings=("credit=tree", "credit.restarts=27", "credit.shuffle=true"),
            tuned_as="tree"),
@@ -199,7 +204,7 @@ METHODS = (
         name="grpo_lambda",
         settings=("credit=grpo_lambda",),
         shapes=(traced(10, 8, "both"), traced(10, 8, "recent")),
-        rates=SHORT,
+        rates=(4e-5, *SHORT),
         seeds=3,
     ),
     Method(name="vine, shuffled", settings=("credit=vine", "credit.shuffle=true"), tuned_as="vine", seeds=3),
@@ -229,6 +234,8 @@ METHODS = (
         seeds=3,
     ),
     Method(name="grpo, twice", settings=("credit=grpo",), shapes=(repeated(10, 8, 0.2),), rates=SHORT, seeds=3),
+    Method(name="tree, twice", settings=("credit=tree", "credit.restarts=27"), shapes=(again(measured(10, 4, 100)),),
+           rates=SHORT, seeds=3),
     Method(name="ppo, shuffled", settings=("credit=ppo", "credit.shuffle=true"), tuned_as="ppo", seeds=3),
 )  # fmt: skip
 
