@@ -47,6 +47,12 @@ def checkpoints(root: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name))
 
 
+def run_of(folder: Path) -> Path:
+    """The run that a checkpoint is of; of any other folder itself, made absolute."""
+    whole = folder.resolve()
+    return whole.parents[1] if whole.parent.name == "checkpoints" else whole
+
+
 def verify_checkpoint(folder: Path) -> None:
     """Raise UserError when a file is missing or is not what was written."""
     older = [other for other in checkpoints(folder.parent) if int(other.name) < int(folder.name)]

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from importlib import resources
 from pathlib import Path
 
-from vineppo.checkpoint import checkpoints
+from vineppo.checkpoint import checkpoints, run_of
 from vineppo.errors import UserError, one_line
 from vineppo.hub import asked_once
 from vineppo.places import HUB_NAME, nearest
@@ -36,8 +36,7 @@ def policy_of(place: str) -> str:
 def config_of(place: str) -> Path | None:
     """Of a run, a checkpoint of it or the policy in either, the run's config; None: the place is of no run."""
     folder = Path(place).resolve()
-    folder = folder.parent if folder.name == "policy" else folder
-    run = folder.parents[1] if folder.parent.name == "checkpoints" else folder
+    run = run_of(folder.parent if folder.name == "policy" else folder)
     return run / "config.yaml" if (run / "config.yaml").is_file() and (run / "metrics.jsonl").is_file() else None
 
 

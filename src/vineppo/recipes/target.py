@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vineppo.checkpoint import CRITIC, checkpoints, verify_checkpoint
+from vineppo.checkpoint import CRITIC, checkpoints, run_of, verify_checkpoint
 from vineppo.config.load import load_config
 from vineppo.config.schema import Config
 from vineppo.errors import UserError
@@ -54,8 +54,8 @@ def _run_and_iteration(folder: Path, checkpoint: int | None) -> tuple[Path, int 
     """A run directory is named as it is, or by one of its checkpoints."""
     if (folder / "config.yaml").exists():
         return folder, checkpoint
-    run = folder.resolve().parents[1] if folder.resolve().parent.name == "checkpoints" else None
-    if run is not None and (run / "config.yaml").exists() and folder.name.isdigit():
+    run = run_of(folder)
+    if (run / "config.yaml").exists() and folder.name.isdigit():
         if checkpoint not in (None, int(folder.name)):
             raise UserError(f"--checkpoint is {checkpoint}, but {folder} is another one; leave out one of them")
         return run, int(folder.name)

@@ -59,23 +59,10 @@ class GeneratedTask(TaskSettings):
         """The form that is asked for."""
         return f"{self.solution_lines} {self.well_formed} tokens, then {ANSWER}, the number and the end"
 
-    def sizes(self) -> tuple[int, int]:
-        """As many as are made."""
+    @property
+    def made(self) -> tuple[int, int]:
+        """As many as are asked for."""
         return self.train_questions, self.test_questions
-
-    @property
-    def train_size(self) -> int:
-        """As many as are made."""
-        return self.train_questions
-
-    def test_size(self, asked: int | None) -> int:
-        """As many as are made."""
-        return self.test_questions
-
-    @property
-    def knows_test_size(self) -> bool:
-        """They are made here."""
-        return True
 
     def read_answer(self, value: object) -> str | None:
         """The number after `####`, or the number."""

@@ -84,23 +84,10 @@ class ReasoningGymTask(TaskSettings):
             workers=Workers(MODULE, count=judge.workers, seconds=judge.seconds, memory_mib=judge.memory_mib),
         )
 
-    def sizes(self) -> tuple[int, int]:
-        """As many as are made."""
+    @property
+    def made(self) -> tuple[int, int]:
+        """As many as are asked for."""
         return self.train_questions, self.test_questions
-
-    @property
-    def train_size(self) -> int:
-        """As many as are made."""
-        return self.train_questions
-
-    def test_size(self, asked: int | None) -> int:
-        """As many as are made."""
-        return self.test_questions
-
-    @property
-    def knows_test_size(self) -> bool:
-        """They are made here."""
-        return True
 
     @property
     def unjudged(self) -> str:

@@ -65,24 +65,29 @@ class TaskSettings(Variant):
         """Why it should look so."""
         return "half of sampling.max_new_tokens, its steps evenly long; a guess"
 
+    @property
+    def made(self) -> tuple[int, int] | None:
+        """Training and test questions, where the task makes as many as its settings say; None: it loads them."""
+        return None
+
     def sizes(self) -> tuple[int, int] | None:
         """How many training and test questions there are, as far as that is known without fetching anything. Raises
         UserError where they cannot be read."""
-        return None
+        return self.made
 
     @property
     def train_size(self) -> int | None:
         """Questions of the training split; None: not known before it is loaded."""
-        return None
+        return None if self.made is None else self.made[0]
 
     def test_size(self, asked: int | None) -> int:
         """Questions of the test split; asked: `evaluation.questions`."""
-        return asked or TEST_QUESTIONS
+        return (asked or TEST_QUESTIONS) if self.made is None else self.made[1]
 
     @property
     def knows_test_size(self) -> bool:
         """Whether that is more than an assumption."""
-        return False
+        return self.made is not None
 
     @property
     def longest_prompt(self) -> int:

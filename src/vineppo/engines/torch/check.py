@@ -58,9 +58,9 @@ def check_branching(model: PreTrainedModel, context: int) -> None:
 def difference_and_tolerance(model: PreTrainedModel, trunk: int) -> tuple[float, float]:
     """Of branches after so many tokens. Rounding in low precision alone can exceed what is allowed there (0.1 was seen
     in 30 layers of bfloat16, where float32 has 6e-6); then it is taken out."""
-    if model.dtype == torch.float32:
-        return branching_difference(model, trunk), TOLERANCE
     difference = branching_difference(model, trunk)
+    if model.dtype == torch.float32:
+        return difference, TOLERANCE
     if difference <= LOW_PRECISION_TOLERANCE:
         return difference, LOW_PRECISION_TOLERANCE
     with in_float32(model):
