@@ -96,8 +96,9 @@ def test_new_weights_reach_every_replica(pool: RayPool):
 # --- trouble -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def troubled() -> Iterator[RayPool]:
+    """What is left after one trouble goes on to the next."""
     made = RayPool(make_troubled, {}, replicas=2, timeout=8, cpus=0, smallest=1)
     yield made
     made.close()
