@@ -28,7 +28,7 @@ LONG = [
 ]
 
 
-def wait_for_lines(run: Path, count: int, seconds: float = 90) -> None:
+def wait_for_lines(run: Path, count: int, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not (run / "metrics.jsonl").exists() or len((run / "metrics.jsonl").read_text().splitlines()) < count:
         assert time.monotonic() < deadline, "waited in vain"
