@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from vineppo.cli import main
 from vineppo.config.load import load_config
@@ -67,10 +68,24 @@ def test_what_may_be_on_the_hub_is_left_to_the_run(capsys, here: Path):
     code, told = dry(capsys, "task=gsm8k", "policy.path=somebody/model")
     assert code == 0
     assert "Questions: not counted" in told
-    assert "policy.path 'somebody/model' is not on this disk, and taken for a name on the Hub" in told
-    (here / "build").mkdir()
-    with pytest.raises(UserError, match=r"policy\.path 'build/model' is not there; name what is"):
-        on_disk("policy.path", "build/model")
+    assert "policy.path 'somebody/model' is not on this disk and taken for a name on the Hub" in told
+
+
+def test_a_folder_of_the_owners_name_makes_no_hub_name_a_mistyped_path(capsys, here: Path):
+    (here / "Qwen" / "Qwen3-0.6B").mkdir(parents=True)
+    code, told = dry(capsys, *OWN, "policy.path=Qwen/Something-Else")
+    assert code == 0
+    assert "'Qwen/Something-Else' is not on this disk, where the folder Qwen is, and taken for a name on the Hub" in told
+
+
+def test_what_is_nearly_there_must_be_fetched_to_be_the_hubs(here: Path, monkeypatch: pytest.MonkeyPatch):
+    (here / "build" / "smollm2").mkdir(parents=True)
+    complaint = r"'build/smollm3' is not there \(did you mean build/smollm2\?\); name what is, where the Hub's is meant, "
+    with pytest.raises(UserError, match=f"{complaint}fetch it first: hf download build/smollm3"):
+        on_disk("policy.path", "build/smollm3")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(here / "hub"))
+    (here / "hub" / "models--build--smollm3").mkdir(parents=True)
+    assert not on_disk("policy.path", "build/smollm3")
 
 
 def test_an_iteration_of_all_the_questions_there_are_and_checkpoints_by_time(here: Path, capsys):

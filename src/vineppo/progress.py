@@ -1,4 +1,4 @@
-"""Live progress: a bar with phase and ETA on a terminal, plain lines elsewhere."""
+"""Live progress: a bar with phase and ETA on a terminal, plain lines elsewhere, and never silence for long."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from threading import Event, Thread
 from typing import Self
 
 from rich.console import Console, RenderableType
@@ -16,6 +17,9 @@ from vineppo.seams import Progress as Report
 
 DECODING = ("curriculum", "sample", "credit", "validate", "evaluate")
 """Phases in which tokens are decoded."""
+
+PATIENCE = 12.0
+"""Seconds of silence after which a file, which has no bar, is told what is going on; the next time twice as many."""
 
 
 class _Lasting(Console):
@@ -32,9 +36,12 @@ class Display:
     """One bar for the iterations, one for the phase within; a line for each finished iteration.
 
     It also keeps the seconds spent in each phase, since it is told when phases begin and end. `quiet`: it does no more.
+    `brief`: it shows how far it is, and warnings, no results.
     """
 
-    def __init__(self, total: int, *, done: int = 0, unit: str = "iteration", quiet: bool = False):
+    def __init__(
+        self, total: int, *, done: int = 0, unit: str = "iteration", quiet: bool = False, brief: bool = False
+    ):
         self._console = _Lasting(highlight=False, file=sys.stdout, quiet=quiet)
         self._bars = Progress(
             TextColumn("{task.description:>12}"),
@@ -46,17 +53,37 @@ class Display:
             transient=True,
             disable=quiet or not self._console.is_terminal,
         )
+        self._brief, self._quiet = brief, quiet
         self._total, self._resumed_at, self._started = total, done, time.monotonic()
         self._bar: TaskID = self._bars.add_task(unit, total=total, completed=done)
         self._phase: TaskID = self._bars.add_task("", total=None, visible=False)
+        self._said, self._over = time.monotonic(), Event()
         self.seconds: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         self._bars.start()
+        if not (self._quiet or self._console.is_terminal):
+            Thread(target=self._break_silence, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over.set()
         self._bars.stop()
+
+    def _break_silence(self) -> None:
+        patience = PATIENCE
+        while not self._over.wait(max(self._said + patience - time.monotonic(), 0.0)):
+            if time.monotonic() >= self._said + patience:
+                self._print(f"{'':>5} {self.whereabouts()} ...", markup=False)
+                patience *= 2
+
+    def whereabouts(self) -> str:
+        """The phase, and how much of it is done: sample 3/32."""
+        bars = {bar.id: bar for bar in self._bars.tasks}
+        whole, phase = bars[self._bar], bars[self._phase]
+        if not phase.visible:
+            return f"{whole.description} {whole.completed:.0f}/{whole.total:.0f}"
+        return phase.description + (f" {phase.completed:.0f}/{phase.total:.0f}" if phase.total else "")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Report]:
@@ -80,17 +107,24 @@ class Display:
     def iteration(self, done: int, metrics: Metrics) -> None:
         """A line for a finished iteration."""
         self.advance(done)
-        self._print(f"{done:>5}/{self._total}  {describe(metrics)}  {self.left(done)}", markup=True)
+        if not self._brief:
+            self._print(f"{done:>5}/{self._total}  {describe(metrics)}  {self.left(done)}", markup=True)
 
     def say(self, text: str) -> None:
         """A line for the reader."""
-        self._print(text, markup=False)
+        if not self._brief:
+            self._print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        """The same of what may have to be changed."""
+        self._print(f"warning: {text}", markup=False)
 
     def show(self, what: RenderableType) -> None:
         """Anything that rich can print."""
         self._print(what, markup=False)
 
     def _print(self, what: RenderableType, *, markup: bool) -> None:
+        self._said = time.monotonic()
         try:
             self._console.print(what, soft_wrap=isinstance(what, str), markup=markup)
         except OSError:  # the terminal is gone
