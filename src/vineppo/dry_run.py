@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -210,8 +211,8 @@ def describe_probe(config: Config, found: Probed) -> str:
     return (
         f"Seconds, by a probe of {found.whole:.0f} s on this machine, as busy as it is: an iteration {iteration:.1f}, "
         f"an evaluation {evaluation:.1f} ({times} times), a checkpoint {found.checkpoint:.1f} ({saves} times); the run "
-        f"about {total:,.0f} ({total / 3600:.2g} hours). As if twice as many questions took twice as long: more of "
-        "them at a time take less."
+        f"about {total:,.0f} ({timedelta(seconds=round(total))}). As if twice as many questions took twice as "
+        "long: more of them at a time take less."
     )
 
 

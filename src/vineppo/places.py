@@ -12,8 +12,8 @@ FILE = re.compile(r"\.(jsonl?|csv|parquet|gz|py|gguf|ya?ml|safetensors)$")
 
 
 def may_be_hub_name(path: str) -> bool:
-    """Whether a path that is not there can be a name on the Hub. That a folder of the owner's name is here tells nothing:
-    many keep there what they fetched."""
+    """Whether a path that is not there can be a name on the Hub. That a folder of the owner's name is here tells
+    nothing: many keep there what they fetched."""
     return HUB_NAME.fullmatch(path) is not None and FILE.search(path) is None
 
 

@@ -39,9 +39,7 @@ class Display:
     `brief`: it shows how far it is, and warnings, no results.
     """
 
-    def __init__(
-        self, total: int, *, done: int = 0, unit: str = "iteration", quiet: bool = False, brief: bool = False
-    ):
+    def __init__(self, total: int, *, done: int = 0, unit: str = "iteration", quiet: bool = False, brief: bool = False):
         self._console = _Lasting(highlight=False, file=sys.stdout, quiet=quiet)
         self._bars = Progress(
             TextColumn("{task.description:>12}"),

@@ -22,8 +22,8 @@ FEW_SEEDS = 3
 
 
 def read_comparison(folders: Sequence[Path], called: Sequence[str] = ()) -> Compared:
-    """Runs without an evaluation are left out. Raises UserError for folders that are no runs, come twice or have nothing
-    to compare.
+    """Runs without an evaluation are left out. Raises UserError for folders that are no runs, come twice or have
+    nothing to compare.
 
     called: names of the experiments, in order; none: by their folders.
     """

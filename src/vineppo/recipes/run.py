@@ -282,7 +282,8 @@ class Run:
         if not self._processes.is_main:
             policy.save(self.directory.policy)  # hands over its shards
             return
-        write_folder(self.directory.policy, policy.save)
+        with display.phase("policy"):
+            write_folder(self.directory.policy, policy.save)
         summary = summarise(self._config, self.directory.read_metrics())
         self.directory.write_summary(summary)
         self._report(self.directory.root)

@@ -18,8 +18,8 @@ def on_disk(setting: str, path: str) -> bool:
     near, hub = nearest(place), may_be_hub_name(path)
     if hub and (not near or was_fetched(path)):
         return False
-    remedy = f"where the Hub's is meant, fetch it first: hf download {path}" if hub else "or a name on the Hub"
-    raise UserError(f"{setting} {path!r} is not there{near}; name what is, {remedy}")
+    remedy = f"or, where the Hub's is meant, fetch it first: hf download {path}" if hub else "or a name on the Hub"
+    raise UserError(f"{setting} {path!r} is not there{near}; name what is {remedy}")
 
 
 def was_fetched(name: str) -> bool:
