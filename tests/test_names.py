@@ -50,9 +50,9 @@ def bound(body: list[ast.stmt]) -> Iterator[str]:
 
 
 def has(module: str, name: str) -> bool:
-    """Whether one of our modules has it, as a name or as a module within."""
+    """Whether a module of ours has it, as a name or as a module within."""
     file = file_of(module)
-    return file is None or name in names_in(file) or file_of(f"{module}.{name}") is not None
+    return (file is not None and name in names_in(file)) or file_of(f"{module}.{name}") is not None
 
 
 def is_ours(module: str) -> bool:
@@ -61,31 +61,35 @@ def is_ours(module: str) -> bool:
 
 def missing(source: str) -> list[str]:
     """What a file takes from modules of ours and does not get: imported names, and attributes of imported modules."""
-    tree, modules, found = ast.parse(source), dict[str, str](), []
-    for node in ast.walk(tree):
-        match node:
-            case ast.ImportFrom(module=str(module), names=aliases) if is_ours(module):
-                if file_of(module) is None and not any(file_of(f"{module}.{alias.name}") for alias in aliases):
-                    found.append(f"{node.lineno}: module {module}")
-                for alias in aliases:
-                    if not has(module, alias.name):
-                        found.append(f"{node.lineno}: {alias.name} of {module}")
-                    if file_of(f"{module}.{alias.name}") is not None:
-                        modules[alias.asname or alias.name] = f"{module}.{alias.name}"
-            case ast.Import(names=aliases):
-                for alias in aliases:
-                    if is_ours(alias.name) and file_of(alias.name) is None:
-                        found.append(f"{node.lineno}: module {alias.name}")
-                    elif is_ours(alias.name) and alias.asname:
-                        modules[alias.asname] = alias.name
+    tree = ast.parse(source)
+    taken = list(imports(tree))
+    found = [f"{line}: {place}" for line, place, _ in taken if not is_there(place)]
+    modules = {name: place for _, place, name in taken if file_of(place) is not None}
     for name in rebound(tree):
         modules.pop(name, None)
     for node in ast.walk(tree):
         match node:
             case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in modules:
                 if not has(modules[name], attribute) and not attribute.startswith("__"):
-                    found.append(f"{node.lineno}: {attribute} of {modules[name]}")
+                    found.append(f"{node.lineno}: {modules[name]}.{attribute}")
     return found
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
+    """Line, what of ours, as which name."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module=str(module), names=aliases) if is_ours(module):
+                yield from ((node.lineno, f"{module}.{alias.name}", alias.asname or alias.name) for alias in aliases)
+            case ast.Import(names=aliases):
+                own = [alias for alias in aliases if is_ours(alias.name)]
+                yield from ((node.lineno, alias.name, alias.asname or alias.name) for alias in own)
+
+
+def is_there(place: str) -> bool:
+    """A module, or a name in one."""
+    module, _, name = place.rpartition(".")
+    return file_of(place) is not None or (file_of(module) is not None and has(module, name))
 
 
 def rebound(tree: ast.Module) -> Iterator[str]:
@@ -111,8 +115,8 @@ from vineppo import hub, places
 hub.no_such_name(places.nearest)
 """
     assert missing(source) == [
-        "2: no_such_name of vineppo.places",
-        "3: module vineppo.no_such_module",
-        "4: module vineppo.no_such_module",
-        "6: no_such_name of vineppo.hub",
+        "2: vineppo.places.no_such_name",
+        "3: vineppo.no_such_module.thing",
+        "4: vineppo.no_such_module",
+        "6: vineppo.hub.no_such_name",
     ]
