@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PROGRAMS = r"(?:[A-Z_]+=\S* +)*(?:vineppo|python3?|pytest|make|pip|accelerate|hf|uv|ray|trl)"
+PROGRAMS = r"(?:[A-Z_]+=\S* +)*(?:vineppo|python3?|pytest|make|pip|accelerate|torchrun|hf|uv|ray|trl)"
 """What a command begins with, perhaps after variables of the environment."""
 LINE = re.compile(rf"\s*(?P<command>{PROGRAMS} .*)")
 INLINE = re.compile(rf"`({PROGRAMS} [^`]+)`")
