@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from vineppo import progress
+from vineppo import waiting
 from vineppo.progress import Display, describe
 
 
@@ -136,7 +136,7 @@ def test_a_reader_that_leaves_does_not_end_training(tmp_path):
 
 
 def test_a_file_hears_of_a_long_wait_and_then_half_as_often(capsys, monkeypatch):
-    monkeypatch.setattr(progress, "PATIENCE", 0.05)
+    monkeypatch.setattr(waiting, "PATIENCE", 0.05)
     with Display(3, brief=True) as display, display.phase("sample") as done:
         done(1, 2)
         display.say("a result")
@@ -154,3 +154,14 @@ def test_where_a_run_is_between_phases():
     assert display.whereabouts() == "check 2/3"
     with display.phase("memory"):
         assert display.whereabouts() == "memory"
+
+
+def test_loading_is_told_until_something_is_shown(capsys, monkeypatch):
+    monkeypatch.setattr(waiting, "PATIENCE", 0.05)
+    waiting.loading()
+    time.sleep(0.12)
+    with Display(3, quiet=True):
+        before = capsys.readouterr().out
+        time.sleep(0.2)
+    assert set(before.splitlines()) == {"      loading ..."}
+    assert capsys.readouterr().out == ""

@@ -26,6 +26,7 @@ from vineppo.settings.known_models import KNOWN_MODELS
 from vineppo.settings.model_shape import BUNDLED, cached_config, find_shape
 from vineppo.settings.places import on_disk
 from vineppo.settings.sections import PolicyConfig
+from vineppo.waiting import loading
 
 Sizes = tuple[int, int]
 """Training questions and test questions."""
@@ -175,6 +176,7 @@ def run_probe(config: Config) -> Probed:
     evaluation = config.evaluation.model_copy(update={"every": 0, "questions": tested})
     started = time.monotonic()
     print(f"\nprobe: {PROBED} iterations of {training.questions} questions ...", flush=True)
+    loading()
     with tempfile.TemporaryDirectory() as folder:
         small = config.model_copy(
             update={

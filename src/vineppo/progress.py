@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from threading import Event, Thread
 from typing import Self
 
 from rich.console import Console, RenderableType
@@ -14,12 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from vineppo.metrics import Metrics
 from vineppo.seams import Progress as Report
+from vineppo.waiting import Waiting, loaded
 
 DECODING = ("curriculum", "sample", "credit", "validate", "evaluate")
 """Phases in which tokens are decoded."""
-
-PATIENCE = 12.0
-"""Seconds of silence after which a file, which has no bar, is told what is going on; the next time twice as many."""
 
 
 class _Lasting(Console):
@@ -55,25 +52,19 @@ class Display:
         self._total, self._resumed_at, self._started = total, done, time.monotonic()
         self._bar: TaskID = self._bars.add_task(unit, total=total, completed=done)
         self._phase: TaskID = self._bars.add_task("", total=None, visible=False)
-        self._said, self._over = time.monotonic(), Event()
+        self._waiting = Waiting(lambda: self._print(f"{'':>5} {self.whereabouts()} ...", markup=False))
         self.seconds: dict[str, float] = {}
 
     def __enter__(self) -> Self:
+        loaded()
         self._bars.start()
         if not (self._quiet or self._console.is_terminal):
-            Thread(target=self._break_silence, daemon=True).start()
+            self._waiting.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._waiting.end()
         self._bars.stop()
-
-    def _break_silence(self) -> None:
-        patience = PATIENCE
-        while not self._over.wait(max(self._said + patience - time.monotonic(), 0.0)):
-            if time.monotonic() >= self._said + patience:
-                self._print(f"{'':>5} {self.whereabouts()} ...", markup=False)
-                patience *= 2
 
     def whereabouts(self) -> str:
         """The phase, and how much of it is done: sample 3/32."""
@@ -122,7 +113,7 @@ class Display:
         self._print(what, markup=False)
 
     def _print(self, what: RenderableType, *, markup: bool) -> None:
-        self._said = time.monotonic()
+        self._waiting.heard()
         try:
             self._console.print(what, soft_wrap=isinstance(what, str), markup=markup)
         except OSError:  # the terminal is gone

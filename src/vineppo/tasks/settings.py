@@ -20,7 +20,8 @@ Verdicts = Callable[[Sequence[Question], Sequence[str]], list[Judgement]]
 
 TruncatedSetting = Annotated[float, Field(allow_inf_nan=False)] | Literal["judged", "left_out"] | None
 
-Demonstration = Worked = tuple[Prompt, str]
+Demonstration = tuple[Prompt, str]
+Worked = tuple[Prompt, str]
 """Prompt and response."""
 
 STEPS, PROMPT_TOKENS = 8, 1024
