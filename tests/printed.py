@@ -46,8 +46,9 @@ class Printed:
 
 
 def commands(page: Path) -> Iterator[Printed]:
-    """In order. A command of a shell's loop is one, too."""
-    text, block = re.sub(r"[ \t]*\\\n\s*", " ", page.read_text(encoding="utf-8")), None
+    """Those of code blocks in order, of a shell's loop too; then those within sentences."""
+    text = re.sub(r"[ \t]*\\\n\s*", " ", page.read_text(encoding="utf-8"))
+    block, prose = None, list[str]()
     for line in text.splitlines():
         if fence := FENCE.match(line):
             block = fence[1] if block is None else None
@@ -55,7 +56,9 @@ def commands(page: Path) -> Iterator[Printed]:
             if found := LINE.match(line):
                 yield Printed(page.name, REMARK.sub("", found["command"]).strip(), False)
         elif block is None:
-            yield from (Printed(page.name, own, True) for own in INLINE.findall(line))
+            prose.append(line)
+    for own in INLINE.findall("\n".join(prose)):
+        yield Printed(page.name, " ".join(own.split()), True)
 
 
 def every_command() -> list[Printed]:

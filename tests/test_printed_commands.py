@@ -55,7 +55,7 @@ SCRIPTS = {
     "benchmarks/stop_cost.py": "compares seconds, which need a quiet machine and minutes",
     "benchmarks/trl_credit.py": "tests/integrations/test_trl_example.py",
     "benchmarks/wall_clock.py": "compares seconds, which need a quiet machine and minutes",
-    "examples/svamp.py": "tests/test_svamp.py",
+    "examples/svamp.py": "tests/tasks/test_svamp_example.py",
     "examples/trl_credit.py": "tests/integrations/test_trl_example.py",
 }
 """By which test a script is run in little, or why by none."""
@@ -104,7 +104,7 @@ WRITERS = ("eval", "explain", "analyze", "compare", "configs")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout, with what the pages have a reader bring."""
     home = tmp_path_factory.mktemp("reader")
-    for name in ("configs", "examples"):
+    for name in ("configs", "examples", "src"):
         (home / name).symlink_to(ROOT / name)
     for name in FILES:
         (home / name).parent.mkdir(exist_ok=True)
@@ -174,10 +174,11 @@ def quick(words: list[str], out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             parse_script(script, rest, monkeypatch)
         case ["pip", "install", what]:
             assert what == "." or re.fullmatch(r"vineppo\[(.+)\]", what)[1] in extras()
-        case ["accelerate", "launch", *rest]:
-            file, at = rest[rest.index("--config_file") + 1], rest.index("-m")
+        case ["accelerate", "launch", "--config_file", file, *rest]:
             assert (ROOT / file).is_file()
-            quick(rest[at + 1 :], out, monkeypatch)
+            quick(rest[rest.index("-m") + 1 :], out, monkeypatch)
+        case ["torchrun", *rest]:
+            quick(rest[rest.index("-m") + 1 :], out, monkeypatch)
         case ["pytest", file]:
             assert (ROOT / file).is_file()
         case _:

@@ -1,12 +1,12 @@
-"""Words in a long silence, for who has no bar to look at: what is going on, again after twice as long, and so on."""
+"""Words in a long silence, for who has no bar to look at: what is going on, again after twice as long, ... a minute."""
 
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
 
-PATIENCE = 12.0
-"""Seconds of silence before the first word."""
+PATIENCE, RARELY = 12.0, 60.0
+"""Seconds of silence before the first word, and in the long run."""
 
 
 class Waiting:
@@ -35,7 +35,7 @@ class Waiting:
                 with suppress(OSError, ValueError):  # the reader is gone
                     self._tell()
                 self.heard()
-                patience *= 2
+                patience = min(2 * patience, RARELY)
 
 
 _loading: Waiting | None = None
