@@ -10,6 +10,11 @@ from vineppo.analysis.advice import NOTHING, cheapest_gradient, ratio_text
 from vineppo.analysis.records import Analysis, Share, SourceRecord, ValueScore
 from vineppo.report.terminal import print_fitting, stacked_rows
 
+NO_GRADIENT = (
+    "that of the batch or of the large sample is 0, for in one of them no trajectory earned more than another of its "
+    "question; take easier questions, a better policy, or more (analysis.questions, analysis.gradient_questions)"
+)
+
 
 def show(analysis: Analysis) -> None:
     """Tables, then what to take away of them."""
@@ -60,8 +65,8 @@ def gradient_table(analysis: Analysis) -> Table | None:
             source.gradient and source.gradient.relative_variance,
             source.gradient and source.gradient.relative_variance_error,
         ),
-        "cosine": lambda source: _plus_minus(
-            source.gradient and source.gradient.cosine, source.gradient and source.gradient.cosine_error
+        "cosine": lambda source: (
+            _plus_minus(source.gradient.cosine, source.gradient.cosine_error) if has_direction(source) else NOTHING
         ),
         "tokens per\nquestion": lambda source: _whole(source.gradient and source.gradient.tokens_per_question),
         "noise per\n1,000 tokens": lambda source: number(source.gradient and source.gradient.noise_per_1000_tokens),
@@ -91,6 +96,8 @@ def notes(analysis: Analysis) -> list[str]:
         )
     if (advice := cheapest_gradient(analysis)) is not None:
         lines.append(advice)
+    if analysis.gradient is not None and not any(map(has_direction, analysis.sources)):
+        lines.append(f"Gradients: {NO_GRADIENT}.")
     found = analysis.reliability
     clear = f"{found.clear_steps} of {found.steps} steps change the value by more than the truth's noise"
     needed = NOTHING if found.rollouts_needed is None else f"{found.rollouts_needed}"
@@ -103,6 +110,11 @@ def notes(analysis: Analysis) -> list[str]:
         f"{cost.tokens:,} tokens in {cost.seconds:.0f} s."
     )
     return lines
+
+
+def has_direction(source: SourceRecord) -> bool:
+    """Whether neither the gradient nor the large-sample one is 0, as they are where all rewards are equal."""
+    return source.gradient is not None and (source.gradient.cosine, source.gradient.cosine_error) != (0.0, 0.0)
 
 
 def _whole(value: float | None) -> str:
