@@ -3,9 +3,10 @@
     python examples/svamp.py ChilleD/SVAMP build/svamp        # from the Hugging Face Hub
     python examples/svamp.py DATA build/svamp                 # from a folder with train.jsonl and test.jsonl
 
-writes four files. The first 350 training problems are kept for a short finetuning, with a response each, and ten times
-more with other numbers in their place: 350 problems teach the format, but not to calculate. The others are for RL, with
-nothing but the answer. The test problems are in both folders, so that a loss can be measured on them.
+writes four files. The first 350 training problems are kept for a short finetuning, with a response each. The others are
+for RL, with nothing but the answer. To both come ten times as many with other numbers in their place, since 350
+problems are learned by heart sooner than calculating is. The test problems are in both folders, so that a loss can be
+measured on them; they stay as they are.
 
     build/svamp/worked/train.jsonl, test.jsonl     {"question": "Ann had 8 apples, ate 3 and got 5. How many are left?",
                                                     "response": "8 - 3 = 5\\n5 + 5 = 10\\n#### 10"}
@@ -47,10 +48,11 @@ TRIES = 500
 def main() -> None:
     source, out = sys.argv[1], Path(sys.argv[2])
     train, test = ([plain_row(row) for row in read_rows(source, split, subset=None)] for split in ("train", "test"))
-    shown = with_response(train[:START])
-    write(out / "worked" / "train.jsonl", shown + with_response(with_other_numbers(train[:START], random.Random(0))))
+    generator = random.Random(0)
+    shown, hidden = (rows + with_other_numbers(rows, generator) for rows in (train[:START], train[START:]))
+    write(out / "worked" / "train.jsonl", with_response(shown))
     write(out / "worked" / "test.jsonl", with_response(test))
-    write(out / "train.jsonl", without_response(train[START:]))
+    write(out / "train.jsonl", without_response(hidden))
     write(out / "test.jsonl", without_response(test))
 
 
@@ -108,7 +110,9 @@ def with_numbers_of(row: Mapping[str, str], generator: random.Random) -> dict[st
     question, equation = (NUMBER.sub(lambda match: new[match[0]], row[name]) for name in ("question", "equation"))
     response = worked(equation)
     distinct = len(set(new.values())) == len(new)
-    return {"question": question, "response": response} if distinct and response and is_whole(response) else None
+    if not (distinct and response and is_whole(response)):
+        return None
+    return {"question": question, "answer": response.rpartition("#### ")[2], "response": response}
 
 
 def is_whole(response: str) -> bool:
