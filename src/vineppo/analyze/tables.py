@@ -65,9 +65,7 @@ def gradient_table(analysis: Analysis) -> Table | None:
             source.gradient and source.gradient.relative_variance,
             source.gradient and source.gradient.relative_variance_error,
         ),
-        "cosine": lambda source: (
-            _plus_minus(source.gradient.cosine, source.gradient.cosine_error) if has_direction(source) else NOTHING
-        ),
+        "cosine": lambda source: _plus_minus(*direction(source)),
         "tokens per\nquestion": lambda source: _whole(source.gradient and source.gradient.tokens_per_question),
         "noise per\n1,000 tokens": lambda source: number(source.gradient and source.gradient.noise_per_1000_tokens),
         "against\nRLOO (group)": lambda source: ratio_text(source.gradient),
@@ -96,7 +94,7 @@ def notes(analysis: Analysis) -> list[str]:
         )
     if (advice := cheapest_gradient(analysis)) is not None:
         lines.append(advice)
-    if analysis.gradient is not None and not any(map(has_direction, analysis.sources)):
+    if analysis.gradient is not None and all(direction(source) == (None, None) for source in analysis.sources):
         lines.append(f"Gradients: {NO_GRADIENT}.")
     found = analysis.reliability
     clear = f"{found.clear_steps} of {found.steps} steps change the value by more than the truth's noise"
@@ -112,9 +110,11 @@ def notes(analysis: Analysis) -> list[str]:
     return lines
 
 
-def has_direction(source: SourceRecord) -> bool:
-    """Whether neither the gradient nor the large-sample one is 0, as they are where all rewards are equal."""
-    return source.gradient is not None and (source.gradient.cosine, source.gradient.cosine_error) != (0.0, 0.0)
+def direction(source: SourceRecord) -> tuple[float | None, float | None]:
+    """The cosine and its error; None where the gradient or the large-sample one is 0, as of rewards that are equal."""
+    score = source.gradient
+    found = (None, None) if score is None else (score.cosine, score.cosine_error)
+    return (None, None) if found == (0.0, 0.0) else found
 
 
 def _whole(value: float | None) -> str:
