@@ -52,7 +52,7 @@ def timed(engine: TorchEngine, *, shared: int) -> tuple[int, float, str]:
     prompts = [(*range(100, 100 + shared), *range(5 + i, 35 + i)) for i in range(QUESTIONS)]
     asked = [Request(prefix=p, count=TRAJECTORIES, seed=i, branches=True) for i, p in enumerate(prompts)]
     trajectories = engine.sample(asked, LAW)
-    kept = f"{len(engine.kept)} trajectories, {engine.kept.tokens:,} tokens"
+    kept = f"{engine.trie.trajectories} trajectories, {engine.trie.kept_tokens:,} tokens"
     states = [
         Request(prefix=prompt + one.token_ids[:cut], count=ROLLOUTS, seed=cut, max_new_tokens=LENGTH)
         for prompt, group in zip(prompts, trajectories, strict=True)

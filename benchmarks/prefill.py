@@ -13,7 +13,8 @@ import time
 from statistics import median
 
 from update import CONTEXT, MIB, model_of
-from vineppo.engines.torch.trunks import Pieces, prefill, prefill_rows, prefill_trees
+from vineppo.engines.torch.prefill import prefill, prefill_rows, prefill_trees
+from vineppo.engines.torch.trunks import Pieces
 
 WAYS = {"rows": prefill_rows, "trie": prefill_trees, "engine": prefill}
 

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vineppo.engines.prefixes import maximal
 from vineppo.engines.torch.forest import slots_of
 from vineppo.engines.torch.ledger import Load, Prices
 from vineppo.engines.torch.schedule import Budget, Row, in_order
-from vineppo.engines.torch.trunks import Trunk, Trunks, find_trunks, maximal
+from vineppo.engines.torch.trie import Trie, find_trunks
+from vineppo.engines.torch.trunks import Trunk
 
 
 def row(trunk: Trunk, cut: int, *, limit: int = 100, draw: int = 0) -> Row:
@@ -61,12 +63,12 @@ def test_outgrown_rows_are_given_back():
 def test_a_stretch_that_stays_counts_until_no_row_decodes():
     """Of rounded shapes: 64 tokens of a trunk, and 8 rows of 32 columns; copied aside, what 2 rows write."""
     prices, trunk = Prices(rounded=True, room=16), Trunk(tuple(range(40)))
-    load = Load(prices, None)
+    load = Load(prices, Trie(max_kept=0))
     for _ in range(2):
         load.add(trunk, width=10, reserve=0)
     assert load.stretch == 64 + 8 * 32
     assert load.tokens == load.stretch + 2 * 10
-    held = Load(prices, None, held=1000)
+    held = Load(prices, Trie(max_kept=0), held=1000)
     held.add(trunk, width=10, reserve=0)
     assert held.tokens == 1000 + 10
     budget = Budget(rows=9, tokens=5000, prices=prices)
@@ -82,23 +84,23 @@ prefixes = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=5).map(tupl
 
 @given(prefixes)
 def test_every_prefix_finds_a_trunk_that_continues_it(some: list[tuple[int, ...]]):
-    found = find_trunks(some, Trunks(max_tokens=0))
+    found = find_trunks(some, Trie(max_kept=0))
     assert all(trunk.tokens[: len(prefix)] == prefix for prefix, trunk in found.items())
     assert {trunk.tokens for trunk in found.values()} == set(maximal(some))
 
 
 def test_kept_trajectories_are_found_and_have_a_limit():
-    kept = Trunks(max_tokens=7)
+    kept = Trie(max_kept=7)
     copies: list[str] = []
 
     def copy(name: str):
         copies.append(name)
         return pytest.importorskip("torch").zeros(2, 1, 1, 1)
 
-    kept.add((1, 2, 3), (), lambda: copy("first"))
-    kept.add((1, 2, 3), (), lambda: copy("again"))
-    kept.add((4,) * 5, (), lambda: copy("too much"))
-    kept.add((1, 3, 3, 3), (), lambda: copy("second"))
+    kept.keep((1, 2, 3), (), lambda: copy("first"))
+    kept.keep((1, 2, 3), (), lambda: copy("again"))
+    kept.keep((4,) * 5, (), lambda: copy("too much"))
+    kept.keep((1, 3, 3, 3), (), lambda: copy("second"))
     assert copies == ["first", "second"]
     assert kept.covering((1, 2)) is kept.covering((1, 2, 3))
     assert kept.covering((1, 2, 4)) is None
