@@ -130,7 +130,7 @@ def branching_difference(model: PreTrainedModel, length: int = SHORTEST) -> floa
     trie = Trie(max_kept=0)
     for one in (other, trunk):
         prefill_missing(model, [one], trie)
-    forest = Forest([trunk])
+    forest = Forest([trunk, other], least=1)
     layout = forest.layout([trunk, trunk], starts)
     cache = BranchCache.empty(forest.planes).relaid(np.zeros(0, np.int64), newcomers=2, room=fed)
     worst = 0.0

@@ -138,11 +138,11 @@ class Trie:
 
     def drive_out(self, tokens: int, *, in_use: AbstractSet[Piece] = frozenset()) -> None:
         """Make room for so many, as far as that can be done: prompts go, and no piece that is in use."""
-        for prompt in list(self._prompts.trunks.values()) if tokens > 0 else ():
-            if tokens <= 0:
-                return
+        if tokens <= 0:
+            return
+        for prompt in list(self._prompts.trunks.values()):
             alone = {piece for piece, _ in present(prompt) if self._holders[piece] == 1}
-            if not alone & in_use:
+            if tokens > 0 and not alone & in_use:
                 self._prompts.remove(prompt.tokens)
                 tokens -= self._release(present(prompt))
 

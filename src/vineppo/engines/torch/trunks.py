@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from vineppo.attending.shared import common_prefix
 from vineppo.engines.prefixes import TokenIds
+
+SHARED = 64
+"""Tokens that several trunks begin with and hold once. Fewer take as long either way: the matrix product of their own
+costs what the smaller copies save."""
 
 
 @dataclass(eq=False, frozen=True, slots=True)
@@ -49,12 +54,22 @@ def planes_like(trunk: Trunk) -> Float[Tensor, "S H T D"]:
     return present(trunk)[0][0].planes
 
 
-def copy_into(planes: Float[Tensor, "S H T D"], trunk: Trunk) -> None:
-    """The keys and values of all its tokens, from the first column on."""
-    at = 0
+def copy_into(planes: Float[Tensor, "S H T D"], trunk: Trunk, span: slice) -> None:
+    """The keys and values of a span of its tokens, from the first column on."""
+    at = -span.start
     for piece, used in present(trunk):
-        planes[:, :, at : at + used] = piece.planes[:, :, :used]
+        first, last = max(0, -at), min(used, span.stop - span.start - at)
+        if first < last:
+            planes[:, :, at + first : at + last] = piece.planes[:, :, first:last]
         at += used
+
+
+def shared_by(first: TokenIds, last: TokenIds, trunks: int, *, least: int = SHARED) -> int:
+    """How many tokens trunks hold once side by side: those that all begin with, if they are so many that a matrix
+    product of their own is worth it. first, last: of the trunks, in lexicographic order.
+    """
+    length = common_prefix(first, last)
+    return length if trunks == 1 or length >= least else 0
 
 
 def length_of(pieces: Pieces) -> int:
