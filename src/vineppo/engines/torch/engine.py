@@ -1,7 +1,8 @@
 """The embedded engine: any Hugging Face decoder-only model, on the CPU or one GPU, in this process.
 
 Five ideas. (1) A *trunk* is prefilled or decoded once; all rollouts from its prefixes branch off its keys and values,
-which are held once. (2) The rows that decode side by side meet their trunk in one matrix product (`attention`).
+which are held once, and once for all trunks that begin alike (`trie`, `prefill`). (2) The rows that decode side by side
+meet their trunk in one matrix product, and what all trunks begin with in another (`attention`).
 (3) Rows that finish leave at once for rows that wait (`decode`, `schedule`). (4) A continuation's random numbers depend
 on its seed alone, so the batch around it does not matter. (5) On a GPU, decoding steps are recorded once for each shape
 and replayed (`recorded`, `recordings`).

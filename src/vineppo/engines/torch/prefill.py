@@ -141,9 +141,11 @@ class Known:
         number = {piece: index for index, piece in enumerate(pieces)}
         owner, made_of, place = (np.full(len(pack.token_ids), -1) for _ in range(3))
         for index, (path, some) in enumerate(zip(pack.paths, begun, strict=True)):
-            owner[path[: length_of(some)]] = index
-            made_of[path[: length_of(some)]] = np.repeat([number[p] for p, _ in some], [used for _, used in some])
-            place[path[: length_of(some)]] = np.concatenate([np.arange(used) for _, used in some] or [place[:0]])
+            at = 0
+            for piece, used in some:
+                nodes = path[at : at + used]
+                owner[nodes], made_of[nodes], place[nodes] = index, number[piece], np.arange(used)
+                at += used
         nodes = np.flatnonzero(owner >= 0)
         breaks = np.flatnonzero((np.diff(made_of[nodes]) != 0) | (np.diff(place[nodes]) != 1)) + 1
         runs = [run for run in np.split(nodes, breaks) if len(run)]
@@ -152,7 +154,7 @@ class Known:
             nodes=owner >= 0,
             runs=[(pieces[made_of[run[0]]], slice(place[run[0]], place[run[-1]] + 1)) for run in runs],
             begun=[
-                tuple(first_of(begun[owner[path[length - 1]]], length)) if length else ()
+                tuple(first_of(begun[int(owner[path[length - 1]])], length)) if length else ()
                 for path, length in zip(pack.paths, lengths, strict=True)
             ],
         )

@@ -77,8 +77,9 @@ class Budget:
             alone = not going and not taken
             excess = load.tokens - self.tokens
             if excess > 0 and (alone or excess <= self.trie.idle(load.pieces)):
-                self._make_room(load)
-            if load.tokens > self.tokens and not alone:
+                self.trie.drive_out(excess, in_use=load.pieces)
+                excess = load.tokens - self.tokens
+            if excess > 0 and not alone:
                 break
             taken.append(waiting.popleft())
         return taken
@@ -96,7 +97,10 @@ class Budget:
         def too_many(count: int) -> bool:
             return load_of(count).tokens > self.tokens
 
-        self._make_room(load_of(len(going)))
+        everybody = load_of(len(going))
+        self.trie.drive_out(everybody.tokens - self.tokens, in_use=everybody.pieces)
+        if everybody.tokens <= self.tokens:
+            return len(going)
         return max(1, bisect_left(range(1, len(going) + 1), True, key=too_many))
 
     def most_held(self, rows: Sequence[Row], columns: int) -> int:
@@ -106,10 +110,6 @@ class Budget:
         if self.prices.rounded:
             return max(load.stretch, self.tokens - (load.tokens - load.stretch))
         return load.branches
-
-    def _make_room(self, load: Load) -> None:
-        """Where there is too little, prompts go that nobody uses."""
-        self.trie.drive_out(load.tokens - self.tokens, in_use=load.pieces)
 
     def _load(self, going: Sequence[Row], columns: int, held: int) -> Load:
         load = Load(self.prices, self.trie, held=held, columns=columns)
