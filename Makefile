@@ -23,11 +23,11 @@ test-vllm: .venv-vllm/installed  ## what every engine promises, asked of the rea
 	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest tests/engines/test_conformance.py tests/engines/test_vllm_engine.py
 	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest tests/integrations/test_trl_vllm.py # TRL's own start of vLLM
 
-check: .venv/installed  ## lint, format, types, layering
+check: .venv/installed  ## lint, format, types, layering, names that tests and benchmarks import
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/python -m pytest -q tests/test_house.py
+	$(BIN)/python -m pytest -q tests/test_house.py tests/test_names.py
 
 bench: .venv/installed  ## speed of rollouts from shared prefixes, side by side with transformers and vLLM: some minutes
 	$(BIN)/python benchmarks/rollouts.py --workloads tiny:fixed arithmetic:stopping \

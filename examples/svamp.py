@@ -3,8 +3,10 @@
     python examples/svamp.py ChilleD/SVAMP build/svamp        # from the Hugging Face Hub
     python examples/svamp.py DATA build/svamp                 # from a folder with train.jsonl and test.jsonl
 
-writes four files. The first 350 training problems are kept for a short finetuning, with a response each; the others are
-for RL, with nothing but the answer. The test problems are in both folders, so that a loss can be measured on them.
+writes four files. The first 350 training problems are kept for a short finetuning, with a response each. The others are
+for RL, with nothing but the answer. To both come ten times as many with other numbers in their place, since 350
+problems are learned by heart sooner than calculating is. The test problems are in both folders, so that a loss can be
+measured on them; they stay as they are.
 
     build/svamp/worked/train.jsonl, test.jsonl     {"question": "Ann had 8 apples, ate 3 and got 5. How many are left?",
                                                     "response": "8 - 3 = 5\\n5 + 5 = 10\\n#### 10"}
@@ -17,11 +19,12 @@ problem without one is left out of the first folder.
 
 import ast
 import json
+import random
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from itertools import permutations
+from itertools import islice, permutations
 from pathlib import Path
 
 from vineppo.tasks.rows import read_rows
@@ -35,13 +38,21 @@ NUMBER = re.compile(r"\d[\d,]*\.?\d*")
 START = 350
 """Training problems for the finetuning."""
 
+VARIANTS = 10
+"""Of each, with other numbers."""
+
+TRIES = 500
+"""Draws of numbers for all variants of a problem: not every draw can be divided, or stays above 0."""
+
 
 def main() -> None:
     source, out = sys.argv[1], Path(sys.argv[2])
     train, test = ([plain_row(row) for row in read_rows(source, split, subset=None)] for split in ("train", "test"))
-    write(out / "worked" / "train.jsonl", with_response(train[:START]))
+    generator = random.Random(0)
+    shown, hidden = (rows + with_other_numbers(rows, generator) for rows in (train[:START], train[START:]))
+    write(out / "worked" / "train.jsonl", with_response(shown))
     write(out / "worked" / "test.jsonl", with_response(test))
-    write(out / "train.jsonl", without_response(train[START:]))
+    write(out / "train.jsonl", without_response(hidden))
     write(out / "test.jsonl", without_response(test))
 
 
@@ -65,12 +76,57 @@ def plain_row(row: Mapping[str, object]) -> dict[str, str]:
     question = lower.get("question_concat") or " ".join([lower.get("body", ""), lower["question"]]).strip()
     answer = Fraction(lower["answer"])
     equation = lower.get("equation") or find_equation(question, answer, lower.get("type", ""))
+    if equation is not None:  # Some copies write 12.0 where the question has 12.
+        equation = NUMBER.sub(lambda match: show(number_of(match[0])), equation)
     response = None if equation is None else worked(equation, answer)
-    return {"question": question, "answer": show(answer)} | ({} if response is None else {"response": response})
+    return {"question": question, "answer": show(answer)} | (
+        {} if equation is None or response is None else {"equation": equation, "response": response}
+    )
 
 
-def worked(equation: str, answer: Fraction) -> str | None:
-    """A line an operation, innermost first, then the answer; None where the equation does not come to it."""
+def with_other_numbers(rows: list[dict[str, str]], generator: random.Random) -> list[dict[str, str]]:
+    """Up to VARIANTS of each, numbers as long as those that they replace and all results whole."""
+    found = []
+    for row in rows:
+        draws = (with_numbers_of(row, generator) for _ in range(TRIES)) if can_vary(row) else ()
+        found += islice({new["question"]: new for new in draws if new}.values(), VARIANTS)
+    return found
+
+
+def can_vary(row: Mapping[str, str]) -> bool:
+    """Whether it is known which number of the question each of the equation is."""
+    numbers = NUMBER.findall(row["question"])
+    whole = all(number.isdecimal() for number in numbers)
+    return "equation" in row and whole and len(set(numbers)) == len(numbers) and set(numbers) >= set(used_in(row))
+
+
+def used_in(row: Mapping[str, str]) -> list[str]:
+    return NUMBER.findall(row["equation"])
+
+
+def with_numbers_of(row: Mapping[str, str], generator: random.Random) -> dict[str, str] | None:
+    """One draw; None where a result is broken or below 0."""
+    new = {number: drawn_like(number, generator) for number in NUMBER.findall(row["question"])}
+    question, equation = (NUMBER.sub(lambda match: new[match[0]], row[name]) for name in ("question", "equation"))
+    response = worked(equation)
+    distinct = len(set(new.values())) == len(new)
+    if not (distinct and response and is_whole(response)):
+        return None
+    return {"question": question, "answer": response.rpartition("#### ")[2], "response": response}
+
+
+def is_whole(response: str) -> bool:
+    """No fraction, and nothing below 0."""
+    return "." not in response and "-" not in response.replace(" - ", " ")
+
+
+def drawn_like(number: str, generator: random.Random) -> str:
+    """As many digits; above 1, which tells nothing."""
+    return str(generator.randint(max(2, 10 ** (len(number) - 1)), 10 ** len(number) - 1))
+
+
+def worked(equation: str, answer: Fraction | None = None) -> str | None:
+    """A line an operation, innermost first, then the answer; None where the equation does not come to it or to none."""
     lines: list[str] = []
 
     def value_of(node: ast.expr) -> Fraction:
@@ -89,12 +145,12 @@ def worked(equation: str, answer: Fraction) -> str | None:
         value = value_of(ast.parse(equation.strip(), mode="eval").body)
     except (SyntaxError, ZeroDivisionError):
         return None
-    return "\n".join([*lines, f"#### {show(answer)}"]) if value == answer else None
+    return "\n".join([*lines, f"#### {show(value)}"]) if answer in (None, value) else None
 
 
 def find_equation(question: str, answer: Fraction, kind: str) -> str | None:
     """The first of the smallest that fits."""
-    numbers = [Fraction(text.replace(",", "").rstrip(".")) for text in NUMBER.findall(question)]
+    numbers = [number_of(text) for text in NUMBER.findall(question)]
     wanted = KINDS.get(kind, "")
     for equation, signs in equations(numbers):
         try:
@@ -117,6 +173,10 @@ def equations(numbers: list[Fraction]) -> Iterator[tuple[str, str]]:
                 inner = f"({show(one)} {sign} {show(other)})"
                 yield f"({inner} {outer} {show(third)})", sign + outer
                 yield f"({show(third)} {outer} {inner})", sign + outer
+
+
+def number_of(text: str) -> Fraction:
+    return Fraction(text.replace(",", "").rstrip("."))
 
 
 def calculate(one: Fraction, sign: str, other: Fraction) -> Fraction:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from vineppo.cli import main
 from vineppo.config.load import load_config
@@ -67,10 +68,24 @@ def test_what_may_be_on_the_hub_is_left_to_the_run(capsys, here: Path):
     code, told = dry(capsys, "task=gsm8k", "policy.path=somebody/model")
     assert code == 0
     assert "Questions: not counted" in told
-    assert "policy.path 'somebody/model' is not on this disk, and taken for a name on the Hub" in told
-    (here / "build").mkdir()
-    with pytest.raises(UserError, match=r"policy\.path 'build/model' is not there; name what is"):
-        on_disk("policy.path", "build/model")
+    assert "policy.path 'somebody/model' is not on this disk and taken for a name on the Hub" in told
+
+
+def test_a_folder_of_the_owners_name_makes_no_hub_name_a_mistyped_path(capsys, here: Path):
+    (here / "Qwen" / "Qwen3-0.6B").mkdir(parents=True)
+    code, told = dry(capsys, *OWN, "policy.path=Qwen/Something-Else")
+    assert code == 0
+    assert "'Qwen/Something-Else' is not on this disk, where the folder Qwen is, and taken for a name" in told
+
+
+def test_what_is_nearly_there_must_be_fetched_to_be_the_hubs(here: Path, monkeypatch: pytest.MonkeyPatch):
+    (here / "build" / "smollm2").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"'build/smollm3' is not there \(did you mean build/smollm2\?\)") as error:
+        on_disk("policy.path", "build/smollm3")
+    assert str(error.value).endswith("where the Hub's is meant, fetch it first: hf download build/smollm3")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(here / "hub"))
+    (here / "hub" / "models--build--smollm3").mkdir(parents=True)
+    assert not on_disk("policy.path", "build/smollm3")
 
 
 def test_an_iteration_of_all_the_questions_there_are_and_checkpoints_by_time(here: Path, capsys):
@@ -123,7 +138,8 @@ def test_seconds_grow_with_questions():
     assert found == Probed(questions=2, iteration=2.0, evaluation=0.125, checkpoint=0.5, whole=14.0)
     config = load_config(None, ["training={iterations: 10, questions: 64}", "evaluation={every: 5, questions: 40}"])
     told = describe_probe(config, found)
-    assert "an iteration 64.0, an evaluation 5.0 (3 times), a checkpoint 0.5 (10 times); the run about 660 (" in told
+    assert "an iteration 64.0, an evaluation 5.0 (3 times), a checkpoint 0.5 (10 times); " in told
+    assert "the run about 660 (0:11:00)" in told
 
 
 def test_a_probe_leaves_nothing_behind(capsys, here: Path):

@@ -17,7 +17,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # A room may import from rooms on lower floors, and from itself. What of a room lies lower than the rest is named.
 FLOORS = (
-    ("errors", "types", "rng", "metrics", "stops", "places"),
+    ("errors", "types", "rng", "metrics", "stops", "places", "waiting"),
     ("seams", "settings", "launch", "named", "hub"),
     ("disk",),
     ("checkpoint", "chat", "lock", "progress", "tracking", "processes"),

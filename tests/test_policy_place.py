@@ -71,6 +71,14 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
+def test_a_file_is_no_name_of_the_hub(no_network: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    assert "policy.path is 'build/model.gguf', which is not there; name a folder" in refusal("build/model.gguf")
+    with pytest.raises(UserError, match=r"'rows\.jsonl' is neither a folder nor a Hub dataset name"):
+        read_rows("rows.jsonl", "train", subset=None)
+    assert no_network == []
+
+
 def test_the_hub_is_asked_once(no_network: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "owner" / "nome")

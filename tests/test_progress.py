@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from vineppo import waiting
 from vineppo.progress import Display, describe
 
 
@@ -132,3 +133,35 @@ def test_a_reader_that_leaves_does_not_end_training(tmp_path):
     subprocess.run(["bash", "-c", f"({command}) | head -n 1"], check=True, capture_output=True)
     assert (tmp_path / "finished").exists()
     assert (tmp_path / "code").read_text() == "0\n"
+
+
+def test_a_file_hears_of_a_long_wait_and_then_half_as_often(capsys, monkeypatch):
+    monkeypatch.setattr(waiting, "PATIENCE", 0.05)
+    with Display(3, brief=True) as display, display.phase("sample") as done:
+        done(1, 2)
+        display.say("a result")
+        display.iteration(0, {"reward": 0.5})
+        display.warn("[look]")
+        time.sleep(0.5)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "warning: [look]"
+    assert set(lines[1:]) == {"      sample 1/2 ..."}
+    assert 1 <= len(lines[1:]) <= 4, "after 0.05, 0.15 and 0.35 seconds"
+
+
+def test_where_a_run_is_between_phases():
+    display = Display(3, done=2, unit="check")
+    assert display.whereabouts() == "check 2/3"
+    with display.phase("memory"):
+        assert display.whereabouts() == "memory"
+
+
+def test_loading_is_told_until_something_is_shown(capsys, monkeypatch):
+    monkeypatch.setattr(waiting, "PATIENCE", 0.05)
+    waiting.loading()
+    time.sleep(0.12)
+    with Display(3, quiet=True):
+        before = capsys.readouterr().out
+        time.sleep(0.2)
+    assert set(before.splitlines()) == {"      loading ..."}
+    assert capsys.readouterr().out == ""

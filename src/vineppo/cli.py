@@ -23,6 +23,7 @@ from vineppo.policy_place import check_policy, config_of, policy_of
 from vineppo.recipes.target import find_target
 from vineppo.run_dir import RunDir
 from vineppo.settings.strict import leaves
+from vineppo.waiting import loaded, loading
 
 OF_A_POLICY = ("eval", "explain", "doctor", "analyze")
 """Commands that look at one. Where no config is named, a run brings its own."""
@@ -54,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("vineppo: interrupted", file=sys.stderr)
         return INTERRUPTED
+    finally:
+        loaded()
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -119,6 +122,8 @@ def begin(command: str, about: str, policy: str | None = None) -> None:
         print(f"{command}: {about}; loading libraries{'' if policy is None else f' and {policy}'} ...", flush=True)
     if policy is not None:
         check_policy(policy)
+    if find_launch().rank == 0:
+        loading()
 
 
 # --- commands ----------------------------------------------------------------------------------------------------

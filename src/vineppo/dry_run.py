@@ -1,13 +1,12 @@
 """`vineppo train --dry-run`: what a run would do and cost. Places are checked, data on this disk read; no model is
 loaded, and nothing is fetched, unless a probe is asked for."""
 
-import io
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -27,6 +26,7 @@ from vineppo.settings.known_models import KNOWN_MODELS
 from vineppo.settings.model_shape import BUNDLED, cached_config, find_shape
 from vineppo.settings.places import on_disk
 from vineppo.settings.sections import PolicyConfig
+from vineppo.waiting import loading
 
 Sizes = tuple[int, int]
 """Training questions and test questions."""
@@ -47,7 +47,7 @@ def show_dry_run(config: Config, *, probe: bool) -> None:
     sizes, amiss = count_questions(config)
     known, shape = within(config, sizes), find_shape(config.policy.path)
     print(dump_config(config))
-    print(render(estimate(known)))
+    print(render(estimate(known, train_size=None if sizes is None else sizes[0])))
     print(f"\n{render_passes(known, shape)}\n\n{render_forecast(known, shape, launch)}")
     print(f"\n{render_storage(known, shape, free_bytes(Path(config.run.dir)))}\n", flush=True)
     for line in check_places(config):
@@ -129,7 +129,8 @@ def told_of_policy(name: str, path: str) -> list[str]:
     if path.startswith(BUNDLED) or on_disk(f"{name}.path", path):
         check_policy(path)
         return []
-    return [f"{name}.path {path!r} is not on this disk, and taken for a name on the Hub, where nobody looked."]
+    beside = f", where the folder {Path(path).parent} is," if "/" in path and Path(path).parent.is_dir() else ""
+    return [f"{name}.path {path!r} is not on this disk{beside} and taken for a name on the Hub, where nobody looked."]
 
 
 def check_run_dir(config: Config) -> str:
@@ -175,7 +176,8 @@ def run_probe(config: Config) -> Probed:
     evaluation = config.evaluation.model_copy(update={"every": 0, "questions": tested})
     started = time.monotonic()
     print(f"\nprobe: {PROBED} iterations of {training.questions} questions ...", flush=True)
-    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+    loading()
+    with tempfile.TemporaryDirectory() as folder:
         small = config.model_copy(
             update={
                 "training": training,
@@ -184,7 +186,7 @@ def run_probe(config: Config) -> Probed:
                 "run": config.run.model_copy(update={"dir": f"{folder}/probe", "tracker": "none"}),
             }
         )
-        lines = Trainer(small).train().metrics
+        lines = Trainer(small).train(brief=True).metrics
     return probed(lines, questions=training.questions, tested=tested, whole=time.monotonic() - started)
 
 
@@ -211,8 +213,8 @@ def describe_probe(config: Config, found: Probed) -> str:
     return (
         f"Seconds, by a probe of {found.whole:.0f} s on this machine, as busy as it is: an iteration {iteration:.1f}, "
         f"an evaluation {evaluation:.1f} ({times} times), a checkpoint {found.checkpoint:.1f} ({saves} times); the run "
-        f"about {total:,.0f} ({total / 3600:.2g} hours). As if twice as many questions took twice as long: more of "
-        "them at a time take less."
+        f"about {total:,.0f} ({timedelta(seconds=round(total))}). As if twice as many questions took twice as "
+        "long: more of them at a time take less."
     )
 
 

@@ -7,6 +7,14 @@ from pathlib import Path
 
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 """Of a model or a data set: NAME or OWNER/NAME."""
+FILE = re.compile(r"\.(jsonl?|csv|parquet|gz|py|gguf|ya?ml|safetensors)$")
+"""How a file's name ends, and no data set's or model's on the Hub."""
+
+
+def may_be_hub_name(path: str) -> bool:
+    """Whether a path that is not there can be a name on the Hub. That a folder of the owner's name is here tells
+    nothing: many keep there what they fetched."""
+    return HUB_NAME.fullmatch(path) is not None and FILE.search(path) is None
 
 
 def nearest(path: str | Path, *, also: str = "") -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from vineppo.checkpoint import checkpoints, run_of
 from vineppo.errors import UserError, one_line
 from vineppo.hub import asked_once
-from vineppo.places import HUB_NAME, nearest
+from vineppo.places import may_be_hub_name, nearest
 from vineppo.settings.model_shape import BUNDLED, cached_config, resolve_bundled
 
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
@@ -48,7 +48,7 @@ def check_policy(path: str) -> None:
         check_folder(Path(path))
     elif Path(path).exists():
         raise UserError(f"policy.path is '{path}', a file; {remedy_of_file(Path(path))}")
-    elif not HUB_NAME.fullmatch(path):
+    elif not may_be_hub_name(path):
         raise UserError(f"policy.path is '{path}', which is not there{nearest(path)}; name a folder or a Hub name")
     elif cached_config(path) is None:
         check_reachable(path)

@@ -1,4 +1,4 @@
-"""Live progress: a bar with phase and ETA on a terminal, plain lines elsewhere."""
+"""Live progress: a bar with phase and ETA on a terminal, plain lines elsewhere, and never silence for long."""
 
 import os
 import sys
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from vineppo.metrics import Metrics
 from vineppo.seams import Progress as Report
+from vineppo.waiting import Waiting, loaded
 
 DECODING = ("curriculum", "sample", "credit", "validate", "evaluate")
 """Phases in which tokens are decoded."""
@@ -32,9 +33,10 @@ class Display:
     """One bar for the iterations, one for the phase within; a line for each finished iteration.
 
     It also keeps the seconds spent in each phase, since it is told when phases begin and end. `quiet`: it does no more.
+    `brief`: it shows how far it is, and warnings, no results.
     """
 
-    def __init__(self, total: int, *, done: int = 0, unit: str = "iteration", quiet: bool = False):
+    def __init__(self, total: int, *, done: int = 0, unit: str = "iteration", quiet: bool = False, brief: bool = False):
         self._console = _Lasting(highlight=False, file=sys.stdout, quiet=quiet)
         self._bars = Progress(
             TextColumn("{task.description:>12}"),
@@ -46,17 +48,31 @@ class Display:
             transient=True,
             disable=quiet or not self._console.is_terminal,
         )
+        self._brief, self._quiet = brief, quiet
         self._total, self._resumed_at, self._started = total, done, time.monotonic()
         self._bar: TaskID = self._bars.add_task(unit, total=total, completed=done)
         self._phase: TaskID = self._bars.add_task("", total=None, visible=False)
+        self._waiting = Waiting(lambda: self._print(f"{'':>5} {self.whereabouts()} ...", markup=False))
         self.seconds: dict[str, float] = {}
 
     def __enter__(self) -> Self:
+        loaded()
         self._bars.start()
+        if not (self._quiet or self._console.is_terminal):
+            self._waiting.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._waiting.end()
         self._bars.stop()
+
+    def whereabouts(self) -> str:
+        """The phase, and how much of it is done: sample 3/32."""
+        bars = {bar.id: bar for bar in self._bars.tasks}
+        whole, phase = bars[self._bar], bars[self._phase]
+        if not phase.visible:
+            return f"{whole.description} {whole.completed:.0f}/{whole.total:.0f}"
+        return phase.description + (f" {phase.completed:.0f}/{phase.total:.0f}" if phase.total else "")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Report]:
@@ -80,17 +96,24 @@ class Display:
     def iteration(self, done: int, metrics: Metrics) -> None:
         """A line for a finished iteration."""
         self.advance(done)
-        self._print(f"{done:>5}/{self._total}  {describe(metrics)}  {self.left(done)}", markup=True)
+        if not self._brief:
+            self._print(f"{done:>5}/{self._total}  {describe(metrics)}  {self.left(done)}", markup=True)
 
     def say(self, text: str) -> None:
         """A line for the reader."""
-        self._print(text, markup=False)
+        if not self._brief:
+            self._print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        """The same of what may have to be changed."""
+        self._print(f"warning: {text}", markup=False)
 
     def show(self, what: RenderableType) -> None:
         """Anything that rich can print."""
         self._print(what, markup=False)
 
     def _print(self, what: RenderableType, *, markup: bool) -> None:
+        self._waiting.heard()
         try:
             self._console.print(what, soft_wrap=isinstance(what, str), markup=markup)
         except OSError:  # the terminal is gone

@@ -62,11 +62,12 @@ class Trainer:
                 self._lock.release()
                 raise
 
-    def train(self) -> Result:
-        """To the end, or until Ctrl-C. Raises ProcessLostError when one of several processes is gone."""
+    def train(self, *, brief: bool = False) -> Result:
+        """To the end, or until Ctrl-C; brief: shows how far it is, no results. Raises ProcessLostError when one of
+        several processes is gone."""
         try:
             with self._processes.watched():
-                finished = self._run.run()
+                finished = self._run.run(brief=brief)
         finally:
             self._lock.release()
         directory = self._run.directory

@@ -203,7 +203,10 @@ def test_an_unknown_source(capsys: pytest.CaptureFixture[str], ppo_run: Path, wo
     assert "vine:ROLLOUTS" in line
 
 
-def test_a_critic_that_is_not_there(capsys: pytest.CaptureFixture[str], ppo_run: Path):
+def test_a_critic_that_is_not_there(
+    capsys: pytest.CaptureFixture[str], ppo_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
     words = [*TRAINING[:2], "--source", "critic"]
     assert "analyze a checkpoint of a run with credit=ppo" in refused(capsys, *words)
     # the config decides what the run's credit is
@@ -211,6 +214,7 @@ def test_a_critic_that_is_not_there(capsys: pytest.CaptureFixture[str], ppo_run:
     # a policy folder has left its critic behind, whatever the config says
     line = refused(capsys, "--policy", str(ppo_run / "policy"), "credit=ppo", *words)
     assert "value network" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -220,8 +220,17 @@ def test_runs_without_a_shared_metric_are_refused(capsys, tmp_path):
     (first / "metrics.jsonl").write_text('{"iteration": 0, "eval/accuracy": 0.1, "updates": 0}\n')
     (second / "metrics.jsonl").write_text('{"iteration": 0, "eval/accuracy": 0.1, "num_tokens": 0}\n')
     assert error_of(capsys, first, second).startswith("the runs share none of the metrics updates, time/total, ")
-    (second / "metrics.jsonl").write_text('{"iteration": 1, "reward": 0.1}\n')
-    assert error_of(capsys, first, second).startswith("b has no eval/accuracy in its metrics.jsonl yet; wait for ")
+
+
+def test_a_run_that_was_not_evaluated_yet_is_left_out_and_said_to_be(runs, capsys, tmp_path):
+    for name, text in (("new", '{"iteration": 1, "reward": 0.1}\n'), ("newest", "")):
+        (write_run(tmp_path / name, [0.1], finished=False) / "metrics.jsonl").write_text(text)
+    new = (tmp_path / "new", tmp_path / "newest")
+    printed = output_of(capsys, *runs, *new, "--out", tmp_path / "out")
+    assert "Left out, not evaluated yet: new, newest." in printed
+    assert "Not finished" not in printed
+    assert {row["run"] for row in rows(tmp_path / "out" / "points.csv")} == {run.name for run in runs}
+    assert error_of(capsys, *new).startswith("new, newest: no eval/accuracy in metrics.jsonl yet; wait for ")
 
 
 def test_a_comparison_imports_no_torch(runs, tmp_path):

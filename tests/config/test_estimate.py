@@ -217,6 +217,9 @@ def test_stages_of_an_unknown_number_of_questions_are_not_counted_and_that_is_sa
     unknown = estimate(small(INT, "task={name: gsm8k}"))
     assert not unknown.stages
     assert "Not counted: stages of the recipe on all training questions" in render(unknown)
+    counted = estimate(small(INT, "task={name: gsm8k}"), train_size=7)
+    assert counted.stages["attempts"].sequences == 2 * 7
+    assert "Not counted" not in render(counted)
 
 
 def test_the_table_shows_attempts_and_validation_where_there_are_any():

@@ -267,8 +267,8 @@ def test_a_scorer_that_fails_is_told_once_for_each_reason():
     known: set[str] = set()
     batch = [scored("q", 2, judgement) for judgement in (CORRECT, failed("no key"), failed("no key"), failed("nan"))]
     assert failures(batch, known) == [
-        "warning: the scorer failed on 2 of 4 responses, whose reward is 0 (no key)",
-        "warning: the scorer failed on 1 of 4 responses, whose reward is 0 (nan)",
+        "the scorer failed on 2 of 4 responses, whose reward is 0 (no key)",
+        "the scorer failed on 1 of 4 responses, whose reward is 0 (nan)",
     ]
     assert failures(batch, known) == []
     many = [scored("q", 2, failed(f"reason {i}")) for i in range(9)]

@@ -69,11 +69,11 @@ def test_a_mean_reward_is_no_accuracy(outcomes: tuple[Outcome, Outcome]):
         (many(4, 1.0, Outcome.CORRECT), ("all rewards of this iteration are 1", "harder")),
         (
             [*many(3, 0.0, Outcome.UNPARSEABLE), scored(1.0, Outcome.CORRECT)],
-            ("warning: 3 of 4 responses had no answer", "'#### 42'"),
+            ("3 of 4 responses had no answer", "'#### 42'"),
         ),
         (
             [*many(3, 0.0, Outcome.TRUNCATED, finish=Finish.TRUNCATED), scored(1.0, Outcome.CORRECT)],
-            ("warning: 3 of 4 responses were cut off at sampling.max_new_tokens 8",),
+            ("3 of 4 responses were cut off at sampling.max_new_tokens 8",),
         ),
     ],
 )

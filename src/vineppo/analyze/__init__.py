@@ -7,7 +7,7 @@ from vineppo.analysis.truth_store import TruthStore
 from vineppo.analyze.files import write_files
 from vineppo.analyze.tables import show
 from vineppo.errors import UserError
-from vineppo.recipes.analyze import analyze
+from vineppo.recipes.analyze import analyze, asked_sources
 from vineppo.recipes.target import Target
 from vineppo.report.analysis_figures import write_figures
 from vineppo.report.analysis_page import write_analysis_page
@@ -19,11 +19,12 @@ TRUTH = "truth.sqlite3"
 
 def analyze_credit(target: Target, *, out: Path | None = None, truth: Path | None = None) -> Analysis:
     """`vineppo analyze`: measure how good credit is. Can be stopped at any moment and started again."""
-    folder = target.home if out is None else out
+    asked_sources(target)  # what is refused leaves nothing behind
+    task, folder = build_task(target.config.task), target.home if out is None else out
     make_folder(folder)
     store = TruthStore((target.home.parent if out is None else out) / TRUTH if truth is None else truth)
     try:
-        analysis = analyze(target, build_task(target.config.task), store)
+        analysis = analyze(target, task, store)
     except KeyboardInterrupt:
         print(f"the truth measured so far is kept in {store.path}; the same command goes on from there", flush=True)
         raise

@@ -22,7 +22,8 @@ FEW_SEEDS = 3
 
 
 def read_comparison(folders: Sequence[Path], called: Sequence[str] = ()) -> Compared:
-    """Raises UserError for folders that are no runs, come twice or have nothing to compare.
+    """Runs without an evaluation are left out. Raises UserError for folders that are no runs, come twice or have
+    nothing to compare.
 
     called: names of the experiments, in order; none: by their folders.
     """
@@ -36,7 +37,7 @@ def read_comparison(folders: Sequence[Path], called: Sequence[str] = ()) -> Comp
         if resolved.count(folder.resolve()) > 1:
             raise UserError(f"{folder} is given twice; name every run once")
     names = distinct_names(resolved)
-    runs = {name: read_run(folder) for name, folder in zip(names, folders, strict=True)}
+    runs, early = part_early({name: read_run(folder) for name, folder in zip(names, folders, strict=True)})
     curves = {name: curve_of(name, run) for name, run in runs.items()}
     every = group(runs, called)
     grouped = {title: once_a_seed(own, curves) for title, own in every.items()}
@@ -58,7 +59,7 @@ def read_comparison(folders: Sequence[Path], called: Sequence[str] = ()) -> Comp
         runs=runs,
         grouped=grouped,
         differing=differing(settings, list(grouped)),
-        cautions=(*passed, *doubles(left_out, curves), *cautions(runs, grouped, settings)),
+        cautions=(*passed, *early, *doubles(left_out, curves), *cautions(runs, grouped, settings)),
     )
 
 
@@ -104,15 +105,19 @@ def distinct_names(folders: Sequence[Path]) -> list[str]:
     raise AssertionError("different folders have different paths")
 
 
+def part_early(runs: Mapping[str, Run]) -> tuple[dict[str, Run], list[str]]:
+    """Those that were evaluated, and a word about the others. Raises UserError where that leaves none."""
+    evaluated = {name: run for name, run in runs.items() if read_points(run.metrics)}
+    early = ", ".join(name for name in runs if name not in evaluated)
+    if not evaluated:
+        raise UserError(f"{early}: no eval/accuracy in metrics.jsonl yet; wait for the first evaluation")
+    return evaluated, [f"Left out, not evaluated yet: {early}."] if early else []
+
+
 def curve_of(name: str, run: Run) -> RunCurve:
     """A run's evaluations."""
-    points = read_points(run.metrics)
-    if not points:
-        raise UserError(
-            f"{name} has no eval/accuracy in its metrics.jsonl yet; wait for its first evaluation, or leave it out"
-        )
     seed = run.setting("training", "seed")
-    return RunCurve(name=name, seed=seed if isinstance(seed, int) else None, points=points)
+    return RunCurve(name=name, seed=seed if isinstance(seed, int) else None, points=read_points(run.metrics))
 
 
 def group(runs: Mapping[str, Run], called: Sequence[str] = ()) -> dict[str, list[str]]:

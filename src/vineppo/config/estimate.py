@@ -20,6 +20,9 @@ from vineppo.config.schema import Config, SftConfig
 from vineppo.credit.settings import CreditSettings
 from vineppo.settings.shapes import Shape
 
+TEST_QUESTIONS = 1000
+"""Assumed of a test split of which nothing is known."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decoding:
@@ -75,8 +78,8 @@ class CostEstimate:
         return sum(part.at_most * part.times for part in self.parts.values())
 
 
-def estimate(config: Config) -> CostEstimate:
-    """The cost of a whole run."""
+def estimate(config: Config, *, train_size: int | None = None) -> CostEstimate:
+    """The cost of a whole run. train_size: training questions, where they were counted."""
     expected, longest = expected_shape(config), longest_shape(config)
     iterations, batch = config.training.iterations, config.batch
     usual = iterations - config.recipe.staged
@@ -86,6 +89,8 @@ def estimate(config: Config) -> CostEstimate:
 
     recipe, curriculum, credit = config.recipe, config.curriculum, measured_credit(config)
     rollouts = credit.rollouts_of(expected)
+    asked = config.task.made[0] if train_size is None and config.task.made is not None else train_size
+    once = stages(config, expected, longest, asked)
     return CostEstimate(
         trajectories=responses(batch, times=usual),
         rollouts=Decoding(
@@ -100,18 +105,18 @@ def estimate(config: Config) -> CostEstimate:
             evaluation_questions(config) * config.evaluation.samples,
             times=evaluations(iterations, config.evaluation.every),
         ),
-        stages=stages(config, expected, longest),
+        stages=once,
         iterations=iterations,
         updates=recipe.updates(config.training, config.learner, config.credit),
-        assumptions=tuple(assumptions(config, expected)),
+        assumptions=tuple(assumptions(config, expected, counts_stages=bool(once))),
     )
 
 
-def stages(config: Config, expected: Shape, longest: Shape) -> dict[str, Decoding]:
-    """What the recipe decodes once, before all else."""
-    asked, credit = config.task.train_size, measured_credit(config)
-    usual = config.recipe.stages(asked, expected, credit, at_most=False)
-    most = config.recipe.stages(asked, longest, credit, at_most=True)
+def stages(config: Config, expected: Shape, longest: Shape, questions: int | None) -> dict[str, Decoding]:
+    """What the recipe decodes once, before all else. questions: of the training split; None: not known."""
+    credit = measured_credit(config)
+    usual = config.recipe.stages(questions, expected, credit, at_most=False)
+    most = config.recipe.stages(questions, longest, credit, at_most=True)
     return {
         name: Decoding(sequences=own.count, tokens=own.tokens, at_most=most[name].tokens, times=1)
         for name, own in usual.items()
@@ -145,15 +150,15 @@ def evaluations(iterations: int, every: int) -> int:
 
 def evaluation_questions(config: Config) -> int:
     """Questions of one evaluation."""
-    asked = config.evaluation.questions
-    available = config.task.test_size(asked)
+    asked, made = config.evaluation.questions, config.task.made
+    available = (made[1] if made else config.task.usual_test_size) or asked or TEST_QUESTIONS
     return min(available, asked or available)
 
 
 # --- words -------------------------------------------------------------------------------------------------------
 
 
-def assumptions(config: Config, shape: Shape) -> list[str]:
+def assumptions(config: Config, shape: Shape, *, counts_stages: bool) -> list[str]:
     """Which figures are guesses, and which way they err."""
     limit = config.sampling.max_new_tokens
     lines = [
@@ -162,7 +167,7 @@ def assumptions(config: Config, shape: Shape) -> list[str]:
     ]
     credit = measured_credit(config)
     lines += [*config.recipe.assumptions, *credit.assumptions]
-    if config.recipe.staged and not stages(config, shape, shape):
+    if config.recipe.staged and not counts_stages:
         lines.append("Not counted: stages of the recipe on all training questions, whose number is not known here.")
     if credit.values == "rollouts":
         lines += [
@@ -171,7 +176,7 @@ def assumptions(config: Config, shape: Shape) -> list[str]:
         ]
     if not config.recipe.assigns_credit:
         lines.append("Updates and validation: at most, as if every response counted; the judge decides how many do.")
-    if not config.task.knows_test_size and config.evaluation.questions is None:
+    if config.task.made is None and config.evaluation.questions is None:
         lines.append(f"The test split is assumed to have {evaluation_questions(config):,} questions.")
     bound = f"every response and rollout runs to sampling.max_new_tokens = {limit}"
     if credit.values == "rollouts":

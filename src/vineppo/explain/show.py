@@ -53,7 +53,7 @@ def heat_map(view: TrajectoryView) -> Table:
                 (f"  {step.change_interval}" if step.change_interval else "", "dim"),
             ),
         )
-    table.add_row(Text(view.reward), Text(f"{view.outcome}, {view.finish}", style="dim"), "")
+    table.add_row(Text(view.reward), Text(view.ended, style="dim"), "")
     return table
 
 
@@ -67,7 +67,7 @@ def stacked(view: TrajectoryView) -> Text:
         lines.append("\n  advantage ")
         lines.append(step.advantage, style="" if step.noise == "noise" else "bold")
         lines.append(f"  {step.change_interval}\n" if step.change_interval else "\n", style="dim")
-    return lines.append(f"reward {view.reward}: {view.outcome}, {view.finish}", style="dim")
+    return lines.append(f"reward {view.reward}: {view.ended}", style="dim")
 
 
 def style_of(step: StepView) -> str:

@@ -30,7 +30,7 @@ from vineppo.progress import Display
 from vineppo.recipes.build import build_environment, build_workshop
 from vineppo.recipes.fitting import check_prompts
 from vineppo.recipes.scoring import judge_and_cut
-from vineppo.recipes.sources import build_sources, parse_sources
+from vineppo.recipes.sources import Word, build_sources, parse_sources
 from vineppo.recipes.target import Target
 from vineppo.rng import derive_seed
 from vineppo.run_dir import provenance
@@ -42,11 +42,15 @@ STAGES = 5
 """Besides the sources: trajectories, next steps, truth, large sample, gradients."""
 
 
+def asked_sources(target: Target) -> list[Word]:
+    """Whose values are examined. Raises UserError for one that there cannot be."""
+    has_critic = target.critic is not None and target.config.credit.critic is not None
+    return parse_sources(target.config, has_critic=has_critic)
+
+
 def analyze(target: Target, task: Task, store: TruthStore) -> Analysis:
     """Sample, measure, sum up. Raises UserError for what cannot work before anything is sampled."""
-    config, settings = target.config, target.config.analysis
-    has_critic = target.critic is not None and config.credit.critic is not None
-    words = parse_sources(config, has_critic=has_critic)
+    config, settings, words = target.config, target.config.analysis, asked_sources(target)
     analysed, others = pick_questions(config, task.questions(settings.split))
     policy = load_policy(
         config.policy.path, device=config.policy.device, template_kwargs=config.policy.chat_template_kwargs

@@ -100,10 +100,11 @@ class Run:
         """Whether all iterations are done."""
         return self._position.iteration >= self._config.training.iterations
 
-    def run(self) -> bool:
-        """Train to the end; False when interrupted, with everything saved."""
+    def run(self, *, brief: bool = False) -> bool:
+        """Train to the end; False when interrupted, with everything saved. brief: no results are shown."""
         iterations = self._config.training.iterations
-        display = Display(iterations, done=self._position.iteration, quiet=not self._processes.is_main)
+        quiet = not self._processes.is_main
+        display = Display(iterations, done=self._position.iteration, quiet=quiet, brief=brief)
         if self.finished and self._processes.from_main(self.directory.summary_file.exists()):
             display.say(f"run.dir {self.directory.root} holds a finished run; for another one give another run.dir")
             return True
@@ -214,7 +215,7 @@ class Run:
             ask(self._tracker)
         except Exception as error:
             self._tracker = None
-            display.say(f"warning: run.tracker {self._config.run.tracker} failed and is left out from here on: {error}")
+            display.warn(f"run.tracker {self._config.run.tracker} failed and is left out from here on: {error}")
 
     def _warn(self, metrics: Metrics, display: Display) -> None:
         limit, policy = self._config.sampling.max_new_tokens, self._algorithm.policy.policy
@@ -223,7 +224,7 @@ class Run:
             ("eval/clipped_ratio", "evaluation responses"),
         ):
             if warning := cut_off(metrics.get(name, 0.0), what, policy=policy, limit=limit):
-                display.say(warning)
+                display.warn(warning)
 
     def _warn_of(self, scored: Sequence[Scored], display: Display) -> None:
         limit = self._config.sampling.max_new_tokens
@@ -231,7 +232,7 @@ class Run:
             *failures(scored, self._failures),
             *silent(scored, self._config.task, limit=limit, known=self._silent),
         ):
-            display.say(warning)
+            display.warn(warning)
 
     def _write_trajectories(self, experience: Experience) -> None:
         count = self._config.run.trajectories_logged
@@ -281,7 +282,8 @@ class Run:
         if not self._processes.is_main:
             policy.save(self.directory.policy)  # hands over its shards
             return
-        write_folder(self.directory.policy, policy.save)
+        with display.phase("policy"):
+            write_folder(self.directory.policy, policy.save)
         summary = summarise(self._config, self.directory.read_metrics())
         self.directory.write_summary(summary)
         self._report(self.directory.root)

@@ -15,7 +15,7 @@ def cut_off(share: float, what: str, *, policy: Policy, limit: int) -> str | Non
     """A warning where every response was cut off: then nothing was learned from how any of them ends."""
     if share < 1:
         return None
-    return f"warning: all {what} were cut off at sampling.max_new_tokens {limit}; {remedy(policy)}"
+    return f"all {what} were cut off at sampling.max_new_tokens {limit}; {remedy(policy)}"
 
 
 def remedy(policy: Policy) -> str:
@@ -37,7 +37,7 @@ def failures(scored: Sequence[Scored], known: set[str]) -> list[str]:
     new = [reason for reason in counts if reason not in known][: max(0, MOST - len(known))]
     known.update(new)
     return [
-        f"warning: the scorer failed on {counts[reason]} of {len(scored)} responses, whose reward is 0 ({reason})"
+        f"the scorer failed on {counts[reason]} of {len(scored)} responses, whose reward is 0 ({reason})"
         for reason in new
     ]
 
@@ -60,7 +60,7 @@ def silent(scored: Sequence[Scored], task: TaskSettings, *, limit: int, known: s
     words = f"{count} of {len(scored)} responses {why}"
     if nothing:
         words = f"all rewards of this iteration are {next(iter(rewards)):g}: {words}"
-    return [f"warning: {words}"]
+    return [words]
 
 
 def _most(scored: Sequence[Scored]) -> tuple[int, Outcome]:

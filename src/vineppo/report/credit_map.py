@@ -62,7 +62,8 @@ class TrajectoryView:
     answer: str
     reward: str
     outcome: str
-    finish: str
+    ended: str
+    """How it was judged, and how it ended where that is another word."""
     steps: tuple[StepView, ...]
     has_values: bool
 
@@ -159,7 +160,7 @@ def _view_trajectory(
         answer=trajectory.answer,
         reward=reward,
         outcome=trajectory.outcome,
-        finish=trajectory.finish,
+        ended=", ".join(dict.fromkeys((trajectory.outcome, trajectory.finish))),
         steps=tuple(
             _view_step(step, *after, scale=scale, unit=unit)
             for step, after in zip(trajectory.steps, values_after(trajectory), strict=False)

@@ -40,7 +40,7 @@ class Gsm8kTask(WorkedTask):
     """What stands before the answer, in gold solutions and responses."""
 
     solution: ClassVar[tuple[int, int]] = (150, 4)
-    test_questions: ClassVar[int] = 1319
+    usual_test_size: ClassVar[int | None] = 1319
 
     def build(self) -> "Gsm8k":
         """From its two splits, or from one of which some is held out."""

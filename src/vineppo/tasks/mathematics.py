@@ -39,7 +39,7 @@ class MathTask(WorkedTask):
     reads_mathematics: ClassVar[bool] = True
 
     solution: ClassVar[tuple[int, int]] = (250, 8)
-    test_questions: ClassVar[int] = 5000
+    usual_test_size: ClassVar[int | None] = 5000
 
     def build(self) -> "Math":
         """Both splits from one place, or from two."""

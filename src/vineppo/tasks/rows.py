@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vineppo.errors import UserError
 from vineppo.hub import asked_once
-from vineppo.places import HUB_NAME, nearest
+from vineppo.places import may_be_hub_name, nearest
 from vineppo.seams import Split
 from vineppo.tasks.files import MORE_SUFFIXES, SUFFIXES, load, parse_row, read_file, read_jsonl, suffix_of
 from vineppo.tasks.splits import hold_out, parse_split
@@ -54,7 +54,7 @@ def read_rows(
     elif place.is_file():
         known = ", .".join((*SUFFIXES, *MORE_SUFFIXES))
         raise UserError(f"task.path {path!r} is a file that does not end in one of .{known}; convert or rename it")
-    elif not HUB_NAME.fullmatch(path):
+    elif not may_be_hub_name(path):
         raise UserError(f"task.path {path!r} is neither a folder nor a Hub dataset name{nearest(place)}; {REMEDY}")
     else:
         rows = read_hub(path, wanted, subset)

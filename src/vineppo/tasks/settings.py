@@ -20,10 +20,11 @@ Verdicts = Callable[[Sequence[Question], Sequence[str]], list[Judgement]]
 
 TruncatedSetting = Annotated[float, Field(allow_inf_nan=False)] | Literal["judged", "left_out"] | None
 
-Demonstration = Worked = tuple[Prompt, str]
+Demonstration = tuple[Prompt, str]
+Worked = tuple[Prompt, str]
 """Prompt and response."""
 
-STEPS, TEST_QUESTIONS, PROMPT_TOKENS = 8, 1000, 1024
+STEPS, PROMPT_TOKENS = 8, 1024
 """Assumed of a task of which nothing is known."""
 
 
@@ -39,6 +40,8 @@ class TaskSettings(Variant):
 
     reads_mathematics: ClassVar[bool] = False
     """Whether the mathematics judge reads its answers; others are single numbers, or scored."""
+    usual_test_size: ClassVar[int | None] = None
+    """Questions of a well-known test split, as long as they were not counted."""
 
     def build(self) -> Task:
         """The task."""
@@ -74,20 +77,6 @@ class TaskSettings(Variant):
         """How many training and test questions there are, as far as that is known without fetching anything. Raises
         UserError where they cannot be read."""
         return self.made
-
-    @property
-    def train_size(self) -> int | None:
-        """Questions of the training split; None: not known before it is loaded."""
-        return None if self.made is None else self.made[0]
-
-    def test_size(self, asked: int | None) -> int:
-        """Questions of the test split; asked: `evaluation.questions`."""
-        return (asked or TEST_QUESTIONS) if self.made is None else self.made[1]
-
-    @property
-    def knows_test_size(self) -> bool:
-        """Whether that is more than an assumption."""
-        return self.made is not None
 
     @property
     def longest_prompt(self) -> int:

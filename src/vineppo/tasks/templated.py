@@ -80,8 +80,6 @@ class WorkedTask(TemplatedTask):
 
     solution: ClassVar[tuple[int, int]]
     """Its tokens and steps, typically."""
-    test_questions: ClassVar[int]
-    """Of the well-known test split."""
 
     def build(self) -> Solved:
         """The task."""
@@ -95,10 +93,6 @@ class WorkedTask(TemplatedTask):
     def shape_reason(self) -> str:
         """From what is known."""
         return "a typical worked solution, its steps evenly long"
-
-    def test_size(self, asked: int | None) -> int:
-        """The well-known one."""
-        return self.test_questions
 
     def demonstrations(self, rng: random.Random) -> Iterator[Demonstration]:
         """Any of the gold solutions, again and again."""
