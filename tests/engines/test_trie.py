@@ -50,13 +50,13 @@ def fed_to(model: PreTrainedModel) -> list[int]:
     return fed
 
 
-def engine_of(model: PreTrainedModel, **given: int) -> TorchEngine:
-    return TorchEngine(model, end_ids=(1,), context=CONTEXT, **{"memory_bytes": 1 << 26, **given})
+def engine_of(model: PreTrainedModel, *, rows: int = 1024, memory_bytes: int = 1 << 26) -> TorchEngine:
+    return TorchEngine(model, end_ids=(1,), context=CONTEXT, rows=rows, memory_bytes=memory_bytes)
 
 
-def engine_and_fed(model: PreTrainedModel, **given: int) -> tuple[TorchEngine, list[int]]:
+def engine_and_fed(model: PreTrainedModel, *, rows: int = 1024) -> tuple[TorchEngine, list[int]]:
     """An engine that has taken its measures, and what its prefill passes are fed from now on."""
-    engine = engine_of(model, **given)
+    engine = engine_of(model, rows=rows)
     engine.sample([Request(prefix=(2,), count=1, seed=0)], Sampling(max_new_tokens=1))
     engine.load_weights({}, policy_version=0)
     return engine, fed_to(model)
