@@ -93,8 +93,8 @@ def policies() -> dict[str, str]:
             f"run.dir={HOME / 'training'}",
         ],
     )
-    if not (HOME / "training" / "summary.json").exists():
-        Trainer(training, resume=True).train()
+    if not Trainer(training, resume=True).train().finished:
+        raise SystemExit("stopped; the same command goes on")
     later = {f"iteration {at}": f"{HOME}/training/checkpoints/{at:06d}/policy" for at in CHECKPOINTS}
     return {"start": "bundled:arithmetic", **later}
 

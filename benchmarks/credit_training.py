@@ -32,7 +32,10 @@ ARMS = {
 def train(arm: str, seed: int, iterations: int) -> list[Metrics]:
     folder = HOME / f"{arm}-{iterations}-{seed}"
     overrides = [f"training.seed={seed}", f"training.iterations={iterations}", f"run.dir={folder}"]
-    return Trainer(load_config("configs/arithmetic.yaml", [*ARMS[arm], *overrides]), resume=True).train().metrics
+    result = Trainer(load_config("configs/arithmetic.yaml", [*ARMS[arm], *overrides]), resume=True).train()
+    if not result.finished:
+        raise SystemExit("stopped; the same command goes on")
+    return result.metrics
 
 
 def accuracies(history: list[Metrics]) -> dict[int, float]:

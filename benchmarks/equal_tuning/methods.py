@@ -168,6 +168,7 @@ METHODS = (
         name="ppo, critic pretrained",
         settings=("credit=ppo", "credit.critic_warmup_iterations=10"),
         tuned_as="ppo",
+        seeds=3,
     ),
     Method(
         name="vine",
@@ -176,7 +177,7 @@ METHODS = (
     ),
     Method(name="coupled", settings=("credit=coupled", "credit.rollouts=27"), shapes=MEASURED),
     Method(name="coupled, shuffled", settings=("credit=coupled", "credit.rollouts=27", "credit.shuffle=true"),
-           tuned_as="coupled"),
+           tuned_as="coupled", seeds=3),
     Method(name="tree", settings=("credit=tree", "credit.restarts=27"), shapes=MEASURED),
     Method(name="tree, shuffled", settings=("credit=tree", "credit.restarts=27", "credit.shuffle=true"),
            tuned_as="tree"),
@@ -233,9 +234,10 @@ METHODS = (
         rates=SHORT,
         seeds=3,
     ),
-    Method(name="grpo, twice", settings=("credit=grpo",), shapes=(repeated(10, 8, 0.2),), rates=SHORT, seeds=3),
+    Method(name="grpo, twice", settings=("credit=grpo",), shapes=(repeated(10, 8, 0.2),), rates=(4e-5, *SHORT)),
+    Method(name="rloo, twice", settings=("credit=rloo",), shapes=(repeated(10, 8, 0.2),), rates=(4e-5, *SHORT)),
     Method(name="tree, twice", settings=("credit=tree", "credit.restarts=27"), shapes=(again(measured(10, 4, 100)),),
-           rates=SHORT, seeds=3),
+           rates=(4e-5, *SHORT)),
     Method(name="ppo, shuffled", settings=("credit=ppo", "credit.shuffle=true"), tuned_as="ppo", seeds=3),
 )  # fmt: skip
 

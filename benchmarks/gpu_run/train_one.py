@@ -10,4 +10,5 @@ from vineppo.trainer import Trainer
 def train(words: Sequence[str]) -> None:
     """A config and overrides."""
     path, *overrides = words
-    Trainer(load_config(Path(path), overrides)).train()
+    if not Trainer(load_config(Path(path), overrides)).train().finished:
+        raise SystemExit("interrupted")
