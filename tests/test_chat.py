@@ -102,8 +102,10 @@ def test_no_end_token_at_all_is_refused():
 
 def test_where_all_are_cut_off_a_person_is_told_what_ends_a_response():
     policy = policy_of(chat_tokenizer())
-    assert cut_off(0.9, "trajectories", policy=policy, limit=5) is None
-    warning = cut_off(1.0, "trajectories", policy=policy, limit=5)
+    known = set[str]()
+    assert cut_off(0.9, "trajectories", policy=policy, limit=5, known=known) is None
+    warning = cut_off(1.0, "trajectories", policy=policy, limit=5, known=known)
+    assert cut_off(1.0, "trajectories", policy=policy, limit=5, known=known) is None
     assert warning is not None
     assert "max_new_tokens 5" in warning
     assert "'<eos>', '<end_turn>'" in warning

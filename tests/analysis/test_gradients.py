@@ -94,6 +94,9 @@ def test_noise_for_its_price_by_hand():
     dearer = replace(own, tokens=1500.0)
     assert noise_ratio(dearer, own, None) == pytest.approx((3, 3, 3))
     assert noise_ratio(own, own, None) == (1, 1, 1)
+    silent = replace(own, gram=gram_of(0 * rows, reference))
+    assert noise_ratio(silent, silent, None) is None, "0 over 0 is not 1"
+    assert noise_ratio(own, silent, None) is None
 
 
 def test_a_biased_source_has_the_signal_of_its_projection():

@@ -271,3 +271,21 @@ def test_what_other_commands_left_in_runs_is_passed_over(runs, capsys, tmp_path)
     )
     assert "2 experiments, 4 runs" in output_of(capsys, *folders, "--out", tmp_path / "out")
     assert "is no run" in error_of(capsys, tmp_path / "comparison")
+
+
+def test_a_peak_where_training_began_is_no_target(capsys, tmp_path):
+    runs = [write_run(tmp_path / "a", [0.2, 0.1], credit="ppo"), write_run(tmp_path / "b", [0.2, 0.4])]
+    printed = output_of(capsys, *runs, "--out", tmp_path / "out")
+    assert "peak of b, 40.0 %" in printed
+    assert "peak of a" not in printed
+    assert "until" not in output_of(capsys, runs[0], "--out", tmp_path / "one")
+
+
+def test_a_template_of_many_lines_is_one_in_the_terminal(capsys, tmp_path):
+    templates = ("{question}\nStep by step.", "One\n" * 40)
+    runs = [
+        write_run(tmp_path / name, [0.2, 0.4], task={"name": "gsm8k", "template": template})
+        for name, template in zip("ab", templates, strict=True)
+    ]
+    printed = output_of(capsys, *runs, "--out", tmp_path / "out")
+    assert f"task.template: {{question}} Step by step. | {'One ' * 14}O..." in printed

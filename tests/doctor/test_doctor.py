@@ -1,5 +1,6 @@
 """The doctor: finds nothing wrong with what ships, and each ailment that it is there for."""
 
+import io
 import json
 import re
 from dataclasses import replace
@@ -7,10 +8,13 @@ from functools import partial
 from importlib.metadata import version
 from math import log
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from rich.console import Console
 
+from tiny_models import tiny_model
 from vineppo.cli import main
 from vineppo.config.load import load_config
 from vineppo.config.schema import Config
@@ -20,10 +24,11 @@ from vineppo.doctor.batch import check_batch
 from vineppo.doctor.budget import SIZES, Budget, Size
 from vineppo.doctor.credit import check_credit, expected_departures
 from vineppo.doctor.endings import judge_endings
-from vineppo.doctor.finding import Verdict
+from vineppo.doctor.finding import Finding, Verdict
 from vineppo.doctor.judge import QUESTIONS, check_judge
 from vineppo.doctor.memory import judge_memory
 from vineppo.doctor.probe import Probe, Sampled
+from vineppo.doctor.show import Row
 from vineppo.doctor.staleness import changed, check_staleness, judge_update
 from vineppo.doctor.versions import check_versions, unmet
 from vineppo.engines.torch.engine import TorchEngine
@@ -311,6 +316,28 @@ def test_other_spellings_other_golds_and_tricks_are_tried(tmp_path: Path):
     assert "0 of 136 shapes that game a judge accepted" in finding.found
 
 
+def test_equal_answers_are_no_answers_of_others(tmp_path: Path):
+    settings, task = math_task(tmp_path)
+    questions = [replace(question, answer="3") for question in task.questions("test")[:4]]
+    twins = SimpleNamespace(questions=lambda split: [*questions, replace(questions[0], answer="4")], judge=task.judge)
+    assert "0 of 2 gold answers of other questions accepted" in check_judge(settings, twins).found
+
+
+def test_a_narrow_terminal_has_what_was_found_below_its_check():
+    finding = Finding(check="judge", verdict=Verdict.WARN, found="many words " * 6, remedy="do that")
+    told = {width: io.StringIO() for width in (40, 100)}
+    for width, file in told.items():
+        Console(file=file, width=width).print(Row(finding))
+    assert [line.rstrip() for line in told[40].getvalue().splitlines()] == [
+        "judge: warn",
+        "  many words many words many words many",
+        "  words many words many words",
+        "  -> do that",
+    ]
+    assert told[100].getvalue().split()[:4] == ["judge", "warn", "many", "words"]
+    assert told[100].getvalue().count("\n") == 2
+
+
 def test_a_judge_that_can_be_gamed_is_found(tmp_path: Path, monkeypatch):
     config, task = math_task(tmp_path)
 
@@ -387,3 +414,19 @@ def test_a_sampler_too_imprecise_to_tell_is_a_warning():
     stale = judge_update(versions_right=True, usual=1e-3, moved=0.1, off=6e-3, back=1e-3, same=1.0)
     unsure = judge_update(versions_right=True, usual=1e-3, moved=0.1, off=float("nan"), back=1e-3, same=1.0)
     assert [f.verdict for f in (near, blind, stale, unsure)] == [Verdict.OK, Verdict.WARN, Verdict.FAIL, Verdict.FAIL]
+
+
+def test_norms_of_zeros_are_changed_and_go_back():
+    """Gemma's begin so: what is added to 1."""
+    model = tiny_model("gemma")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 1:
+                parameter.zero_()
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim == 1]
+    with changed(model):
+        assert all(0.05 < float(vector.detach().std()) < 0.5 for vector in vectors)
+    assert all(bool((vector == 0).all()) for vector in vectors)
+    still = judge_update(versions_right=True, usual=0.0, moved=0.0, off=0.0, back=0.0, same=1.0)
+    assert still.verdict is Verdict.WARN
+    assert "moved nothing" in still.remedy

@@ -60,7 +60,10 @@ class Priced:
 
 
 def noise_ratio(own: Priced, other: Priced, signal: float | None) -> tuple[float, float, float] | None:
-    """How much noisier a source's 1,000 tokens are than another's, with the 95 % interval; None: it cannot be told."""
+    """How much noisier a source's 1,000 tokens are than another's, with the 95 % interval; None: it cannot be told, or
+    one of them has no gradient at all."""
+    if min(variance_of_mean(own.gram), variance_of_mean(other.gram)) <= 0:
+        return None
     if own is other:
         return 1.0, 1.0, 1.0
     if signal is None:

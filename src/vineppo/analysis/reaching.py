@@ -66,8 +66,11 @@ class Draws:
 
 
 def make_targets(experiments: Sequence[Experiment]) -> tuple[Target, ...]:
-    """Nine tenths of the best, then every peak, the highest first."""
-    ranked = sorted(experiments, key=lambda each: -each.peak.accuracy.mean)
+    """Nine tenths of the best, then every peak, the highest first. A peak where training began took nothing."""
+    learned = [each for each in experiments if each.peak.iteration > each.curve[0].iteration]
+    ranked = sorted(learned, key=lambda each: -each.peak.accuracy.mean)
+    if not ranked:
+        return ()
     best = ranked[0]
     peaks = [
         Target(name=f"peak of {each.name}", owner=each.name, share=1.0, accuracy=each.peak.accuracy.mean)

@@ -10,6 +10,11 @@ from vineppo.analysis.advice import NOTHING, cheapest_gradient, ratio_text
 from vineppo.analysis.records import Analysis, Share, SourceRecord, ValueScore
 from vineppo.report.terminal import print_fitting, stacked_rows
 
+NO_GRADIENT = (
+    "that of the batch or of the large sample is 0, for in one of them no trajectory earned more than another of its "
+    "question; take easier questions, a better policy, or more (analysis.questions, analysis.gradient_questions)"
+)
+
 
 def show(analysis: Analysis) -> None:
     """Tables, then what to take away of them."""
@@ -60,9 +65,7 @@ def gradient_table(analysis: Analysis) -> Table | None:
             source.gradient and source.gradient.relative_variance,
             source.gradient and source.gradient.relative_variance_error,
         ),
-        "cosine": lambda source: _plus_minus(
-            source.gradient and source.gradient.cosine, source.gradient and source.gradient.cosine_error
-        ),
+        "cosine": lambda source: _plus_minus(*direction(source)),
         "tokens per\nquestion": lambda source: _whole(source.gradient and source.gradient.tokens_per_question),
         "noise per\n1,000 tokens": lambda source: number(source.gradient and source.gradient.noise_per_1000_tokens),
         "against\nRLOO (group)": lambda source: ratio_text(source.gradient),
@@ -91,6 +94,8 @@ def notes(analysis: Analysis) -> list[str]:
         )
     if (advice := cheapest_gradient(analysis)) is not None:
         lines.append(advice)
+    if analysis.gradient is not None and all(direction(source) == (None, None) for source in analysis.sources):
+        lines.append(f"Gradients: {NO_GRADIENT}.")
     found = analysis.reliability
     clear = f"{found.clear_steps} of {found.steps} steps change the value by more than the truth's noise"
     needed = NOTHING if found.rollouts_needed is None else f"{found.rollouts_needed}"
@@ -103,6 +108,13 @@ def notes(analysis: Analysis) -> list[str]:
         f"{cost.tokens:,} tokens in {cost.seconds:.0f} s."
     )
     return lines
+
+
+def direction(source: SourceRecord) -> tuple[float | None, float | None]:
+    """The cosine and its error; None where the gradient or the large-sample one is 0, as of rewards that are equal."""
+    score = source.gradient
+    found = (None, None) if score is None else (score.cosine, score.cosine_error)
+    return (None, None) if found == (0.0, 0.0) else found
 
 
 def _whole(value: float | None) -> str:

@@ -7,11 +7,14 @@ from rich.table import Table
 from rich.text import Text
 
 from vineppo.analysis.run_comparison import COSTS
+from vineppo.errors import one_line
 from vineppo.report.comparison_page import SIDES, Cell, Compared, ComparisonPage, Panel, make_comparison_page
 from vineppo.report.terminal import print_fitting
 
 MOST_SETTINGS = 6
 """Of those in which experiments differ; the page has all."""
+LONGEST = 60
+"""Characters of a value, such as a template; the page has them, too."""
 
 
 def show(compared: Compared, page: Path) -> None:
@@ -25,7 +28,8 @@ def show(compared: Compared, page: Path) -> None:
             print_fitting(console, cost_table(panel), cost_lines(panel))
     console.print()
     for key, values in said.differing[:MOST_SETTINGS]:
-        console.print(Text(f"{key}: {' | '.join(value or 'none' for value in values)}"), soft_wrap=True)
+        told = " | ".join(one_line(value or "none", LONGEST) for value in values)
+        console.print(Text(f"{key}: {told}"), soft_wrap=True)
     for caution in said.cautions:
         console.print(Text(caution), soft_wrap=True)
     console.print(Text(f"page {page}  tables {page.parent}/*.csv"), soft_wrap=True)

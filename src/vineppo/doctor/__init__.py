@@ -20,7 +20,7 @@ from vineppo.doctor.judge import check_judge
 from vineppo.doctor.memory import check_memory
 from vineppo.doctor.probe import Probe, Sampled
 from vineppo.doctor.prompts import describe_prompts, whole_prompts
-from vineppo.doctor.show import rest, row
+from vineppo.doctor.show import Row, rest
 from vineppo.doctor.staleness import check_staleness
 from vineppo.doctor.versions import check_devices, check_versions
 from vineppo.errors import UserError
@@ -63,7 +63,7 @@ class Examination:
         """Told at once."""
         self.findings += findings
         for finding in findings:
-            self.display.show(row(finding))
+            self.display.show(Row(finding))
 
     def attempt(self, check: str, make: Callable[[], Made]) -> Made | None:
         """What `make` makes; None, and a finding, where the person at the keyboard must do something first."""

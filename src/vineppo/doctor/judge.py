@@ -59,15 +59,16 @@ class Tried:
 
 
 def try_shapes(settings: TaskSettings, task: Task, questions: Sequence[Question]) -> Tried:
-    """Count how many get through. Gold answers of other questions may be equal, so they are counted only."""
+    """Count how many get through. Gold answers of other questions may mean the same, so they are counted only."""
     spelled = [(question, spelling) for question in questions for spelling in other_spellings(question.answer)]
     gamed = [(question, trick) for question in questions for trick in tricks(question.answer)]
-    others = [*questions[1:], *questions[:1]]
-    swapped = accepted(task, questions, [settings.response(other.answer) for other in others])
+    pairs = zip(questions, [*questions[1:], *questions[:1]], strict=True)
+    others = [(question, other) for question, other in pairs if question.answer != other.answer]
+    swapped = accepted(task, [own for own, _ in others], [settings.response(other.answer) for _, other in others])
     refused, paid = split_names(settings, task, spelled)[1], split_names(settings, task, gamed)[0]
     parts = (
         f"{len(spelled) - len(refused)} of {len(spelled)} other spellings accepted{named(refused)}",
-        f"{len(swapped)} of {len(questions)} gold answers of other questions accepted",
+        f"{len(swapped)} of {len(others)} gold answers of other questions accepted",
         f"{len(paid)} of {len(gamed)} shapes that game a judge accepted{named(paid)}",
     )
     return Tried(found="; ".join(parts), wanting=len(refused) > (1 - FEW_SPELLINGS) * len(spelled), paid=bool(paid))

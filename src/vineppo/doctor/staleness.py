@@ -16,7 +16,7 @@ from vineppo.doctor.probe import Probe, Sampled, difference
 from vineppo.rng import derive_seed
 
 STRENGTH = 0.2
-"""Of the change, relative to each vector's own size."""
+"""Of the change, relative to each vector's own size; of one that is 0 (Gemma's norms begin so), by itself."""
 WORSE = 5.0
 """Times as far as before the update the sampler may be from the trainer after it."""
 ROUNDING = 1e-4
@@ -59,6 +59,9 @@ def judge_update(*, versions_right: bool, usual: float, moved: float, off: float
     if not max(off, back) <= allowed:
         remedy = "the engine samples with old weights or old keys and values: do not train with it; report it"
         return Finding(check=check, verdict=Verdict.FAIL, found=found, remedy=remedy)
+    if moved <= ROUNDING:
+        remedy = "the change of norms and biases moved nothing, so that nothing can be told"
+        return Finding(check=check, verdict=Verdict.WARN, found=found, remedy=remedy)
     if allowed > BLIND * moved:
         remedy = "sampler and trainer differ too much to tell; see agreement"
         return Finding(check=check, verdict=Verdict.WARN, found=found, remedy=remedy)
@@ -85,7 +88,7 @@ def changed(model: PreTrainedModel) -> Iterator[None]:
     noise = torch.Generator().manual_seed(derive_seed(0, "doctor") % 2**63)
     with torch.no_grad():
         for parameter in vectors:
-            size = STRENGTH * float(parameter.float().square().mean().sqrt())
+            size = STRENGTH * (float(parameter.float().square().mean().sqrt()) or 1.0)
             parameter.add_((size * torch.randn(parameter.shape, generator=noise)).to(parameter))
     try:
         yield

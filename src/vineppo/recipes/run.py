@@ -82,7 +82,7 @@ class Run:
         self._between_iterations = True
         self._interrupt = Interrupt(processes)
         self._tracker = None
-        self._failures, self._silent = set[str](), set[str]()
+        self._failures, self._silent, self._cut_off = set[str](), set[str](), set[str]()
         processes.wait()  # until all have seen the directory as it was
         self._news = [*([dropped] if dropped else []), *fewer_questions(config, len(questions.train))]
         if processes.is_main:
@@ -223,7 +223,7 @@ class Run:
             ("completions/clipped_ratio", "trajectories"),
             ("eval/clipped_ratio", "evaluation responses"),
         ):
-            if warning := cut_off(metrics.get(name, 0.0), what, policy=policy, limit=limit):
+            if warning := cut_off(metrics.get(name, 0.0), what, policy=policy, limit=limit, known=self._cut_off):
                 display.warn(warning)
 
     def _warn_of(self, scored: Sequence[Scored], display: Display) -> None:

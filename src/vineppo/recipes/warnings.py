@@ -11,10 +11,11 @@ MOST = 5
 """Different failures that a person reads of."""
 
 
-def cut_off(share: float, what: str, *, policy: Policy, limit: int) -> str | None:
-    """A warning where every response was cut off: then nothing was learned from how any of them ends."""
-    if share < 1:
+def cut_off(share: float, what: str, *, policy: Policy, limit: int, known: set[str]) -> str | None:
+    """A warning, once, where every response was cut off: then nothing was learned from how any of them ends."""
+    if share < 1 or what in known:
         return None
+    known.add(what)
     return f"all {what} were cut off at sampling.max_new_tokens {limit}; {remedy(policy)}"
 
 
