@@ -9,9 +9,10 @@ CONFIG ?= configs/arithmetic.yaml
 train: .venv/installed  ## VinePPO on the embedded default; again: continues, or tells that it is done
 	$(BIN)/vineppo train $(CONFIG) --resume
 
-# One thread each: these models gain nothing from more, and threads that spin slow each other down.
-test: .venv/installed  ## all tests, a file on each core
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+# One thread each: these models gain nothing from more, and threads that spin slow each other down. One worker more than
+# there are cores, as some tests wait: for processes that start, are killed or fall silent.
+test: .venv/installed  ## all tests, a file to each worker
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder
 
 # Skipped where the model's wheel cannot be had.
 test-real: .venv/installed  ## doctor, sft, two RL iterations and explain with a real language model: some minutes

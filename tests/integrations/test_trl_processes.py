@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from coin_world import ADVANTAGES
 
-from processes.launching import finish, log_of, start
+from processes.launching import log_of, start
+from started import finish
 from vineppo.report.run_data import read_run
 
 WORKER = Path(__file__).with_name("trl_worker.py")

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from launching import finish, log_of, start
+from launching import log_of, start
 
 from recipes.small_runs import QUICK, metrics_of
+from started import finish, send
 from vineppo import Trainer, load_config
 
 pytestmark = pytest.mark.slow
@@ -27,7 +28,7 @@ LONG = [
 ]
 
 
-def wait_for_lines(run: Path, count: int, seconds: float = 90) -> None:
+def wait_for_lines(run: Path, count: int, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not (run / "metrics.jsonl").exists() or len((run / "metrics.jsonl").read_text().splitlines()) < count:
         assert time.monotonic() < deadline, "waited in vain"
@@ -40,7 +41,7 @@ def test_the_others_say_so_and_the_run_resumes(tmp_path: Path, number: signal.Si
     settings = [*LONG, f"run.dir={run}"]
     processes = start(["-m", "vineppo", "train", *settings, f"processes.timeout={TIMEOUT}"], 2, logs)
     wait_for_lines(run, 3)
-    processes[1].send_signal(number)
+    send(processes[1], number)
     before = time.monotonic()
     [code] = finish(processes[:1], seconds=60)
     seconds = time.monotonic() - before
@@ -57,7 +58,7 @@ def test_one_that_is_told_to_stop_stops_all_with_everything_saved(tmp_path: Path
     settings = [*LONG, f"run.dir={tmp_path / 'run'}", "checkpoint.every=100", "training.iterations=100"]
     processes = start(["-m", "vineppo", "train", *settings], 2, tmp_path / "logs")
     wait_for_lines(tmp_path / "run", 3)
-    processes[1].send_signal(signal.SIGTERM)
+    send(processes[1], signal.SIGTERM)
     assert finish(processes, seconds=60) == [130, 130]
     assert "--resume continues" in log_of(tmp_path / "logs", 0)
     [checkpoint] = (tmp_path / "run" / "checkpoints").iterdir()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,17 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return errors
 
 
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    Trainer(load_config(None, [*QUICK, "training.iterations=2", f"run.dir={folder / 'run'}"])).train()
+    return folder
+
+
 @pytest.fixture
-def finished_run(tmp_path: Path) -> Path:
-    Trainer(load_config(None, [*QUICK, "training.iterations=2", f"run.dir={tmp_path / 'run'}"])).train()
+def finished_run(trained_once: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    shutil.copytree(trained_once / "run", tmp_path / "run")
     return tmp_path / "run"
 
 

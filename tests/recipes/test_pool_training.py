@@ -3,7 +3,9 @@
 import json
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from queue import SimpleQueue
 
 import psutil
 import pytest
@@ -12,48 +14,43 @@ from safetensors.torch import load_file
 from small_runs import QUICK, metrics_of, without_time
 
 from vineppo import Trainer, load_config
+from vineppo.types import Request, Sampling
 
 pytest.importorskip("ray", reason="the pool needs Ray: pip install 'vineppo[ray]'")
 
-KILLS = 1
+from vineppo.engines.ray_pool.crew import RayCrew
 
 
 class Killer(threading.Thread):
-    """Kills replicas of this process while they sample, with a pause in between."""
+    """Kills the first replica that is given work, as soon as it is at it."""
 
     def __init__(self):
         super().__init__(daemon=True)
-        self.kills = 0
-        self.over = threading.Event()
+        self.given: SimpleQueue[int] = SimpleQueue()
+        """Processes of replicas that were given work."""
 
     def run(self) -> None:
-        while self.kills < KILLS and not self.over.is_set():
-            for child in psutil.Process().children(recursive=True):
-                if title(child).startswith("ray::Replica.sample"):
-                    child.kill()
-                    self.kills += 1
-                    time.sleep(0.5)
-                    break
-            time.sleep(0.005)
-
-
-def title(process: psutil.Process) -> str:
-    try:
-        return (process.cmdline() or [""])[0]
-    except psutil.Error:
-        return ""
+        victim = psutil.Process(self.given.get())
+        while not " ".join(victim.cmdline()).startswith("ray::Replica.sample"):
+            time.sleep(0.001)
+        victim.kill()
 
 
 @pytest.mark.slow
-def test_killed_replicas_do_not_show_in_what_is_learned(tmp_path: Path, capfd):
+def test_killed_replicas_do_not_show_in_what_is_learned(tmp_path: Path, capfd, monkeypatch: pytest.MonkeyPatch):
     settings = [*QUICK, "credit=vine", "training.iterations=2", "evaluation.every=0"]
     Trainer(load_config(None, [*settings, f"run.dir={tmp_path / 'one'}"])).train()
-    killer = Killer()
+    killer, send = Killer(), RayCrew.send
+
+    def tell_and_send(crew: RayCrew, replica: int, requests: Sequence[Request], sampling: Sampling) -> None:
+        send(crew, replica, requests, sampling)
+        killer.given.put(crew.processes[replica])
+
+    monkeypatch.setattr(RayCrew, "send", tell_and_send)
     killer.start()
     pool = ["engine.pool={replicas: 2, cpus: 0.5}", f"run.dir={tmp_path / 'pool'}"]
     Trainer(load_config(None, [*settings, *pool])).train()
-    killer.over.set()
-    assert killer.kills > 0
+    assert not killer.is_alive()
     assert "died and is started again" in capfd.readouterr().err
     memory = json.loads((tmp_path / "pool" / "engine_memory.json").read_text())
     assert len(memory) == 2

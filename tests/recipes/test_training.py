@@ -1,10 +1,7 @@
 """True end-to-end runs: they learn, they differ in nothing but credit, and they survive being killed."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import cache
@@ -15,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from small_runs import QUICK, SHARED, metrics_of, without_time, write_random_model
 
+from started import finish, send, start
 from vineppo import RewardTask, Trainer, load_config
 from vineppo.analyze import analyze_credit
 from vineppo.cli import main
@@ -36,7 +34,7 @@ def train(run: Path, *overrides: str) -> list[dict[str, float]]:
 
 @pytest.mark.slow
 def test_training_improves_the_starting_policy(tmp_path: Path):
-    overrides = [f"run.dir={tmp_path}", "training.iterations=9", "evaluation.every=0", "learner.warmup_ratio=0.3"]
+    overrides = [f"run.dir={tmp_path}", "training.iterations=6", "evaluation.every=0", "learner.warmup_ratio=0.3"]
     Trainer(load_config(ROOT / "configs/arithmetic.yaml", overrides)).train()
     start, end = (line["eval/accuracy"] for line in metrics_of(tmp_path) if "eval/accuracy" in line)
     assert start < 0.2
@@ -149,17 +147,16 @@ def assert_same(one: Path, other: Path) -> None:
 def test_kill_9_in_the_middle_of_an_iteration_loses_nothing_else(
     wholes: Callable[[str], Path], tmp_path: Path, choice: str, times: int
 ):
-    command = [sys.executable, "-m", "vineppo", "train", *QUICK, *settings_of(choice), f"run.dir={tmp_path}"]
+    command = ["train", *QUICK, *settings_of(choice), f"run.dir={tmp_path / 'run'}", "--resume"]
     for kill in range(times):
-        process = subprocess.Popen([*command, "--resume"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        started = _lines(tmp_path)
-        _wait_for(lambda: _lines(tmp_path) > started or process.poll() is not None)  # noqa: B023
+        started = _lines(tmp_path / "run")
+        process = start(["-m", "vineppo", *command], tmp_path / "log")
+        _wait_for(lambda: _lines(tmp_path / "run") > started or not process.is_alive())  # noqa: B023
         time.sleep(0.05 * (kill + 1))
-        process.send_signal(signal.SIGKILL)
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == -signal.SIGKILL, errors
-    assert main([*command[3:], "--resume"]) == 0
-    assert_same(wholes(choice), tmp_path)
+        process.kill()
+        assert finish([process], seconds=300) == [-signal.SIGKILL], (tmp_path / "log").read_text()
+    assert main(command) == 0
+    assert_same(wholes(choice), tmp_path / "run")
 
 
 def _lines(run: Path) -> int:
@@ -177,12 +174,11 @@ def _wait_for(condition, seconds: float = 120) -> None:
 @pytest.mark.slow
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path):
     settings = [*QUICK, "training.iterations=200", "checkpoint.every=1000", f"run.dir={tmp_path / 'run'}"]
-    process = subprocess.Popen([sys.executable, "-m", "vineppo", "train", *settings], stdout=subprocess.PIPE, text=True)
+    process = start(["-m", "vineppo", "train", *settings], tmp_path / "log")
     _wait_for(lambda: _lines(tmp_path / "run") >= 4)
-    os.kill(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "--resume" in output
+    send(process, signal.SIGINT)
+    assert finish([process], seconds=120) == [130]
+    assert "--resume" in (tmp_path / "log").read_text()
     (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
     assert int(checkpoint.name) == int(metrics_of(tmp_path / "run")[-1]["iteration"])
 

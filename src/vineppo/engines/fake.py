@@ -1,7 +1,9 @@
 """An engine over an explicit law: for tests and for policies small enough to enumerate."""
 
 import random
+from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from math import log
 from typing import TYPE_CHECKING
 
@@ -55,15 +57,16 @@ class FakeEngine:
         logprobs: list[float] = []
         ended = False
         while len(tokens) < limit and not ended:
-            law = list(self._law(request.prefix + tuple(tokens)))
-            if not tokens:
+            law = self._law((*request.prefix, *tokens))
+            if not tokens and request.forbidden_first:
                 law = [0.0 if token in request.forbidden_first else chance for token, chance in enumerate(law)]
-            if not sum(law):
+            below = list(accumulate(law))
+            if not below[-1]:
                 raise ValueError("the forbidden tokens are the only ones the law allows here: their probability is 1")
-            token = rng.choices(range(len(law)), weights=law)[0]
+            token = bisect(below, rng.random() * below[-1], 0, len(below) - 1)
             tokens.append(token)
-            logprobs.append(log(law[token] / sum(law)))
-            ended = token in self._end_ids or self._stopped((*request.written, *tokens), sampling.stop)
+            logprobs.append(log(law[token] / below[-1]))
+            ended = token in self._end_ids or self._stopped(request, tokens, sampling.stop)
         return Completion(
             token_ids=tuple(tokens),
             logprobs=tuple(logprobs),
@@ -71,11 +74,11 @@ class FakeEngine:
             policy_version=self._policy_version,
         )
 
-    def _stopped(self, response: Sequence[int], stop: Sequence[str]) -> bool:
+    def _stopped(self, request: Request, tokens: Sequence[int], stop: Sequence[str]) -> bool:
         """By the definition; see `vineppo.engines.stops`, which is quicker."""
         if not stop:
             return False
         if self._decode is None:
             raise ValueError(f"the sampling law has stop strings {stop}, but the engine was made without `decode`")
-        text = self._decode(response)
+        text = self._decode((*request.written, *tokens))
         return any(own in text for own in stop)

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -152,15 +153,21 @@ class Chart:
 
 def draw(spec: Spec, size: Size | None = None) -> Markup:
     """The SVG of a view in a size, or of views side by side, which have their own. Text in it is escaped."""
-    # late: a process that draws nothing is spared the engine
-    from vl_convert import vegalite_to_svg
-
     fitted = (
         {}
         if size is None
         else {"autosize": {"type": "fit", "contains": "padding"}, "width": size[0], "height": size[1]}
     )
-    return Markup(vegalite_to_svg({**spec, **fitted}, VEGA_LITE, config=CONFIG, format_locale=PERCENT))
+    return drawn(json.dumps({**spec, **fitted}))
+
+
+@lru_cache(maxsize=64)
+def drawn(spec: str) -> Markup:
+    """The SVG of a view in JSON. Kept: the reports after a run's last evaluation and at its end are alike."""
+    # late: a process that draws nothing is spared the engine
+    from vl_convert import vegalite_to_svg
+
+    return Markup(vegalite_to_svg(json.loads(spec), VEGA_LITE, config=CONFIG, format_locale=PERCENT))
 
 
 def side_by_side(charts: Sequence[Chart], columns: int) -> Spec:
