@@ -1,7 +1,9 @@
-"""How fast the embedded engine samples within budgets of memory, in tokens per second of the processor.
+r"""How fast the embedded engine samples within budgets of memory, in tokens per second of the processor.
 
     OMP_NUM_THREADS=1 python benchmarks/engine_memory.py --mib none 64 16
     OMP_NUM_THREADS=1 python benchmarks/engine_memory.py --mib none 64 32 --shared 300
+    OMP_NUM_THREADS=1 python benchmarks/engine_memory.py --mib none 32 --shared 300 --questions 64 --trajectories 1 \
+        --rollouts 0
 
 24 trajectories of 100 tokens, then 6 rollouts of 48 tokens from every tenth token of each, from a random Llama of four
 layers (2 KiB of keys and values a token). Nothing ends early, so every budget decodes the same number of tokens. Kept:
@@ -18,7 +20,7 @@ from vineppo.engines.torch.engine import TorchEngine
 from vineppo.types import Completion, Request, Sampling
 
 LAW = Sampling(max_new_tokens=100)
-QUESTIONS, TRAJECTORIES, ROLLOUTS, EVERY, LENGTH = 6, 4, 6, 10, 48
+EVERY, LENGTH = 10, 48
 
 
 def main() -> None:
@@ -26,6 +28,9 @@ def main() -> None:
     parser.add_argument("--mib", nargs="+", default=["none", "64", "16"], help="budgets; none: the engine's own choice")
     parser.add_argument("--repeats", type=int, default=2, help="of which the best counts (2)")
     parser.add_argument("--shared", type=int, default=0, help="tokens that all prompts begin with besides (0)")
+    parser.add_argument("--questions", type=int, default=6)
+    parser.add_argument("--trajectories", type=int, default=4, help="of each question (4)")
+    parser.add_argument("--rollouts", type=int, default=6, help="from each state (6)")
     given = parser.parse_args()
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -41,20 +46,20 @@ def main() -> None:
     for mib in given.mib:
         memory = None if mib == "none" else int(mib) * 2**20
         engine = TorchEngine(model, end_ids=[], context=512, memory_bytes=memory)
-        found = [timed(engine, shared=given.shared) for _ in range(given.repeats)]
+        found = [timed(engine, given) for _ in range(given.repeats)]
         tokens, seconds, kept = min(found, key=lambda one: one[1])
         print(f"{mib:>6} MiB  {tokens} tokens  {tokens / seconds:,.0f} a second  kept: {kept}", flush=True)
 
 
-def timed(engine: TorchEngine, *, shared: int) -> tuple[int, float, str]:
+def timed(engine: TorchEngine, given: argparse.Namespace) -> tuple[int, float, str]:
     """Tokens decoded, seconds of the processor, and what was kept."""
     started = time.process_time()
-    prompts = [(*range(100, 100 + shared), *range(5 + i, 35 + i)) for i in range(QUESTIONS)]
-    asked = [Request(prefix=p, count=TRAJECTORIES, seed=i, branches=True) for i, p in enumerate(prompts)]
+    prompts = [(*range(100, 100 + given.shared), *range(5 + i, 35 + i)) for i in range(given.questions)]
+    asked = [Request(prefix=p, count=given.trajectories, seed=i, branches=True) for i, p in enumerate(prompts)]
     trajectories = engine.sample(asked, LAW)
-    kept = f"{len(engine.kept)} trajectories, {engine.kept.tokens:,} tokens"
+    kept = f"{engine.trie.trajectories} trajectories, {engine.trie.kept_tokens:,} tokens"
     states = [
-        Request(prefix=prompt + one.token_ids[:cut], count=ROLLOUTS, seed=cut, max_new_tokens=LENGTH)
+        Request(prefix=prompt + one.token_ids[:cut], count=given.rollouts, seed=cut, max_new_tokens=LENGTH)
         for prompt, group in zip(prompts, trajectories, strict=True)
         for one in group
         for cut in range(EVERY, len(one.token_ids) - 1, EVERY)

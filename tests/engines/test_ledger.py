@@ -24,16 +24,20 @@ class Anew:
         pass
 
 
-@pytest.mark.parametrize(("kib", "capture"), [(400, None), (4000, None), (1600, Anew()), (8000, Anew())])
-def test_bytes_held_never_exceed_the_budget(kib: int, capture: Capture | None):
+@pytest.mark.parametrize(
+    ("kib", "capture", "shared"),
+    [(400, None, 0), (4000, None, 0), (1600, Anew(), 0), (8000, Anew(), 0), (1600, None, 80)],
+)
+def test_bytes_held_never_exceed_the_budget(kib: int, capture: Capture | None, shared: int):
     memory = kib * 2**10
     model = tiny_model("llama-gqa")
-    engine = TorchEngine(model, end_ids=(1,), context=64, rows=200, memory_bytes=memory, capture=capture)
-    prompts = [Request(prefix=(2, 5 + i, 3), count=4, seed=i, branches=True) for i in range(4)]
+    engine = TorchEngine(model, end_ids=(1,), context=64 + shared, rows=200, memory_bytes=memory, capture=capture)
+    beginning = tuple(3 + place % 9 for place in range(shared))
+    prompts = [Request(prefix=(*beginning, 2, 5 + i, 3), count=4, seed=i, branches=True) for i in range(4)]
     with Living() as living:
         groups = engine.sample(prompts, Sampling(max_new_tokens=30, top_p=0.9))
         whole = [own.prefix + c.token_ids for own, group in zip(prompts, groups, strict=True) for c in group]
-        states = [Request(prefix=t[:cut], count=3, seed=cut) for t in whole for cut in range(3, len(t), 12)]
+        states = [Request(prefix=t[:cut], count=3, seed=cut) for t in whole for cut in range(shared + 3, len(t), 12)]
         engine.sample(states, Sampling(max_new_tokens=30, top_p=0.9))
     assert living.peak <= memory
     assert living.peak >= 0.3 * memory or kib >= 4000, "the budget is used"

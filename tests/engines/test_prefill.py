@@ -5,16 +5,9 @@ import torch
 
 from tiny_models import tiny_kind, tiny_model
 from vineppo.engines.torch.engine import TorchEngine
-from vineppo.engines.torch.trunks import (
-    Piece,
-    Pieces,
-    Trunk,
-    Trunks,
-    first_of,
-    prefill_missing,
-    prefill_rows,
-    prefill_trees,
-)
+from vineppo.engines.torch.prefill import prefill_missing, prefill_rows, prefill_trees
+from vineppo.engines.torch.trie import Trie
+from vineppo.engines.torch.trunks import Piece, Pieces, Trunk, first_of
 from vineppo.types import Request, Sampling
 
 SHARED = tuple(3 + place % 9 for place in range(20))
@@ -54,7 +47,7 @@ def test_what_is_fed(prompts: list[tuple[int, ...]], fed: int):
         lambda module, args, given: tokens.append(given["input_ids"].numel()), with_kwargs=True
     )
     trunks = [Trunk(prompt) for prompt in prompts]
-    prefill_missing(model, trunks)
+    prefill_missing(model, trunks, Trie(max_kept=0))
     assert sum(tokens) == fed
     assert [sum(used for _, used in trunk.pieces or ()) for trunk in trunks] == [len(own) for own in prompts]
 
@@ -79,16 +72,16 @@ def piece(length: int) -> Piece:
 
 
 def test_kept_trajectories_count_what_they_begin_with_once():
-    kept, prompt = Trunks(max_tokens=20), ((piece(6), 6), (piece(4), 4))
-    kept.add((*range(10), 11, 12), prompt, lambda: piece(2).planes)
+    kept, prompt = Trie(max_kept=20), ((piece(6), 6), (piece(4), 4))
+    kept.keep((*range(10), 11, 12), prompt, lambda: piece(2).planes)
     assert kept.tokens == 12
-    kept.add((*range(8), 21, 22, 23), tuple(first_of(prompt, 8)), lambda: piece(3).planes)
+    kept.keep((*range(8), 21, 22, 23), tuple(first_of(prompt, 8)), lambda: piece(3).planes)
     assert kept.tokens == 15
     assert kept.has(prompt[0][0])
-    kept.add(tuple(range(30, 36)), (), lambda: piece(6).planes)  # does not fit
-    assert (kept.tokens, len(kept)) == (15, 2)
-    kept.add(tuple(range(9)), tuple(first_of(prompt, 9)), lambda: pytest.fail("there is nothing to copy"))
-    assert (kept.tokens, len(kept)) == (15, 3)
+    kept.keep(tuple(range(30, 36)), (), lambda: piece(6).planes)  # does not fit
+    assert (kept.tokens, kept.trajectories) == (15, 2)
+    kept.keep(tuple(range(9)), tuple(first_of(prompt, 9)), lambda: pytest.fail("there is nothing to copy"))
+    assert (kept.tokens, kept.trajectories) == (15, 3)
     kept.clear()
     assert (kept.tokens, kept.has(prompt[0][0])) == (0, False)
 
@@ -101,8 +94,8 @@ def test_what_all_questions_share_is_held_once_and_rollouts_are_the_same(name: s
     law = Sampling(max_new_tokens=12)
     groups = engine.sample(requests, law)
     written = [own.token_ids[:-1] for group in groups for own in group]
-    assert engine.kept.tokens <= 20 + 6 * 3 + sum(map(len, written))
-    assert engine.kept.tokens >= 20 + 6 * 3 + sum(len(set(own)) > 0 for own in written)
+    assert engine.trie.kept_tokens <= 20 + 6 * 3 + sum(map(len, written))
+    assert engine.trie.kept_tokens >= 20 + 6 * 3 + sum(len(set(own)) > 0 for own in written)
     states = [
         Request(prefix=(*own.prefix, *completion.token_ids[:cut]), count=2, seed=cut)
         for own, group in zip(requests, groups, strict=True)

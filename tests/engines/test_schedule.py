@@ -4,13 +4,16 @@ from collections import deque
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vineppo.engines.prefixes import maximal
 from vineppo.engines.torch.forest import slots_of
 from vineppo.engines.torch.ledger import Load, Prices
 from vineppo.engines.torch.schedule import Budget, Row, in_order
-from vineppo.engines.torch.trunks import Trunk, Trunks, find_trunks, maximal
+from vineppo.engines.torch.trie import Trie, find_trunks
+from vineppo.engines.torch.trunks import Piece, Trunk
 
 
 def row(trunk: Trunk, cut: int, *, limit: int = 100, draw: int = 0) -> Row:
@@ -61,12 +64,12 @@ def test_outgrown_rows_are_given_back():
 def test_a_stretch_that_stays_counts_until_no_row_decodes():
     """Of rounded shapes: 64 tokens of a trunk, and 8 rows of 32 columns; copied aside, what 2 rows write."""
     prices, trunk = Prices(rounded=True, room=16), Trunk(tuple(range(40)))
-    load = Load(prices, None)
+    load = Load(prices, Trie(max_kept=0))
     for _ in range(2):
         load.add(trunk, width=10, reserve=0)
     assert load.stretch == 64 + 8 * 32
     assert load.tokens == load.stretch + 2 * 10
-    held = Load(prices, None, held=1000)
+    held = Load(prices, Trie(max_kept=0), held=1000)
     held.add(trunk, width=10, reserve=0)
     assert held.tokens == 1000 + 10
     budget = Budget(rows=9, tokens=5000, prices=prices)
@@ -77,28 +80,71 @@ def test_a_stretch_that_stays_counts_until_no_row_decodes():
     assert len(taken) == 2, "what no row needs can be given back"
 
 
+def a_trie_of_prompts() -> Trie:
+    """Three that nobody uses: ten tokens in common, two of their own."""
+    trie, start = Trie(max_kept=0, max_prompts=100), Piece(torch.zeros(2, 1, 10, 1))
+    for own in (20, 21, 22):
+        trie.remember((*range(10), own, 5), ((start, 10), (Piece(torch.zeros(2, 1, 2, 1)), 2)))
+    return trie
+
+
+@pytest.mark.parametrize(("tokens", "left"), [(24 + 16, 16), (24 + 15, 14), (24, 0), (1, 0)])
+def test_prompts_that_nobody_uses_make_room_for_a_row(tokens: int, left: int):
+    """Which needs 20 tokens of trunk and 4 of its own."""
+    trie = a_trie_of_prompts()
+    waiting = deque([row(Trunk(tuple(range(50, 70))), 20, limit=4)])
+    assert len(Budget(rows=9, tokens=tokens, trie=trie).take(waiting, [], 0)) == 1
+    assert trie.tokens == left
+
+
+def test_prompts_stay_where_their_room_would_not_be_enough():
+    trie, going = a_trie_of_prompts(), [row(Trunk(tuple(range(50, 70))), 20, limit=4)]
+    waiting = deque([row(Trunk(tuple(range(70, 90))), 20, limit=4)])
+    assert not Budget(rows=9, tokens=24 + 20, trie=trie).take(waiting, going, 0)
+    assert trie.tokens == 16
+
+
+def test_rows_that_decode_are_not_given_back_for_prompts():
+    trie, trunk = a_trie_of_prompts(), Trunk(tuple(range(50, 70)))
+    going = [row(trunk, 20, draw=draw) for draw in range(3)]
+    assert Budget(rows=9, tokens=20 + 3 * 6 + 12, trie=trie).fitting(going, 6) == 3
+    assert trie.tokens == 12
+
+
+def test_what_is_known_of_a_trunk_and_what_trunks_share_counts_once():
+    load = Load(Prices(prefilled=1), a_trie_of_prompts())
+    load.add(Trunk((*range(10), 77, 78, 79)), width=0, reserve=0)
+    assert load.tokens == 16 + 3 + 13 + 13, "held, made, side by side, and for the pass"
+    load = Load(Prices(), Trie(max_kept=0))
+    for own, rows in ((1, 2), (2, 1), (3, 1)):
+        trunk = Trunk((*range(100), *[own] * own))
+        for _ in range(rows):
+            load.add(trunk, width=5, reserve=0)
+    assert load.tokens == 100 + 3 * 3 + 4 * 5
+
+
 prefixes = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=5).map(tuple), min_size=1, max_size=12)
 
 
 @given(prefixes)
 def test_every_prefix_finds_a_trunk_that_continues_it(some: list[tuple[int, ...]]):
-    found = find_trunks(some, Trunks(max_tokens=0))
+    found = find_trunks(some, Trie(max_kept=0))
     assert all(trunk.tokens[: len(prefix)] == prefix for prefix, trunk in found.items())
     assert {trunk.tokens for trunk in found.values()} == set(maximal(some))
 
 
 def test_kept_trajectories_are_found_and_have_a_limit():
-    kept = Trunks(max_tokens=7)
+    kept = Trie(max_kept=7)
     copies: list[str] = []
 
     def copy(name: str):
         copies.append(name)
-        return pytest.importorskip("torch").zeros(2, 1, 1, 1)
+        return torch.zeros(2, 1, 1, 1)
 
-    kept.add((1, 2, 3), (), lambda: copy("first"))
-    kept.add((1, 2, 3), (), lambda: copy("again"))
-    kept.add((4,) * 5, (), lambda: copy("too much"))
-    kept.add((1, 3, 3, 3), (), lambda: copy("second"))
+    kept.keep((1, 2, 3), (), lambda: copy("first"))
+    kept.keep((1, 2, 3), (), lambda: copy("again"))
+    kept.keep((4,) * 5, (), lambda: copy("too much"))
+    kept.keep((1, 3, 3, 3), (), lambda: copy("second"))
     assert copies == ["first", "second"]
     assert kept.covering((1, 2)) is kept.covering((1, 2, 3))
     assert kept.covering((1, 2, 4)) is None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
@@ -30,7 +30,9 @@ class Trees:
     """Who sees whom among the L nodes of a pack, whose queries go in G blocks of Q. All layers share it."""
 
     keys: Int[Tensor, "G K"]
-    """The nodes that a block meets. Where it meets fewer than K, nodes that are hidden from all of it."""
+    """Where the keys stand that a block meets. Where it meets fewer than K, others that are hidden from all of it."""
+    nodes: Int[Tensor, "G K"]
+    """Of which nodes they are."""
     queries: Int[Tensor, "G Q"]
     """The nodes of a block; the last one again where the pack ends within the block."""
     ends: Int[Tensor, "G K"]
@@ -42,7 +44,7 @@ class Trees:
         """-inf where a query must not look, else 0: once for each of the query heads that share a key head."""
         known = (window, repeats, dtype)
         if known not in self._biases:
-            keys, queries = self.keys[:, None, :], self.queries[:, :, None]
+            keys, queries = self.nodes[:, None, :], self.queries[:, :, None]
             hidden = (keys > queries) | (self.ends[:, None, :] <= queries)
             if window is not None:
                 hidden |= self.depths[queries] - self.depths[keys] >= window
@@ -51,23 +53,27 @@ class Trees:
         return self._biases[known]
 
 
-def trees_of(pack: Pack, *, device: torch.device | str) -> Trees:
-    """The blocks of a pack."""
-    nodes, size = len(pack.token_ids), block_size(len(pack.token_ids), int(pack.depths.max()) + 1)
-    starts = range(0, nodes, size)
-    met = [np.append(np.nonzero(pack.ends[:at] > at)[0], np.arange(at, min(at + size, nodes))) for at in starts]
+def trees_of(pack: Pack, *, device: torch.device | str, known: Bool[np.ndarray, " L"] | None = None) -> Trees:
+    """The blocks of a pack. known: nodes whose keys are there before the others go through the model; theirs come
+    first."""
+    known = np.zeros(len(pack.token_ids), bool) if known is None else known
+    asked = np.flatnonzero(~known)
+    places = np.where(known, np.cumsum(known), known.sum() + np.cumsum(~known)) - 1
+    size = block_size(len(asked), int(pack.depths.max()) + 1)
+    blocks = [asked[at : at + size] for at in range(0, len(asked), size)]
+    met = [np.append(np.nonzero(pack.ends[: own[0]] > own[0])[0], np.arange(own[0], own[-1] + 1)) for own in blocks]
     width = -(-max(map(len, met)) // EDGE) * EDGE
-    keys, ends = (np.zeros((len(met), width), np.int64) for _ in range(2))
+    keys, nodes, ends = (np.zeros((len(met), width), np.int64) for _ in range(3))
     for block, own in enumerate(met):
-        keys[block, : len(own)], ends[block, : len(own)] = own, pack.ends[own]
-    queries = np.minimum(np.arange(len(met) * size), nodes - 1).reshape(len(met), size)
-    placed = (torch.from_numpy(part).to(device) for part in (keys, queries, ends, pack.depths))
-    return Trees(**dict(zip(("keys", "queries", "ends", "depths"), placed, strict=True)))
+        keys[block, : len(own)], nodes[block, : len(own)], ends[block, : len(own)] = places[own], own, pack.ends[own]
+    queries = np.pad(asked, (0, len(met) * size - len(asked)), mode="edge").reshape(len(met), size)
+    placed = (torch.from_numpy(part).to(device) for part in (keys, nodes, queries, ends, pack.depths))
+    return Trees(**dict(zip(("keys", "nodes", "queries", "ends", "depths"), placed, strict=True)))
 
 
 def tree_attention(
     module: nn.Module,
-    query: Float[Tensor, "1 N L D"],
+    query: Float[Tensor, "1 N A D"],
     key: Float[Tensor, "1 H L D"],
     value: Float[Tensor, "1 H L E"],
     attention_mask: Tensor | None,
@@ -78,9 +84,9 @@ def tree_attention(
     softcap: float | None = None,
     s_aux: Tensor | None = None,
     **unused: object,
-) -> tuple[Float[Tensor, "1 L N E"], None]:
-    """One layer. N query heads share H key heads. The signature is transformers'; `trees` travels through the model's
-    keyword arguments."""
+) -> tuple[Float[Tensor, "1 A N E"], None]:
+    """One layer: of L nodes, the A that go through it now. N query heads share H key heads. The signature is
+    transformers'; `trees` travels through the model's keyword arguments."""
     if s_aux is not None:
         raise UserError(f"policy: {type(module).__name__} has attention sinks, which packs do not know")
     (_, query_heads, nodes, _), heads, (groups, size) = query.shape, key.shape[1], trees.queries.shape

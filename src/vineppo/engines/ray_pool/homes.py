@@ -15,7 +15,7 @@ class Home:
 
 
 class Homes:
-    """Trunks by prefix, as in the embedded engine's own store of them (`vineppo.engines.torch.trunks`)."""
+    """Trunks by prefix, as in the embedded engine's own store of them (`vineppo.engines.torch.trie`)."""
 
     def __init__(self):
         self._replicas: dict[TokenIds, int] = {}

@@ -1,13 +1,14 @@
 """Attention of rows that branch off shared trunks: exact, and through transformers' attention interface.
 
-A row attends to the first tokens of its trunk and to its own branch. The trunk's keys and values are held once, and all
-rows of a trunk meet them in one matrix product; a branch is met by its row alone. Between the two products, one softmax
-goes over both parts of a row's scores.
+A row attends to the first tokens of its trunk and to its own branch. What all trunks begin with alike is met by all
+rows in one matrix product, the rest of a trunk by all rows of that trunk in one; a branch is met by its row alone. One
+softmax goes over all parts of a row's scores.
 
 Sharing the product is the idea of Hydragen (Juravsky et al., arXiv 2402.05099), which has one prefix for all rows; here
 every row leaves its trunk at a place of its own, so one trunk serves all states of a trajectory.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -19,6 +20,9 @@ from transformers import AttentionInterface
 from vineppo.errors import UserError
 
 NAME = "vineppo_branching"
+
+Side = tuple[Callable[[Tensor, Tensor], Tensor], Tensor, Tensor]
+"""How rows meet keys and values in a matrix product, and these."""
 
 
 @runtime_checkable
@@ -41,13 +45,15 @@ class Branching:
     What a row must not see gets a bias of -inf. Biases are added in place: a masked fill costs several times as much.
     """
 
+    shared: Float[Tensor, "S 1 H L D"]
+    """Of what all trunks begin with: keys and values by turns, layer after layer."""
     trunks: Float[Tensor, "S G H T D"]
-    """Keys and values by turns, layer after layer; right-padded."""
+    """Of each what follows; right-padded."""
     slots: Int[Tensor, "G R"]
     """The rows of each trunk; where a trunk has fewer than R, any row."""
     places: Int[Tensor, " B"]
     """Where each row stands in `slots`, flattened."""
-    trunk_bias: Float[Tensor, "B T"]
+    trunk_bias: Float[Tensor, "B L+T"]
     """Hides what stands past the place where a row leaves its trunk."""
     positions: Int[Tensor, " B"]
     """Of the token that is fed now."""
@@ -67,28 +73,34 @@ class Branching:
         products = slotted.flatten(2, 3) @ trunks
         return products.unflatten(2, (most, several)).transpose(1, 2).flatten(0, 1).index_select(0, self.places)
 
-    def trunk_of(
-        self, module: nn.Module, keys: Tensor, values: Tensor
-    ) -> tuple[Float[Tensor, "G H T D"], Float[Tensor, "G H T E"]]:
-        """The trunks' keys and values for a layer that attends to these of the branches.
+    def with_shared(self, rows: Float[Tensor, "B H N I"], shared: Float[Tensor, "1 H I J"]) -> Float[Tensor, "B H N J"]:
+        """The matrix product of all rows with what all trunks begin with."""
+        products = rows.transpose(0, 1).flatten(1, 2) @ shared[0]
+        return products.unflatten(1, (len(rows), rows.shape[2])).transpose(0, 1)
 
-        Planes are as large as the largest layer's; the others fill a corner.
-        """
+    def sides(self, module: nn.Module, keys: Tensor, values: Tensor) -> list[Side]:
+        """What stands before the branches, for a layer that attends to these keys and values of theirs."""
+        parts = ((self.with_shared, self.shared), (self.with_trunks, self.trunks))
+        return [(meet, *self._layer_of(module, keys, values, planes)) for meet, planes in parts if planes.shape[3]]
+
+    def _layer_of(
+        self, module: nn.Module, keys: Tensor, values: Tensor, planes: Float[Tensor, "S G _ T _"]
+    ) -> tuple[Float[Tensor, "G H T D"], Float[Tensor, "G H T E"]]:
+        """Planes are as large as the largest layer's; the others fill a corner."""
         if isinstance(module, Latent):
             layer = int(module.layer_idx)  # pyright: ignore[reportArgumentType]
-            latent, rotated = self.trunks[2 * layer], self.trunks[2 * layer + 1]
+            latent, rotated = planes[2 * layer], planes[2 * layer + 1]
             return module.expand_kv(
                 latent[:, :1, :, : module.kv_lora_rank], rotated[:, :1, :, : module.qk_rope_head_dim]
             )
         # Views of the planes of the layer that wrote them, which is another one where layers share keys and values.
         layer = int(keys.storage_offset() - self.own.storage_offset()) // int(self.own.stride(0)) // 2
         (_, heads, _, size), (_, value_heads, _, value_size) = keys.shape, values.shape
-        trunk_keys, trunk_values = self.trunks[2 * layer], self.trunks[2 * layer + 1]
-        return trunk_keys[:, :heads, :, :size], trunk_values[:, :value_heads, :, :value_size]
+        return planes[2 * layer][:, :heads, :, :size], planes[2 * layer + 1][:, :value_heads, :, :value_size]
 
     def bias(self, columns: int, window: int | None) -> Float[Tensor, "B 1 1 J"]:
-        """Over the trunk and J - T columns of the branch: hides the rest of the trunk, columns before a row's branch,
-        those not written yet, and what a sliding window has left behind."""
+        """Over the trunk and J - L - T columns of the branch: hides the rest of the trunk, columns before a row's
+        branch, those not written yet, and what a sliding window has left behind."""
         if window not in self._biases:
             column = torch.arange(columns, device=self.first.device)
             first = self.first if window is None else self.first.clamp(min=self.column + 1 - window)
@@ -125,13 +137,15 @@ def branching_attention(
     rows, query_heads, _, size = query.shape
     heads = key.shape[1]
     query = query.reshape(rows, heads, query_heads // heads, size) * (size**-0.5 if scaling is None else scaling)
-    trunk_keys, trunk_values = branching.trunk_of(module, key, value)
+    sides = branching.sides(module, key, value)
 
-    to_trunk, to_own = branching.with_trunks(query, trunk_keys.transpose(-1, -2)), query @ key.transpose(-1, -2)
-    scores = _capped(torch.cat([to_trunk, to_own], dim=-1).float(), softcap)
+    products = [*(meet(query, keys.transpose(-1, -2)) for meet, keys, _ in sides), query @ key.transpose(-1, -2)]
+    scores = _capped(torch.cat(products, dim=-1).float(), softcap)
     weights = scores.add_(branching.bias(key.shape[2], sliding_window)).softmax(-1).to(value.dtype)
-    of_trunk, of_own = weights.split([to_trunk.shape[-1], to_own.shape[-1]], dim=-1)
-    out = branching.with_trunks(of_trunk, trunk_values) + of_own @ value
+    *of_sides, of_own = weights.split([own.shape[-1] for own in products], dim=-1)
+    out = of_own @ value
+    for (meet, _, values), of_side in zip(sides, of_sides, strict=True):
+        out += meet(of_side, values)
     return out.view(rows, 1, query_heads, value.shape[-1]), None
 
 

@@ -93,6 +93,7 @@ class Buffers:
         """For the pass that feeds `fed`; made of tensors alone."""
         place = torch.arange(self.shape.trunk, device=self.starts.device)
         return Branching(
+            shared=self.trunks[:, :1, :, :0],
             trunks=self.trunks,
             slots=self.slots,
             places=self.places,
@@ -122,7 +123,7 @@ def plant(planes: Float[Tensor, "S G H T D"], trunks: list[Trunk]) -> None:
     """Copy trunks side by side; what they leave free is zero."""
     planes.zero_()
     for group, trunk in enumerate(trunks):
-        copy_into(planes[:, group], trunk)
+        copy_into(planes[:, group], trunk, slice(0, len(trunk.tokens)))
 
 
 def _integers(like: Tensor, *shape: int) -> Tensor:

@@ -17,7 +17,9 @@ from vineppo.attending.interface import attending_by, numbers, thresholds
 from vineppo.engines.torch.attention import NAME
 from vineppo.engines.torch.branches import BranchCache
 from vineppo.engines.torch.forest import Forest
-from vineppo.engines.torch.trunks import Trunk, prefill_missing
+from vineppo.engines.torch.prefill import prefill_missing
+from vineppo.engines.torch.trie import Trie
+from vineppo.engines.torch.trunks import Trunk
 from vineppo.errors import UserError
 
 TOLERANCE, LOW_PRECISION_TOLERANCE = 1e-3, 5e-2
@@ -120,13 +122,15 @@ def _texts(settings: Mapping[Any, object]) -> Iterator[tuple[str, str]]:
 @torch.inference_mode()
 def branching_difference(model: PreTrainedModel, length: int = SHORTEST) -> float:
     """Largest difference of the logits of two branches of a trunk of so many tokens from plain ones, relative to the
-    largest logit. One branch leaves it at its end, one before; a trunk prefilled with it shares its beginning."""
+    largest logit. One branch leaves it at its end, one before; its beginning is known from another trunk."""
     sequence = tuple((7 * i + 1) % model.config.get_text_config().vocab_size for i in range(length + 2))
     starts, fed = np.array([length - 3, length - 1]), 3
     plain = _last_logits(model, sequence, count=fed + 2)
-    trunk, other = Trunk(sequence[:length]), Trunk((*sequence[: length - 2], *sequence[:2]))
-    prefill_missing(model, [trunk, other])
-    forest = Forest([trunk])
+    trunk, other = Trunk(sequence[:length]), Trunk((*sequence[: length - 2], *sequence[:2]), cuts=(length - 2,))
+    trie = Trie(max_kept=0)
+    for one in (other, trunk):
+        prefill_missing(model, [one], trie)
+    forest = Forest([trunk, other], least=1)
     layout = forest.layout([trunk, trunk], starts)
     cache = BranchCache.empty(forest.planes).relaid(np.zeros(0, np.int64), newcomers=2, room=fed)
     worst = 0.0

@@ -11,8 +11,8 @@ from vineppo.engines.torch.attention import NAME
 from vineppo.engines.torch.batch import Batch
 from vineppo.engines.torch.ledger import distinct
 from vineppo.engines.torch.memory import ROOM
+from vineppo.engines.torch.prefill import PREFILL_TOKENS, prefill_missing
 from vineppo.engines.torch.schedule import Budget, Row
-from vineppo.engines.torch.trunks import PREFILL_TOKENS, prefill_missing
 
 RELAY_AT = 0.75
 """The batch is laid out anew when so few of its rows still decode: copying the others costs about a step."""
@@ -30,7 +30,7 @@ def decode(
         newcomers = budget.take(waiting, batch.going, batch.columns, held=batch.held)
         most = budget.most_held([*batch.going, *newcomers], batch.columns)
         batch.trim(most)
-        prefill_missing(model, distinct(row.trunk for row in newcomers), together=together)
+        prefill_missing(model, distinct(row.trunk for row in newcomers), budget.trie, together=together)
         with attending_by(model, NAME):
             batch.lay_out(newcomers, room=ROOM, most=most)
             while batch.share_going > RELAY_AT:
@@ -48,5 +48,5 @@ def forget(given: Sequence[Row], going: Sequence[Row], budget: Budget) -> None:
     """Keys and values of trunks that only rows which now wait have: nobody counts them any more."""
     used = {row.trunk for row in going}
     for trunk in distinct(row.trunk for row in given):
-        if trunk not in used and (budget.kept is None or not budget.kept.holds(trunk)):
+        if trunk not in used and not budget.trie.holds(trunk):
             trunk.pieces = None

@@ -1,7 +1,8 @@
 """The embedded engine: any Hugging Face decoder-only model, on the CPU or one GPU, in this process.
 
 Five ideas. (1) A *trunk* is prefilled or decoded once; all rollouts from its prefixes branch off its keys and values,
-which are held once. (2) The rows that decode side by side meet their trunk in one matrix product (`attention`).
+which are held once, and once for all trunks that begin alike (`trie`, `prefill`). (2) The rows that decode side by side
+meet their trunk in one matrix product, and what all trunks begin with in another (`attention`).
 (3) Rows that finish leave at once for rows that wait (`decode`, `schedule`). (4) A continuation's random numbers depend
 on its seed alone, so the batch around it does not matter. (5) On a GPU, decoding steps are recorded once for each shape
 and replayed (`recorded`, `recordings`).
@@ -24,13 +25,16 @@ from vineppo.engines.torch.memory import Measures, default_memory, measure
 from vineppo.engines.torch.recorded import RecordedDecoder
 from vineppo.engines.torch.recordings import Capture, Recordings
 from vineppo.engines.torch.schedule import Budget, Row, in_order
-from vineppo.engines.torch.trunks import Trunks, find_trunks, first_of, present
+from vineppo.engines.torch.trie import Trie, find_trunks
+from vineppo.engines.torch.trunks import first_of, present
 from vineppo.rng import derive_seed
 from vineppo.seams import Progress
 from vineppo.types import Completion, Request, Sampling
 
 KEPT_SHARE = 0.5
 """Of the memory, for trajectories whose rollouts will follow. What they do not take is free for decoding."""
+PROMPTS_SHARE = 1 / 8
+"""Of the memory, for prompts that nobody uses now: enough for what many begin with."""
 
 
 class TorchEngine:
@@ -63,7 +67,7 @@ class TorchEngine:
         self._memory = memory_bytes
         self._measures: Measures | None = None
         self._recordings = None if capture is None else Recordings(model, capture)
-        self._kept = Trunks(max_tokens=0)
+        self._trie = Trie(max_kept=0)
         self._policy_version = 0
 
     @property
@@ -72,9 +76,9 @@ class TorchEngine:
         return self._memory
 
     @property
-    def kept(self) -> Trunks:
-        """Trajectories whose rollouts may follow."""
-        return self._kept
+    def trie(self) -> Trie:
+        """Trajectories whose rollouts may follow, and prompts whose like may."""
+        return self._trie
 
     def allot(self, memory_bytes: int) -> None:
         """Size it, before anything was sampled."""
@@ -92,12 +96,12 @@ class TorchEngine:
             for name, tensor in state.items():
                 if own[name].data_ptr() != tensor.data_ptr():
                     own[name].copy_(tensor)
-        self._kept.clear()
+        self._trie.clear()
         self._policy_version = policy_version
 
     def sleep(self) -> None:
         """The weights are the learner's; what is kept for rollouts goes, as it would with the next weights."""
-        self._kept.clear()
+        self._trie.clear()
 
     def sample(
         self, requests: Sequence[Request], sampling: Sampling, *, progress: Progress | None = None
@@ -115,14 +119,15 @@ class TorchEngine:
             done[row.request][row.draw] = self._completion(decoded)
             if row.keep:
                 begun = tuple(first_of(present(row.trunk), len(row.prefix)))
-                self._kept.add(row.prefix + decoded.token_ids[:-1], begun, written)
+                self._trie.keep(row.prefix + decoded.token_ids[:-1], begun, written)
             if progress is not None:
                 progress(finished, total)
 
         decoder, stops = self._decoder(sampling, measures), self._watch.of(sampling.stop)
         batch = Batch(decoder, sampling, self._end_ids, on_finish, law=measures.law, stops=stops)
-        budget = Budget(rows=self._rows, tokens=measures.tokens, prices=measures.prices, kept=self._kept)
+        budget = Budget(rows=self._rows, tokens=measures.tokens, prices=measures.prices, trie=self._trie)
         decode(self._model, batch, waiting, budget, together=measures.together)
+        self._trie.trim()
         return [tuple(draws[draw] for draw in range(len(draws))) for draws in done]
 
     def _decoder(self, sampling: Sampling, measures: Measures) -> Decoder:
@@ -137,12 +142,13 @@ class TorchEngine:
             self._memory = default_memory(self._model.device)
         if self._measures is None or self._measures.memory_bytes != self._memory:
             self._measures = measure(self._model, self._memory, recorded=self._recordings is not None)
-            self._kept.max_tokens = int(KEPT_SHARE * self._measures.tokens)
+            self._trie.max_kept = int(KEPT_SHARE * self._measures.tokens)
+            self._trie.max_prompts = int(PROMPTS_SHARE * self._measures.tokens)
         return self._measures
 
     def _rows_of(self, requests: Sequence[Request], sampling: Sampling) -> list[Row]:
         limits = [new_tokens(request, sampling, self._context) for request in requests]
-        trunks = find_trunks([request.prefix for request in requests], self._kept)
+        trunks = find_trunks([request.prefix for request in requests], self._trie)
         return [
             Row(
                 request=index,

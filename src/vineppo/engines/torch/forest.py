@@ -9,36 +9,40 @@ from torch import Tensor
 
 from vineppo.engines.torch.attention import Branching
 from vineppo.engines.torch.branches import BranchCache
-from vineppo.engines.torch.trunks import Trunk, copy_into, planes_like
+from vineppo.engines.torch.trunks import SHARED, Trunk, copy_into, planes_like, shared_by
 
 
 class Forest:
-    """G trunks side by side, at least one. Every one has its keys and values."""
+    """G trunks side by side, at least one. Every one has its keys and values. What all begin with stands there once."""
 
-    def __init__(self, trunks: Sequence[Trunk]):
-        self.trunks = list(trunks)
-        self.planes = _side_by_side(self.trunks)
+    def __init__(self, trunks: Sequence[Trunk], *, least: int = SHARED):
+        """least: see `shared_by`."""
+        self.trunks, tokens = list(trunks), [trunk.tokens for trunk in trunks]
+        common = shared_by(min(tokens), max(tokens), len(tokens), least=least)
+        self.shared, self.planes = _side_by_side(self.trunks, common)
 
     def layout(self, row_trunks: Sequence[Trunk], starts: np.ndarray) -> "Layout":
         """Row b of B leaves row_trunks[b] after its first starts[b] tokens."""
         place = {trunk: group for group, trunk in enumerate(self.trunks)}
         slots, places = slots_of(np.array([place[trunk] for trunk in row_trunks]), len(self.trunks))
-        hidden = np.arange(self.planes.shape[3]) >= starts[:, None]
+        hidden = np.arange(self.shared.shape[3] + self.planes.shape[3]) >= starts[:, None]
         bias = np.where(hidden, -np.inf, 0.0).astype(np.float32)
-        device = self.planes.device
-        return Layout(self.planes, *(torch.from_numpy(array).to(device) for array in (slots, places, bias)))
+        tables = (torch.from_numpy(array).to(self.planes.device) for array in (slots, places, bias))
+        return Layout(self.shared, self.planes, *tables)
 
 
 class Layout:
     """Where rows leave their trunks: all of a `Branching` that stays the same from step to step."""
 
-    def __init__(self, planes: Float[Tensor, "S G H T D"], slots: Tensor, places: Tensor, trunk_bias: Tensor):
-        self._planes, self._slots, self._places, self._trunk_bias = planes, slots, places, trunk_bias
+    def __init__(self, shared: Tensor, planes: Tensor, slots: Tensor, places: Tensor, trunk_bias: Tensor):
+        self._shared, self._planes = shared, planes
+        self._slots, self._places, self._trunk_bias = slots, places, trunk_bias
 
     def branching(self, own: BranchCache, *, positions: np.ndarray, first: np.ndarray) -> Branching:
         """For the next step of the branches: [B] positions of the tokens fed, [B] first columns."""
         device = self._planes.device
         return Branching(
+            shared=self._shared,
             trunks=self._planes,
             slots=self._slots,
             places=self._places,
@@ -50,14 +54,18 @@ class Layout:
         )
 
 
-def _side_by_side(trunks: Sequence[Trunk]) -> Float[Tensor, "S G H T D"]:
-    """Copies, right-padded to the longest."""
-    like = planes_like(trunks[0])
+def _side_by_side(
+    trunks: Sequence[Trunk], common: int
+) -> tuple[Float[Tensor, "S 1 H L D"], Float[Tensor, "S G H T D"]]:
+    """Copies: of the first tokens, which all have in common, and of what follows, right-padded to the longest."""
+    like, longest = planes_like(trunks[0]), max(len(trunk.tokens) for trunk in trunks)
     planes, heads, _, size = like.shape
-    together = like.new_zeros(planes, len(trunks), heads, max(len(trunk.tokens) for trunk in trunks), size)
+    shared = like.new_empty(planes, 1, heads, common, size)
+    copy_into(shared[:, 0], trunks[0], slice(0, common))
+    together = like.new_zeros(planes, len(trunks), heads, longest - common, size)
     for group, trunk in enumerate(trunks):
-        copy_into(together[:, group], trunk)
-    return together
+        copy_into(together[:, group], trunk, slice(common, len(trunk.tokens)))
+    return shared, together
 
 
 def slots_of(groups: np.ndarray, count: int, *, most: int | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -2,9 +2,10 @@
 
 In tokens, of which each has keys and values in all layers:
 
-    kept trajectories, and room for those that will be      `Trunks`, at most half of the budget
+    kept trajectories, and room for those that will be      `Trie`, at most half of the budget
+    prompts that may be wanted again                        `Trie`, until there is no room for rows beside them
     trunks that were prefilled for waiting rows             once, and what they begin with alike once for all
-    the forest: trunks side by side, padded                 once more
+    the forest: trunks side by side, padded                 once more; what all begin with once for all
     branches: laid out anew they go back and forth          twice, at their full length
     logits of a row, and what it takes in a pass            V numbers; `passing.activation_bytes`
     attention scores of a row                               over trunk and branch, in all heads; see `attention`
@@ -19,8 +20,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
+from vineppo.engines.prefixes import TokenIds
 from vineppo.engines.torch.buckets import Shape
-from vineppo.engines.torch.trunks import Piece, Trunk, Trunks
+from vineppo.engines.torch.trie import Trie
+from vineppo.engines.torch.trunks import Piece, Trunk, length_of, shared_by
 
 LAW_BYTES = 44
 """A number of the law, at its peak: logits, sorted, ordered, their softmax and sums, some in float64."""
@@ -55,19 +58,25 @@ class Prices:
 class Load:
     """What some rows come to; rows are added one by one."""
 
-    def __init__(self, prices: Prices, kept: Trunks | None, *, held: int = 0, columns: int = 0):
+    def __init__(self, prices: Prices, trie: Trie, *, held: int = 0, columns: int = 0):
         """held: by the present layout. columns: that the rows which decode have written."""
-        self._prices, self._kept, self._held, self._columns = prices, kept, held, columns
+        self._prices, self._trie, self._held, self._columns = prices, trie, held, columns
         self._trunks: Counter[Trunk] = Counter()
         """Rows of each."""
-        self._pieces = set[Piece]()
-        self._longest = self._prefilled = self._reserved = self._rows = self._most = 0
+        self.pieces = set[Piece]()
+        """What these rows use, or will."""
+        self._ends: tuple[TokenIds, TokenIds] = (), ()
+        """The first and the last trunk in lexicographic order."""
+        self._longest = self._shared = self._prefilled = self._reserved = self._rows = self._most = 0
         self._width = columns
 
     def add(self, trunk: Trunk, *, width: int, reserve: int) -> None:
         """A row: its trunk, the columns its branch will come to, and what will be kept of it."""
         if trunk not in self._trunks:
             self._longest = max(self._longest, len(trunk.tokens))
+            least, greatest = self._ends if self._trunks else (trunk.tokens, trunk.tokens)
+            self._ends = min(least, trunk.tokens), max(greatest, trunk.tokens)
+            self._shared = shared_by(*self._ends, len(self._trunks) + 1)
             self._prefilled += self._more(trunk)
         self._trunks[trunk] += 1
         self._most = max(self._most, self._trunks[trunk])
@@ -76,22 +85,22 @@ class Load:
         self._reserved += reserve
 
     def _more(self, trunk: Trunk) -> int:
-        """Tokens that a trunk holds, or will, and neither a kept one nor one before it does.
+        """Tokens that a trunk holds, or will, and neither the trie nor one before it does.
 
-        What it will have in common with others once it is prefilled is not known yet.
+        What it will have in common with others once it is prefilled is not known yet, but for what is known of it now.
         """
-        if trunk.pieces is None:
-            return len(trunk.tokens)
-        pieces = {piece for piece, _ in trunk.pieces} - self._pieces
-        self._pieces |= pieces
-        return sum(piece.length for piece in pieces if self._kept is None or not self._kept.has(piece))
+        pieces = self._trie.beginning(trunk.tokens) if trunk.pieces is None else trunk.pieces
+        new = {piece for piece, _ in pieces} - self.pieces
+        self.pieces |= new
+        held = sum(piece.length for piece in new if not self._trie.has(piece))
+        return held + len(trunk.tokens) - length_of(pieces)
 
     @property
     def laid_out(self) -> int:
         """Trunks side by side and branches, also while they are laid out anew."""
         if self._prices.rounded:
             return max(self.stretch, self._held) + self._rows * self._width
-        return len(self._trunks) * self._longest + self.branches
+        return self._shared + len(self._trunks) * (self._longest - self._shared) + self.branches
 
     @property
     def branches(self) -> int:
@@ -117,12 +126,11 @@ class Load:
     @property
     def tokens(self) -> int:
         """All of it."""
-        kept = 0 if self._kept is None else self._kept.tokens
-        left = 0 if self._kept is None else self._kept.max_tokens - kept
+        left = self._trie.max_kept - self._trie.kept_tokens
         rows = self._shape.rows if self._prices.rounded else self._rows
         alone = ceil(self._prices.passing * self._longest) if self._prices.prefilled else 0
         return (
-            kept
+            self._trie.tokens
             + min(self._reserved, left)
             + self._prices.prefilled * self._prefilled
             + self.laid_out
@@ -138,11 +146,12 @@ class Load:
             return 0
         if self._prices.rounded:
             shape = self._shape
-            rows, slots, length = shape.rows, shape.groups * shape.slots, shape.trunk + shape.columns
+            rows, slots, length, shared = shape.rows, shape.groups * shape.slots, shape.trunk + shape.columns, 0
         else:
-            rows, slots = self._rows, len(self._trunks) * self._most
+            rows, slots, shared = self._rows, len(self._trunks) * self._most, self._shared
             length = self._longest + self._width + self._prices.room
-        return ceil(self._prices.score * (ROW_SCORES * rows + SLOT_SCORES * slots) * length)
+        met = SLOT_SCORES * (slots * (length - shared) + rows * shared)
+        return ceil(self._prices.score * (ROW_SCORES * rows * length + met))
 
 
 def distinct(trunks: Iterable[Trunk]) -> list[Trunk]:

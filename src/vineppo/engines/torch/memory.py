@@ -10,8 +10,8 @@ from transformers import PreTrainedModel
 from vineppo.engines.torch.law import CHUNK
 from vineppo.engines.torch.ledger import LAW_BYTES, PASS_SHARE, Prices
 from vineppo.engines.torch.passing import activation_bytes
+from vineppo.engines.torch.prefill import PREFILL_TOKENS, prefill
 from vineppo.engines.torch.recordings import MOST, RECORDING_BYTES
-from vineppo.engines.torch.trunks import PREFILL_TOKENS, prefill
 from vineppo.settings.memory import FREE_SHARE
 
 FREE_SHARE_CPU = 0.25

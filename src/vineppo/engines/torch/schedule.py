@@ -5,8 +5,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from vineppo.engines.prefixes import TokenIds
 from vineppo.engines.torch.ledger import Load, Prices
-from vineppo.engines.torch.trunks import TokenIds, Trunk, Trunks
+from vineppo.engines.torch.trie import Trie
+from vineppo.engines.torch.trunks import Trunk
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,32 +61,46 @@ class Budget:
     tokens: int
     """All that is held, in keys and values of a token; see `ledger`."""
     prices: Prices = field(default_factory=Prices)
-    kept: Trunks | None = None
+    trie: Trie = field(default_factory=lambda: Trie(max_kept=0))
 
     def take(self, waiting: deque[Row], going: Sequence[Row], columns: int, *, held: int = 0) -> list[Row]:
         """Remove from `waiting` the rows that may join those that decode, whose branches have `columns` columns and
-        whose layout holds `held`.
+        whose layout holds `held`. Prompts that nobody uses make room for them.
 
         One row may always decode, whatever it needs.
         """
         taken: list[Row] = []
         load = self._load(going, columns, 0 if self.prices.rounded and not going else held)
+        self.trie.trim(in_use=load.pieces)
         while waiting and len(going) + len(taken) < self.rows:
             _add(load, waiting[0], columns + waiting[0].expected)
-            if len(going) + len(taken) > 0 and load.tokens > self.tokens:
+            alone = not going and not taken
+            excess = load.tokens - self.tokens
+            if excess > 0 and (alone or excess <= self.trie.idle(load.pieces)):
+                self.trie.drive_out(excess, in_use=load.pieces)
+                excess = load.tokens - self.tokens
+            if excess > 0 and not alone:
                 break
             taken.append(waiting.popleft())
         return taken
 
     def fitting(self, going: Sequence[Row], width: int, *, held: int = 0) -> int:
-        """How many of these rows, the oldest first, may have branches of this width: at least one."""
+        """How many of these rows, the oldest first, may have branches of this width: at least one. Prompts that nobody
+        uses make room for them."""
 
-        def too_many(count: int) -> bool:
-            load = Load(self.prices, self.kept, held=held, columns=max(0, width - self.prices.room))
+        def load_of(count: int) -> Load:
+            load = Load(self.prices, self.trie, held=held, columns=max(0, width - self.prices.room))
             for row in going[:count]:
                 _add(load, row, width - self.prices.room)
-            return load.tokens > self.tokens
+            return load
 
+        def too_many(count: int) -> bool:
+            return load_of(count).tokens > self.tokens
+
+        everybody = load_of(len(going))
+        self.trie.drive_out(everybody.tokens - self.tokens, in_use=everybody.pieces)
+        if everybody.tokens <= self.tokens:
+            return len(going)
         return max(1, bisect_left(range(1, len(going) + 1), True, key=too_many))
 
     def most_held(self, rows: Sequence[Row], columns: int) -> int:
@@ -96,7 +112,7 @@ class Budget:
         return load.branches
 
     def _load(self, going: Sequence[Row], columns: int, held: int) -> Load:
-        load = Load(self.prices, self.kept, held=held, columns=columns)
+        load = Load(self.prices, self.trie, held=held, columns=columns)
         for row in going:
             _add(load, row, row.expected)
         return load
