@@ -104,6 +104,11 @@ def test_the_tasks_own_questions_need_no_words(capsys, tmp_path):
     assert ArithmeticTask().name == "arithmetic"
 
 
+def test_a_legend_of_intervals_only_where_there_are_some():
+    assert "Ranges are 95 % intervals." in legend("1", has_intervals=True).plain
+    assert legend("1", has_intervals=False).plain.endswith("This credit has no intervals; credit=vine measures some.")
+
+
 # --- GSM8K -------------------------------------------------------------------------------------------------------
 
 
@@ -156,7 +161,7 @@ def test_colours_are_those_of_the_sign_and_deepen_with_the_size():
 
 def test_colour_is_never_the_only_carrier():
     assert [view.advantage for view in views([0.5, -0.5])] == ["+0.50", "\N{MINUS SIGN}0.50"]
-    assert "raised" in legend("0.5").plain
+    assert "raised" in legend("0.5", has_intervals=True).plain
 
 
 def test_on_a_narrow_terminal_the_steps_stand_above_their_numbers():

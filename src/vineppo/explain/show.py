@@ -26,7 +26,7 @@ def show(credit_map: CreditMap, *, limit: int, console: Console | None = None) -
         console.print()
     if len(views) > limit:
         console.print(f"{len(views) - limit} more solutions are on the page.\n")
-    console.print(legend(credit_map.scale))
+    console.print(legend(credit_map.scale, has_intervals=credit_map.has_intervals))
     steps = [step for view in views for step in view.steps]
     if credit_map.has_intervals and all(step.noise != "clear" for step in steps):
         console.print("No change of value is clear of noise; more rollouts (credit.rollouts) make intervals narrower.")
@@ -80,13 +80,14 @@ def style_of(step: StepView) -> str:
     return f"{WHITE if step.tint > DEEP else INK} on #{''.join(f'{part:02x}' for part in ground)}"
 
 
-def legend(scale: str) -> Text:
+def legend(scale: str, *, has_intervals: bool) -> Text:
     """What colours and boldness mean."""
+    bold = ("Bold", "bold")
+    ranges = (" Ranges are 95 % intervals. ", bold, ": the interval of the change excludes 0.")
     return Text.assemble(
         ("blue", f"{WHITE} on #{''.join(f'{part:02x}' for part in PLUS)}"),
         " the step raised the value, ",
         ("orange", f"{WHITE} on #{''.join(f'{part:02x}' for part in MINUS)}"),
-        f" it lowered it; full colour at {scale}. Ranges are 95 % intervals. ",
-        ("Bold", "bold"),
-        ": the interval of the change excludes 0.",
+        f" it lowered it; full colour at {scale}.",
+        *(ranges if has_intervals else (" This credit has no intervals; credit=vine measures some.",)),
     )
