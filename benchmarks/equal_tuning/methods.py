@@ -177,7 +177,7 @@ METHODS = (
     ),
     Method(name="coupled", settings=("credit=coupled", "credit.rollouts=27"), shapes=MEASURED),
     Method(name="coupled, shuffled", settings=("credit=coupled", "credit.rollouts=27", "credit.shuffle=true"),
-           tuned_as="coupled", seeds=3),
+           tuned_as="coupled"),
     Method(name="tree", settings=("credit=tree", "credit.restarts=27"), shapes=MEASURED),
     Method(name="tree, shuffled", settings=("credit=tree", "credit.restarts=27", "credit.shuffle=true"),
            tuned_as="tree"),
