@@ -30,8 +30,8 @@ from vineppo.rng import derive_seed
 from vineppo.seams import CreditAssigner
 from vineppo.steps import Pieces
 from vineppo.tasks.build import build_task
-from vineppo.trainer import Trainer
 from vineppo.types import Credit, Sampling, Scored
+from whole_run import whole_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,8 +93,7 @@ def policies() -> dict[str, str]:
             f"run.dir={HOME / 'training'}",
         ],
     )
-    if not Trainer(training, resume=True).train().finished:
-        raise SystemExit("stopped; the same command goes on")
+    whole_run(training)
     later = {f"iteration {at}": f"{HOME}/training/checkpoints/{at:06d}/policy" for at in CHECKPOINTS}
     return {"start": "bundled:arithmetic", **later}
 

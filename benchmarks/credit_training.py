@@ -14,7 +14,7 @@ from statistics import fmean, stdev
 
 from vineppo.config.load import load_config
 from vineppo.metrics import Metrics
-from vineppo.trainer import Trainer
+from whole_run import whole_run
 
 HOME = Path("build/credit_training")
 MORE = ("training.trajectories=7", "learner.minibatch=112", "learner.micro_batch=112")
@@ -32,10 +32,7 @@ ARMS = {
 def train(arm: str, seed: int, iterations: int) -> list[Metrics]:
     folder = HOME / f"{arm}-{iterations}-{seed}"
     overrides = [f"training.seed={seed}", f"training.iterations={iterations}", f"run.dir={folder}"]
-    result = Trainer(load_config("configs/arithmetic.yaml", [*ARMS[arm], *overrides]), resume=True).train()
-    if not result.finished:
-        raise SystemExit("stopped; the same command goes on")
-    return result.metrics
+    return whole_run(load_config("configs/arithmetic.yaml", [*ARMS[arm], *overrides]))
 
 
 def accuracies(history: list[Metrics]) -> dict[int, float]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from equal_tuning.cost import Cost
 from vineppo.config.load import load_config
-from vineppo.trainer import Trainer
+from whole_run import whole_run
 
 
 def main(words: Sequence[str]) -> int:
@@ -13,7 +13,5 @@ def main(words: Sequence[str]) -> int:
     path, *overrides = words
     config = load_config(Path(path), overrides)
     with Cost(config):
-        finished = Trainer(config, resume=True).train().finished
-        if not finished:  # no finished run, so nothing is written
-            raise SystemExit("interrupted")
+        whole_run(config)
     return 0

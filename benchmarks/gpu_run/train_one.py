@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vineppo.config.load import load_config
-from vineppo.trainer import Trainer
+from whole_run import whole_run
 
 
 def train(words: Sequence[str]) -> None:
     """A config and overrides."""
     path, *overrides = words
-    if not Trainer(load_config(Path(path), overrides)).train().finished:
-        raise SystemExit("interrupted")
+    whole_run(load_config(Path(path), overrides), resume=False)
