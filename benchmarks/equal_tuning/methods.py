@@ -58,15 +58,15 @@ def guessed(questions: int, trajectories: int, rate: float) -> Shape:
     return Shape(questions=questions, trajectories=trajectories, settings=own, words=f", critic {rate:g}")
 
 
-def repeated(questions: int, trajectories: int, clip: float) -> Shape:
-    """Two passes over each batch. With one, every ratio is 1 and nothing is clipped, whatever it is a ratio of."""
-    own = ("learner.epochs=2", f"learner.clip={clip}")
-    return Shape(questions=questions, trajectories=trajectories, settings=own, words=f" twice, clip {clip:g}")
-
-
 def again(shape: Shape) -> Shape:
     """The same with two passes over each batch."""
     return replace(shape, settings=(*shape.settings, "learner.epochs=2"), words=f"{shape.words} twice")
+
+
+def repeated(questions: int, trajectories: int, clip: float) -> Shape:
+    """Two passes over each batch. With one, every ratio is 1 and nothing is clipped, whatever it is a ratio of."""
+    twice = again(Shape(questions=questions, trajectories=trajectories))
+    return replace(twice, settings=(*twice.settings, f"learner.clip={clip}"), words=f"{twice.words}, clip {clip:g}")
 
 
 def traced(questions: int, trajectories: int, trace: str) -> Shape:
