@@ -117,7 +117,12 @@ def with_numbers_of(row: Mapping[str, str], generator: random.Random) -> dict[st
 
 def is_whole(response: str) -> bool:
     """No fraction, and nothing below 0."""
-    return "." not in response and "-" not in response.replace(" - ", " ")
+    return "." not in response and stays_above(response)
+
+
+def stays_above(response: str) -> bool:
+    """Nothing below 0: every minus is an operation."""
+    return "-" not in response.replace(" - ", " ")
 
 
 def drawn_like(number: str, generator: random.Random) -> str:
@@ -155,7 +160,7 @@ def find_equation(question: str, answer: Fraction, kind: str) -> str | None:
     for equation, signs in equations(numbers):
         try:
             response = worked(equation, answer) if wanted in signs else None
-            if response and "-" not in response.replace(" - ", " "):
+            if response and stays_above(response):
                 return equation
         except ValueError:
             continue

@@ -37,8 +37,9 @@ def read_comparison(folders: Sequence[Path], called: Sequence[str] = ()) -> Comp
         if resolved.count(folder.resolve()) > 1:
             raise UserError(f"{folder} is given twice; name every run once")
     names = distinct_names(resolved)
-    runs, early = part_early({name: read_run(folder) for name, folder in zip(names, folders, strict=True)})
-    curves = {name: curve_of(name, run) for name, run in runs.items()}
+    runs = {name: read_run(folder) for name, folder in zip(names, folders, strict=True)}
+    curves, early = part_early({name: curve_of(name, run) for name, run in runs.items()})
+    runs = {name: runs[name] for name in curves}
     every = group(runs, called)
     grouped = {title: once_a_seed(own, curves) for title, own in every.items()}
     left_out = [name for title, own in every.items() for name in own if name not in grouped[title]]
@@ -105,10 +106,10 @@ def distinct_names(folders: Sequence[Path]) -> list[str]:
     raise AssertionError("different folders have different paths")
 
 
-def part_early(runs: Mapping[str, Run]) -> tuple[dict[str, Run], list[str]]:
+def part_early(curves: Mapping[str, RunCurve]) -> tuple[dict[str, RunCurve], list[str]]:
     """Those that were evaluated, and a word about the others. Raises UserError where that leaves none."""
-    evaluated = {name: run for name, run in runs.items() if read_points(run.metrics)}
-    early = ", ".join(name for name in runs if name not in evaluated)
+    evaluated = {name: curve for name, curve in curves.items() if curve.points}
+    early = ", ".join(name for name in curves if name not in evaluated)
     if not evaluated:
         raise UserError(f"{early}: no eval/accuracy in metrics.jsonl yet; wait for the first evaluation")
     return evaluated, [f"Left out, not evaluated yet: {early}."] if early else []
