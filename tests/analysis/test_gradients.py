@@ -1,6 +1,6 @@
 """Gradients by the learner's own loss, their inner products, and what these say of noise."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from math import sqrt
 
 import numpy as np
@@ -14,6 +14,8 @@ from vineppo.analysis import gradients as gradients_module
 from vineppo.analysis.gradient_study import equal_groups
 from vineppo.analysis.gradient_variance import (
     Priced,
+    Products,
+    Sums,
     batch_cosine,
     gradient_score,
     jackknife_error,
@@ -21,7 +23,7 @@ from vineppo.analysis.gradient_variance import (
     signal_of,
     variance_of_mean,
 )
-from vineppo.analysis.gradients import PolicyGradients, gram_matrix
+from vineppo.analysis.gradients import PolicyGradients, Sketch
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.passes import Passes
 from vineppo.types import Branch, Completion, Credit, Finish, Judgement, Outcome, Question, Scored, Trajectory
@@ -88,13 +90,13 @@ def test_a_branch_counts_like_a_trajectory_that_began_where_it_left():
 def test_noise_for_its_price_by_hand():
     reference = np.array([2.0, 0.0])
     rows = np.array([[2.0, 1.0], [2.0, -1.0], [2.0, 1.0], [2.0, -1.0]])
-    own = Priced(gram=gram_of(rows, reference), tokens=500.0, is_unbiased=True)
+    own = Priced(products=products_of(rows, reference), tokens=500.0, is_unbiased=True)
     # Variance of a question's gradient: 4 / 3. Signal 4. A thousand tokens are two questions.
-    assert own.noise(range(4), 4.0) == pytest.approx(4 / 3 / 4 / 2)
+    assert own.noise(4.0) == pytest.approx(4 / 3 / 4 / 2)
     dearer = replace(own, tokens=1500.0)
     assert noise_ratio(dearer, own, None) == pytest.approx((3, 3, 3))
     assert noise_ratio(own, own, None) == (1, 1, 1)
-    silent = replace(own, gram=gram_of(0 * rows, reference))
+    silent = replace(own, products=products_of(0 * rows, reference))
     assert noise_ratio(silent, silent, None) is None, "0 over 0 is not 1"
     assert noise_ratio(own, silent, None) is None
 
@@ -102,8 +104,8 @@ def test_noise_for_its_price_by_hand():
 def test_a_biased_source_has_the_signal_of_its_projection():
     reference = np.array([2.0, 0.0])
     rows = np.array([[2.0, 1.0], [2.0, -1.0], [2.0, 1.0], [2.0, -1.0]])
-    plain = Priced(gram=gram_of(rows, reference), tokens=500.0, is_unbiased=True)
-    scaled = Priced(gram=gram_of(5 * rows, reference), tokens=500.0, is_unbiased=False)
+    plain = Priced(products=products_of(rows, reference), tokens=500.0, is_unbiased=True)
+    scaled = Priced(products=products_of(5 * rows, reference), tokens=500.0, is_unbiased=False)
     assert noise_ratio(scaled, plain, None) is None
     assert noise_ratio(scaled, plain, 4.0) == pytest.approx((1, 1, 1))
 
@@ -113,7 +115,11 @@ def test_the_interval_of_a_ratio_covers_it(seed: int):
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(40, 200))
     one, other = (
-        Priced(gram=gram_of(factor * rows + rng.normal(size=rows.shape), np.ones(200)), tokens=1.0, is_unbiased=True)
+        Priced(
+            products=products_of(factor * rows + rng.normal(size=rows.shape), np.ones(200)),
+            tokens=1.0,
+            is_unbiased=True,
+        )
         for factor in (3.0, 0.0)
     )
     found = noise_ratio(one, other, None)
@@ -137,52 +143,97 @@ def test_the_mean_and_its_variance_are_those_of_the_groups():
     assert found.variance == pytest.approx(float(rows.var(0).sum() / 3), rel=1e-4)
 
 
-@pytest.mark.parametrize("held", [1, 2, 3, 5, 9])
-def test_inner_products_do_not_depend_on_how_many_fit_into_memory(held: int):
-    rows = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
-    asked: list[int] = []
-
-    def vector(index: int) -> torch.Tensor:
-        asked.append(index)
-        return rows[index]
-
-    last = torch.arange(7.0)
-    gram = gram_matrix(vector, 5, last, held=held)
-    every = torch.cat([rows, last[None]])
-    assert np.allclose(gram, (every @ every.T).numpy(), atol=1e-5)
-    assert len(asked) == {1: 15, 2: 9, 3: 7, 5: 5, 9: 5}[held]
-
-
-def test_memory_is_bounded_by_blocks(monkeypatch: pytest.MonkeyPatch):
+def test_inner_products_are_those_of_the_groups_gradients():
     gradients = PolicyGradients(policy(), passes=Passes(rows=4))
     groups = [[GROUP[0]], [GROUP[1]], GROUP]
     reference = gradients.of(GROUP)
-    at_once = gradients.inner_products(groups, reference)
-    monkeypatch.setattr(gradients_module, "MEMORY", 4 * gradients.size)
-    assert np.allclose(gradients.inner_products(groups, reference), at_once, rtol=1e-5)
+    rows = torch.stack([gradients.of(group) for group in groups])
+    steps: list[tuple[int, int]] = []
+    found = gradients.products(groups, reference, progress=lambda done, total: steps.append((done, total)))
+    assert_equal(found, products_of(rows.numpy(), reference.numpy()), rtol=1e-4)
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_where_gradients_do_not_fit_into_memory_only_the_errors_are_approximate(monkeypatch: pytest.MonkeyPatch):
+    gradients = PolicyGradients(policy(), passes=Passes(rows=4))
+    groups = [[GROUP[0]], [GROUP[1]], GROUP]
+    reference = gradients.of(GROUP)
+    exact = gradients.products(groups, reference)
+    monkeypatch.setattr(gradients_module, "MEMORY", 4 * len(groups) * 512)
+    assert gradients.size > 3 * 512
+    found = gradients.products(groups, reference)
+    assert not np.array_equal(found.with_sum, exact.with_sum)
+    bound = 5 * sqrt(2 / 512) * np.sqrt(exact.squares * exact.square)
+    assert (np.abs(found.with_sum - exact.with_sum) < bound).all()
+    assert_equal(replace(found, with_sum=exact.with_sum), exact, rtol=1e-5)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 100))
+def test_a_sketch_is_linear_and_no_longer_than_what_is_kept(size: int, kept: int, seed: int):
+    sketch = Sketch(size, kept=kept, device=torch.device("cpu"))
+    one, other = torch.randn(2, size, generator=torch.Generator().manual_seed(seed))
+    assert len(sketch.of(one)) == min(size, kept)
+    torch.testing.assert_close(sketch.of(one) + 2 * sketch.of(other), sketch.of(one + 2 * other))
+
+
+def test_the_inner_products_of_sketches_have_no_bias_and_the_error_that_is_promised():
+    one, other = torch.randn(2, 5000, generator=torch.Generator().manual_seed(1))
+    other += 0.5 * one
+    found = []
+    for start in range(0, 400, 4):  # other components meet other signs
+        sketch = Sketch(5000, kept=50, device=torch.device("cpu"))
+        turned = [torch.roll(vector, 11 * start) for vector in (one, other)]
+        found.append(float(sketch.of(turned[0]) @ sketch.of(turned[1])))
+    error = sqrt(float((one @ one) * (other @ other) + (one @ other) ** 2) / 50)
+    assert np.std(found) == pytest.approx(error, rel=0.3)
+    assert np.mean(found) == pytest.approx(float(one @ other), abs=4 * error / sqrt(len(found)))
 
 
 # --- numbers -----------------------------------------------------------------------------------------------------
 
 
-def gram_of(rows: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    every = np.concatenate([rows, reference[None]])
-    return every @ every.T
+def products_of(rows: np.ndarray, reference: np.ndarray) -> Products:
+    total = rows.sum(axis=0)
+    return Products(
+        squares=(rows**2).sum(axis=1),
+        with_sum=rows @ total,
+        along=rows @ reference,
+        square=float(total @ total),
+        reference=float(reference @ reference),
+    )
+
+
+def sums_of(rows: np.ndarray, reference: np.ndarray) -> Sums:
+    return products_of(rows, reference).sums
+
+
+def assert_equal(found: Products, expected: Products, *, rtol: float):
+    for name in ("squares", "with_sum", "along", "square", "reference"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=rtol, err_msg=name)
+
+
+@given(st.integers(0, 100))
+def test_what_is_left_without_a_question_is_what_the_others_come_to(seed: int):
+    rng = np.random.default_rng(seed)
+    rows, reference = rng.normal(size=(6, 4)), rng.normal(size=4)
+    for left, found in enumerate(products_of(rows, reference).without_each()):
+        expected = sums_of(np.delete(rows, left, axis=0), reference)
+        assert astuple(found) == pytest.approx(astuple(expected))
 
 
 def test_noise_is_what_bootstrap_resamples_of_the_questions_show():
     rows = RNG.normal(size=(40, 6)) + 3
     means = rows[RNG.integers(40, size=(20_000, 40))].mean(axis=1)
     resampled = float(means.var(axis=0).sum()) * 40 / 39
-    assert variance_of_mean(gram_of(rows, rows[0])) == pytest.approx(resampled, rel=0.03)
+    assert variance_of_mean(sums_of(rows, rows[0])) == pytest.approx(resampled, rel=0.03)
 
 
 def test_equal_gradients_have_no_noise():
     rows = np.tile([1.0, 2.0, -1.0], (8, 1))
-    assert variance_of_mean(gram_of(rows, rows[0])) == pytest.approx(0, abs=1e-12)
-    assert batch_cosine(gram_of(rows, 5 * rows[0])) == pytest.approx(1)
-    assert batch_cosine(gram_of(rows, -rows[0])) == pytest.approx(-1)
-    assert batch_cosine(gram_of(0 * rows, rows[0])) == 0
+    assert variance_of_mean(sums_of(rows, rows[0])) == pytest.approx(0, abs=1e-12)
+    assert batch_cosine(sums_of(rows, 5 * rows[0])) == pytest.approx(1)
+    assert batch_cosine(sums_of(rows, -rows[0])) == pytest.approx(-1)
+    assert batch_cosine(sums_of(0 * rows, rows[0])) == 0
 
 
 def test_noise_over_signal_by_simulation():
@@ -190,7 +241,7 @@ def test_noise_over_signal_by_simulation():
     signal = np.zeros(25)
     signal[0] = 4.0
     found = [
-        gradient_score(gram_of(signal + RNG.normal(scale=2.0, size=(50, 25)), signal), reference_variance=0.0)
+        gradient_score(products_of(signal + RNG.normal(scale=2.0, size=(50, 25)), signal), reference_variance=0.0)
         for _ in range(60)
     ]
     relative = [score.relative_variance or 0.0 for score in found]
@@ -206,18 +257,18 @@ def test_a_reference_lost_in_its_noise_gives_no_ratio():
     assert signal_of(10.0, 2.0) == 8.0
     assert signal_of(10.0, 6.0) is None
     rows = RNG.normal(size=(5, 4))
-    score = gradient_score(gram_of(rows, rows[0]), reference_variance=1e9)
+    score = gradient_score(products_of(rows, rows[0]), reference_variance=1e9)
     assert (score.relative_variance, score.relative_variance_error) == (None, None)
 
 
 def test_jackknife_of_a_mean_is_its_standard_error():
     values = RNG.normal(size=30)
 
-    def mean(gram: np.ndarray) -> float:
-        return float(gram[:-1, -1].mean())
+    def mean(sums: Sums) -> float:
+        return sums.along / sums.count
 
-    gram = gram_of(values[:, None], np.array([1.0]))
-    assert jackknife_error(mean, gram) == pytest.approx(float(np.std(values, ddof=1) / sqrt(30)))
+    products = products_of(values[:, None], np.array([1.0]))
+    assert jackknife_error(mean, products) == pytest.approx(float(np.std(values, ddof=1) / sqrt(30)))
 
 
 def test_the_large_sample_is_cut_into_equal_groups():

@@ -11,7 +11,7 @@ from vineppo.analysis.gradient_variance import Priced, gradient_score, noise_rat
 from vineppo.analysis.gradients import Group, PolicyGradients
 from vineppo.analysis.records import GradientScore, GradientSetting
 from vineppo.analysis.sources import MeanReward
-from vineppo.analysis.stages import Stages
+from vineppo.analysis.stages import Stages, within
 from vineppo.analysis.study import Findings, Study
 from vineppo.types import Credit, Question, Scored
 
@@ -33,14 +33,14 @@ def score_gradients(
     priced: dict[str, Priced] = {}
     written = sum(len(scored.trajectory.response_ids) for scored in findings.trajectories)
     with stages.stage("gradients") as progress:
-        for done, examined in enumerate(findings.examined, 1):
+        for index, examined in enumerate(findings.examined):
             groups = by_question(findings.trajectories, examined.credits)
+            own = within(progress, index * len(groups), len(findings.examined) * len(groups))
             priced[examined.source.name] = Priced(
-                gram=gradients.inner_products(groups, reference.vector),
+                products=gradients.products(groups, reference.vector, progress=own),
                 tokens=(written + examined.cost.tokens) / len(groups),
                 is_unbiased=examined.source.is_unbiased,
             )
-            progress(done, len(findings.examined))
     signal = square - reference.variance
     scores = {name: priced_score(own, priced.get(RLOO), reference.variance) for name, own in priced.items()}
     setting = GradientSetting(
@@ -55,14 +55,14 @@ def score_gradients(
 
 def priced_score(own: Priced, rloo: Priced | None, reference_variance: float) -> GradientScore:
     """All there is to say of a source's gradients."""
-    score = gradient_score(own.gram, reference_variance=reference_variance)
-    signal = signal_of(own.gram[-1, -1], reference_variance)
+    score = gradient_score(own.products, reference_variance=reference_variance)
+    signal = signal_of(own.products.reference, reference_variance)
     ratio = None if rloo is None else noise_ratio(own, rloo, signal)
     value, low, high = (None, None, None) if ratio is None else ratio
     return score.model_copy(
         update={
             "tokens_per_question": own.tokens,
-            "noise_per_1000_tokens": None if signal is None else own.noise(range(len(own.gram) - 1), signal),
+            "noise_per_1000_tokens": None if signal is None else own.noise(signal),
             "against_rloo": value,
             "against_rloo_low": low,
             "against_rloo_high": high,

@@ -27,19 +27,74 @@ from jaxtyping import Float
 
 from vineppo.analysis.records import GradientScore
 
-Gram = Float[np.ndarray, "m m"]
-"""Inner products of Q gradients and, last, of r: m = Q + 1."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sums:
+    """All that the figures need of some questions' gradients."""
+
+    count: int
+    squares: float
+    """sum_q |g_q|^2"""
+    square: float
+    """|sum_q g_q|^2"""
+    along: float
+    """sum_q <g_q, r>"""
+    reference: float
+    """|r|^2"""
 
 
-def gradient_score(gram: Gram, *, reference_variance: float) -> GradientScore:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Products:
+    """Inner products of Q questions' gradients."""
+
+    squares: Float[np.ndarray, " q"]
+    """|g_q|^2"""
+    with_sum: Float[np.ndarray, " q"]
+    """<g_q, sum of all>; it serves the errors alone, and may be approximate."""
+    along: Float[np.ndarray, " q"]
+    """<g_q, r>"""
+    square: float
+    """|sum_q g_q|^2"""
+    reference: float
+    """|r|^2"""
+
+    @property
+    def sums(self) -> Sums:
+        """Over all questions."""
+        return Sums(
+            count=len(self.squares),
+            squares=float(self.squares.sum()),
+            square=self.square,
+            along=float(self.along.sum()),
+            reference=self.reference,
+        )
+
+    def without_each(self) -> list[Sums]:
+        """Over all questions but one, for each of them."""
+        every = self.sums
+        return [
+            Sums(
+                count=every.count - 1,
+                squares=every.squares - squares,
+                square=every.square - 2 * with_sum + squares,
+                along=every.along - along,
+                reference=every.reference,
+            )
+            for squares, with_sum, along in zip(
+                self.squares.tolist(), self.with_sum.tolist(), self.along.tolist(), strict=True
+            )
+        ]
+
+
+def gradient_score(products: Products, *, reference_variance: float) -> GradientScore:
     """Both figures over Q >= 3 questions, each with its jackknife standard error."""
-    signal = signal_of(gram[-1, -1], reference_variance)
-    relative = None if signal is None else (lambda kept: variance_of_mean(kept) / signal)
+    signal = signal_of(products.reference, reference_variance)
+    relative = None if signal is None else (lambda sums: variance_of_mean(sums) / signal)
     return GradientScore(
-        relative_variance=None if relative is None else relative(gram),
-        relative_variance_error=None if relative is None else jackknife_error(relative, gram),
-        cosine=batch_cosine(gram),
-        cosine_error=jackknife_error(batch_cosine, gram),
+        relative_variance=None if relative is None else relative(products.sums),
+        relative_variance_error=None if relative is None else jackknife_error(relative, products),
+        cosine=batch_cosine(products.sums),
+        cosine_error=jackknife_error(batch_cosine, products),
     )
 
 
@@ -47,22 +102,28 @@ def gradient_score(gram: Gram, *, reference_variance: float) -> GradientScore:
 class Priced:
     """A source's gradients and what they cost."""
 
-    gram: Gram
+    products: Products
     tokens: float
     """t"""
     is_unbiased: bool
 
-    def noise(self, kept: Sequence[int], signal: float) -> float:
-        """Over signal, per 1,000 tokens, from the kept questions."""
-        own = self.gram[np.ix_([*kept, -1], [*kept, -1])]
-        strength = signal if self.is_unbiased else float(own[:-1, -1].mean()) ** 2 / signal
-        return len(kept) * variance_of_mean(own) * self.tokens / (1000 * strength)
+    def noise(self, signal: float) -> float:
+        """Over signal, per 1,000 tokens."""
+        return self._noise(self.products.sums, signal)
+
+    def noise_without_each(self, signal: float) -> list[float]:
+        """Over all questions but one, for each of them."""
+        return [self._noise(sums, signal) for sums in self.products.without_each()]
+
+    def _noise(self, sums: Sums, signal: float) -> float:
+        strength = signal if self.is_unbiased else (sums.along / sums.count) ** 2 / signal
+        return sums.count * variance_of_mean(sums) * self.tokens / (1000 * strength)
 
 
 def noise_ratio(own: Priced, other: Priced, signal: float | None) -> tuple[float, float, float] | None:
     """How much noisier a source's 1,000 tokens are than another's, with the 95 % interval; None: it cannot be told, or
     one of them has no gradient at all."""
-    if min(variance_of_mean(own.gram), variance_of_mean(other.gram)) <= 0:
+    if min(variance_of_mean(source.products.sums) for source in (own, other)) <= 0:
         return None
     if own is other:
         return 1.0, 1.0, 1.0
@@ -70,16 +131,15 @@ def noise_ratio(own: Priced, other: Priced, signal: float | None) -> tuple[float
         if not (own.is_unbiased and other.is_unbiased):
             return None
         signal = 1.0  # it cancels
-    known, count = signal, len(own.gram) - 1
-
-    def ratio(kept: Sequence[int]) -> float:
-        noises = own.noise(kept, known), other.noise(kept, known)
-        return log(noises[0] / noises[1]) if min(noises) > 0 else 0.0
-
-    found = ratio(range(count))
-    parts = [ratio([*range(left), *range(left + 1, count)]) for left in range(count)]
-    error = 1.96 * float(np.std(parts)) * sqrt(count - 1)
+    found = log_ratio(own.noise(signal), other.noise(signal))
+    pairs = zip(own.noise_without_each(signal), other.noise_without_each(signal), strict=True)
+    error = 1.96 * spread_of([log_ratio(*pair) for pair in pairs])
     return exp(found), exp(found - error), exp(found + error)
+
+
+def log_ratio(one: float, other: float) -> float:
+    """0 where either is not positive."""
+    return log(one / other) if min(one, other) > 0 else 0.0
 
 
 def signal_of(reference_square: float, reference_variance: float) -> float | None:
@@ -88,22 +148,22 @@ def signal_of(reference_square: float, reference_variance: float) -> float | Non
     return signal if signal > reference_variance else None
 
 
-def variance_of_mean(gram: Gram) -> float:
+def variance_of_mean(sums: Sums) -> float:
     """Of the mean of the questions' gradients, summed over components."""
-    count = len(gram) - 1
-    own = gram[:count, :count]
-    return float((np.trace(own) - own.sum() / count) / (count * (count - 1)))
+    return (sums.squares - sums.square / sums.count) / (sums.count * (sums.count - 1))
 
 
-def batch_cosine(gram: Gram) -> float:
+def batch_cosine(sums: Sums) -> float:
     """Of the mean of the questions' gradients with the large-sample gradient; 0 where either is 0."""
-    count = len(gram) - 1
-    size = sqrt(max(gram[:count, :count].mean(), 0.0) * gram[-1, -1])
-    return float(gram[:count, -1].mean() / size) if size > 0 else 0.0
+    size = sqrt(max(sums.square, 0.0) * sums.reference)
+    return sums.along / size if size > 0 else 0.0
 
 
-def jackknife_error(statistic: Callable[[Gram], float], gram: Gram) -> float:
+def jackknife_error(statistic: Callable[[Sums], float], products: Products) -> float:
     """Standard error, from leaving out one question at a time."""
-    count = len(gram) - 1
-    parts = [statistic(np.delete(np.delete(gram, i, axis=0), i, axis=1)) for i in range(count)]
-    return float(np.std(parts) * sqrt(count - 1))
+    return spread_of([statistic(sums) for sums in products.without_each()])
+
+
+def spread_of(parts: Sequence[float]) -> float:
+    """The jackknife's standard error of a statistic from its values with one left out."""
+    return float(np.std(parts)) * sqrt(len(parts) - 1)

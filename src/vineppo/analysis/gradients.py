@@ -8,7 +8,7 @@ sign turned, summed over tokens: no normalisation and no division by lengths, so
 estimates the same vector. In float32, by the learner's own log-probs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vineppo.analysis.gradient_variance import Products
 from vineppo.learner.logprobs import TokenLogprobs
 from vineppo.learner.losses import ppo_clip_loss
 from vineppo.learner.passes import Passes
@@ -25,7 +26,7 @@ from vineppo.seams import Progress
 from vineppo.types import Credit, Scored
 
 MEMORY = 2**30
-"""Bytes of gradients held at once; what does not fit is computed again."""
+"""Bytes of gradients held at once; where they do not fit, a sketch of each is."""
 ANY_CLIP = 0.2
 """At ratio 1 no clipping is active, whatever the range."""
 
@@ -84,29 +85,56 @@ class PolicyGradients:
         mean = total / count
         return MeanGradient(vector=mean, variance=(squares / count - _inner(mean, mean)) / (count - 1))
 
-    def inner_products(self, groups: Sequence[Group], reference: Float[Tensor, " d"]) -> Float[np.ndarray, "m m"]:
-        """Of the groups' gradients with each other and, in the last row and column, with the reference."""
-        held = max(1, MEMORY // (4 * self.size))
-        return gram_matrix(lambda index: self.of(groups[index]), len(groups), reference, held=held)
+    def products(
+        self, groups: Sequence[Group], reference: Float[Tensor, " d"], *, progress: Progress | None = None
+    ) -> Products:
+        """Of the groups' gradients with each other and with the reference, each gradient computed once."""
+        sketch = Sketch(self.size, kept=MEMORY // (4 * len(groups)), device=self._parameters[0].device)
+        total, squares, along, sketches = torch.zeros_like(reference), [], [], []
+        for done, group in enumerate(groups, 1):
+            gradient = self.of(group)
+            squares.append(_inner(gradient, gradient))
+            along.append(_inner(gradient, reference))
+            sketches.append(sketch.of(gradient))
+            total += gradient
+            if progress is not None:
+                progress(done, len(groups))
+        sketched = sum(sketches[1:], sketches[0])
+        return Products(
+            squares=np.array(squares),
+            with_sum=np.array([_inner(own, sketched) for own in sketches]),
+            along=np.array(along),
+            square=_inner(total, total),
+            reference=_inner(reference, reference),
+        )
 
 
-def gram_matrix(
-    vector: Callable[[int], Float[Tensor, " d"]], count: int, last: Float[Tensor, " d"], *, held: int
-) -> Float[np.ndarray, "m m"]:
-    """[count + 1, count + 1] inner products of vectors that are made on demand, `held` of them in memory at once."""
-    gram = np.zeros((count + 1, count + 1))
-    gram[count, count] = _inner(last, last)
-    for start in range(0, count, held):
-        block = {i: vector(i) for i in range(start, min(start + held, count))}
-        for i, own in block.items():
-            gram[i, count] = gram[count, i] = _inner(own, last)
-            for j in range(start, i + 1):
-                gram[i, j] = gram[j, i] = _inner(own, block[j])
-        for j in range(start + held, count):
-            other = vector(j)
-            for i, own in block.items():
-                gram[i, j] = gram[j, i] = _inner(own, other)
-    return gram
+class Sketch:
+    """Vectors of `size` components in `kept`, with nearly the same inner products.
+
+    Each component, under a random sign of its own, is added to one of the kept: a count sketch (Charikar, Chen and
+    Farach-Colton 2002). An inner product <a, b> has no bias then and a standard error of at most about
+    sqrt(2 / kept) |a| |b|.
+    Where all can be kept it is exact.
+    """
+
+    def __init__(self, size: int, *, kept: int, device: torch.device):
+        self._kept = min(size, kept)
+        self._signs = None if kept >= size else self._draw(size).to(device)
+
+    def of(self, vector: Float[Tensor, " d"]) -> Float[Tensor, " k"]:
+        """The sketch of a vector."""
+        if self._signs is None:
+            return vector
+        folded = vector.new_zeros(self._kept)
+        for part, signs in zip(vector.split(self._kept), self._signs.split(self._kept), strict=True):
+            folded[: len(part)] += part * signs
+        return folded
+
+    @staticmethod
+    def _draw(size: int) -> Tensor:
+        """The same for every source, so that they are compared alike."""
+        return torch.randint(2, (size,), dtype=torch.int8, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
 def _inner(one: Float[Tensor, " d"], other: Float[Tensor, " d"]) -> float:

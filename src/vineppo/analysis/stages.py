@@ -26,3 +26,8 @@ class Stages:
     def seconds(self, name: str) -> float:
         """What a finished stage took."""
         return self._display.seconds[name]
+
+
+def within(progress: Progress | None, before: int, total: int) -> Progress | None:
+    """What a part of a stage reports to, where so much is done before it begins."""
+    return None if progress is None else lambda done, _: progress(before + done, total)

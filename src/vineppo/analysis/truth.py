@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
 
+from vineppo.analysis.stages import within
 from vineppo.analysis.truth_store import Truth, TruthStore
 from vineppo.environment import Environment, State
 from vineppo.rng import derive_seed
@@ -53,7 +54,7 @@ class TruthMeter:
                 count=self.rollouts,
                 sampling=self.sampling,
                 seed=SEED,
-                progress=_within(progress, start * self.rollouts, len(missing) * self.rollouts),
+                progress=within(progress, start * self.rollouts, len(missing) * self.rollouts),
             )
             measured = {state: count_rewards(group) for state, group in zip(chunk, groups, strict=True)}
             self.store.write({keys[state]: truth for state, truth in measured.items()})
@@ -97,7 +98,3 @@ def separation(one: Truth, other: Truth) -> float:
         return 0.0
     squares = n * one.spread + m * other.spread + n * m / (n + m) * gap * gap
     return abs(gap) / sqrt(squares / (n + m - 1) * (1 / n + 1 / m))
-
-
-def _within(progress: Progress | None, before: int, total: int) -> Progress | None:
-    return None if progress is None else lambda done, _: progress(before + done, total)
