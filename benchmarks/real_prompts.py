@@ -1,6 +1,7 @@
-"""Sampling for a real model and real prompts: the embedded engine beside transformers, with and without few shots.
+"""Sampling for a real model and real prompts: the embedded engine beside others, with and without few shots.
 
-    OMP_NUM_THREADS=1 python benchmarks/real_prompts.py --policy build/svamp_start --data build/svamp
+    OMP_NUM_THREADS=1 python benchmarks/real_prompts.py
+    OMP_NUM_THREADS=1 .venv-vllm/bin/python benchmarks/real_prompts.py --contenders ours vllm     (make vllm-venv)
 
 The model's folder, the test questions of a data set, and before each of them `--shots` worked examples or none. All
 decode the same number of tokens, whatever they are; each contender gets the best of its batch sizes. Processor time is
@@ -10,21 +11,25 @@ docs/real_model.md
 
 import argparse
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
-
-from rollout_speed.contenders import continuous, generate, ours
+from rollout_speed.measure import load
+from rollout_speed.names import Contender, Place, Setting, Stage
 from rollout_speed.workload import Workload
 from vineppo.policy import load_tokenizer
 from vineppo.tasks.files import read_jsonl
 
-SAMPLERS = {"vineppo": ours.sampler, "generate": generate.sampler, "continuous batching": continuous.sampler}
-ROWS = {"vineppo": (64,), "generate": (16, 64), "continuous batching": (8, 16)}
+ROWS = {
+    Contender.OURS: (64,),
+    Contender.GENERATE: (16, 64),
+    Contender.CONTINUOUS: (8, 16),
+    Contender.VLLM: (32, 64),
+    Contender.VLLM_COMPILED: (32, 64),
+}
 """Sequences side by side that each may try."""
-ROW = "{:<16} {:<20} {:>5} {:>14} {:>8} {:>12} {:>11} {:>8}"
+WARM_UP = 2
+"""Prompts of it."""
+ROW = "{:<16} {:<32} {:>5} {:>14} {:>8} {:>12} {:>11} {:>8}"
 
 
 def main() -> None:
@@ -33,7 +38,8 @@ def main() -> None:
     questions = [str(row["question"]) for row in read_jsonl(given.data / "test.jsonl")][: given.questions]
     worked = [f"{row['question']}\n{row['response']}" for row in read_jsonl(given.data / "worked" / "train.jsonl")]
     few_shot = "\n\n".join([*worked[: given.shots], ""])
-    loaded = AutoModelForCausalLM.from_pretrained(given.policy, dtype=getattr(torch, given.dtype))
+    stage = staged(given.policy, given.out)
+    place = Place(device="cpu", dtype=given.dtype)
     print(ROW.format("prompts", "contender", "rows", "prompt tokens", "tokens", "processor s", "tokens / s", "ours is"))
     for name, before in (("plain", ""), (f"{given.shots} shots before", few_shot)):
         prompts = [tuple(tokenizer(before + question + "\n").input_ids) for question in questions]
@@ -46,19 +52,19 @@ def main() -> None:
         )
         ours_best = 0.0
         for contender in given.contenders:
-            rows, seconds = best(contender, loaded.eval(), workload, given.repeats)
+            rows, seconds = best(contender, stage, place, workload, given.repeats)
             speed = workload.total_rollouts * given.new_tokens / seconds
             ours_best = ours_best or speed
             length = sum(map(len, prompts)) / len(prompts)
             tokens = workload.total_rollouts * given.new_tokens
             shown = (f"{cell:,.1f}" for cell in (length, tokens, seconds, speed))
-            print(ROW.format(name, contender, rows, *shown, f"{ours_best / speed:.1f}x"), flush=True)
+            print(ROW.format(name, contender.label, rows, *shown, f"{ours_best / speed:.1f}x"), flush=True)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--policy", default="build/svamp_start")
+    add("--policy", type=Path, default=Path("build/svamp_start"))
     add("--data", type=Path, default=Path("build/svamp"))
     add("--questions", type=int, default=6)
     add("--rollouts", type=int, default=8, help="of each question")
@@ -66,27 +72,40 @@ def arguments() -> argparse.Namespace:
     add("--shots", type=int, default=6)
     add("--dtype", default="bfloat16")
     add("--repeats", type=int, default=1, help="of each measurement; the best counts")
-    add("--contenders", nargs="+", choices=list(SAMPLERS), default=list(SAMPLERS), help="the first is compared with")
+    few = [Contender.OURS, Contender.GENERATE, Contender.CONTINUOUS]
+    add("--contenders", nargs="+", type=Contender, choices=list(ROWS), default=few, help="the first is compared with")
+    add("--out", type=Path, default=Path("build/real_prompts"), help="where a link to the model is left")
     return parser.parse_args()
 
 
-def best(contender: str, model: PreTrainedModel, workload: Workload, repeats: int) -> tuple[int, float]:
+def staged(policy: Path, folder: Path) -> Stage:
+    """The model where the contenders look for it."""
+    stage = Stage(folder=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    stage.model.unlink(missing_ok=True)
+    stage.model.symlink_to(policy.resolve())
+    return stage
+
+
+def best(contender: Contender, stage: Stage, place: Place, workload: Workload, repeats: int) -> tuple[int, float]:
     """Rows and processor seconds of its best setting."""
     return min(
-        ((rows, timed(SAMPLERS[contender](model, workload, rows=rows), workload, repeats)) for rows in ROWS[contender]),
+        ((rows, seconds_of(contender, stage, place, workload, rows, repeats)) for rows in ROWS[contender]),
         key=lambda measured: measured[1],
     )
 
 
-def timed(sample: Callable[[Workload, int], list[int]], workload: Workload, repeats: int) -> float:
-    """Processor seconds, all threads of the process, of the quickest repeat."""
-    sample(workload.first(1), 0)
-    seconds = []
-    for repeat in range(repeats):
+def seconds_of(contender: Contender, stage: Stage, place: Place, workload: Workload, rows: int, repeats: int) -> float:
+    """Processor seconds of the whole workload, the fewest of so many times."""
+    sample, _ = load(contender, stage, workload, place, Setting(threads=1, rows=rows))
+    sample(workload.first(WARM_UP), 0)
+    times = []
+    for seed in range(1, repeats + 1):
         began = time.process_time()
-        workload.check(sample(workload, repeat + 1))
-        seconds.append(time.process_time() - began)
-    return min(seconds)
+        lengths = sample(workload, seed)
+        times.append(time.process_time() - began)
+        workload.check(lengths)
+    return min(times)
 
 
 if __name__ == "__main__":
