@@ -20,8 +20,8 @@ test-real: .venv/installed  ## doctor, sft, two RL iterations and explain with a
 	$(BIN)/python -m pytest -m real tests/real
 
 # One thread: these models gain nothing from more, and threads that spin slow each other down.
-test-vllm: .venv-vllm/installed  ## what every engine promises, asked of the real vLLM on the CPU too
-	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest tests/engines/test_conformance.py tests/engines/test_vllm_engine.py
+test-vllm: .venv-vllm/installed  ## what every engine promises, asked of the real vLLM on the CPU
+	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest tests/engines/test_conformance.py tests/engines/test_vllm_engine.py -k vllm
 	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest tests/integrations/test_trl_vllm.py # TRL's own start of vLLM
 
 check: .venv/installed  ## lint, format, types, layering, names that tests and benchmarks import

@@ -31,6 +31,8 @@ from vineppo.cli import main
 from vineppo.config.load import load_config
 from vineppo.config.run_name import with_run_dir
 
+pytestmark = pytest.mark.slow
+
 REASONS = {
     "accelerate launch": "the bare name of a program; its commands with more words are below",
     "accelerate launch ... -m vineppo train CONFIG --resume": "says with its dots that the reader knows the rest",

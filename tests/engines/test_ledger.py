@@ -37,7 +37,7 @@ def test_bytes_held_never_exceed_the_budget(kib: int, capture: Capture | None, s
     with Living() as living:
         groups = engine.sample(prompts, Sampling(max_new_tokens=30, top_p=0.9))
         whole = [own.prefix + c.token_ids for own, group in zip(prompts, groups, strict=True) for c in group]
-        states = [Request(prefix=t[:cut], count=3, seed=cut) for t in whole for cut in range(shared + 3, len(t), 12)]
+        states = [Request(prefix=t[:cut], count=3, seed=cut) for t in whole for cut in range(shared + 3, len(t), 24)]
         engine.sample(states, Sampling(max_new_tokens=30, top_p=0.9))
     assert living.peak <= memory
     assert living.peak >= 0.3 * memory or kib >= 4000, "the budget is used"

@@ -1,5 +1,6 @@
 """The embedded engine against plain transformers."""
 
+from collections.abc import Sequence
 from itertools import product
 
 import pytest
@@ -10,23 +11,38 @@ from tiny_models import CONFIGS, SHAPE, tiny_model
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.engines.torch.law import sampling_logprobs
 from vineppo.errors import UserError
-from vineppo.types import Request, Sampling
+from vineppo.types import Completion, Request, Sampling
 
 END = 1
 PROMPTS = ((2, 5, 7), (2, 9), (2, 3, 4, 5, 6, 7, 8, 9, 10, 11), (12,))
 
 
 def engine_of(model: PreTrainedModel, **settings: int) -> TorchEngine:
-    return TorchEngine(model, end_ids=(END,), context=64, **{"rows": 32, "memory_bytes": 1 << 30, **settings})
+    return TorchEngine(model, end_ids=(END,), context=64, **{"rows": 128, "memory_bytes": 1 << 30, **settings})
 
 
 @torch.no_grad()
-def full_forward_logprobs(
-    model: PreTrainedModel, prefix: tuple[int, ...], new: tuple[int, ...], sampling: Sampling
-) -> torch.Tensor:
-    """Log-probs of `new` after `prefix` from one plain forward pass, no cache."""
-    logits = model(torch.tensor([prefix + new]), use_cache=False).logits[0, len(prefix) - 1 : -1]
-    return sampling_logprobs(logits, sampling).gather(-1, torch.tensor(new)[:, None]).squeeze(-1)
+def assert_scored_as_sampled(
+    model: PreTrainedModel,
+    requests: Sequence[Request],
+    groups: Sequence[Sequence[Completion]],
+    sampling: Sampling,
+    *,
+    atol: float = 1e-4,
+    rtol: float = 1e-4,
+) -> None:
+    """Every completion's log-probs are those of plain forward passes without a cache."""
+    pairs = [(request.prefix, own) for request, group in zip(requests, groups, strict=True) for own in group]
+    by_length: dict[int, list[tuple[tuple[int, ...], Completion]]] = {}
+    for prefix, own in pairs:  # of equal length side by side: no padding
+        by_length.setdefault(len(prefix) + len(own.token_ids), []).append((prefix, own))
+    for rows in by_length.values():
+        ids = torch.tensor([prefix + own.token_ids for prefix, own in rows])
+        laws = sampling_logprobs(model(ids, use_cache=False).logits[:, :-1].flatten(0, 1), sampling)
+        scores = laws.gather(-1, ids[:, 1:].flatten()[:, None]).view(len(rows), -1)
+        for score, (prefix, own) in zip(scores, rows, strict=True):
+            sampled = torch.tensor(own.logprobs).float()
+            torch.testing.assert_close(sampled, score[len(prefix) - 1 :].float(), atol=atol, rtol=rtol)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -38,10 +54,7 @@ def test_logprobs_equal_a_plain_forward_pass_also_for_branches(name: str):
     trunks = [r.prefix + c.token_ids for r, group in zip(requests, groups, strict=True) for c in group]
     branches = [Request(prefix=trunk[:cut], count=2, seed=cut) for trunk in trunks for cut in range(3, len(trunk))]
     continued = engine.sample(branches, sampling)
-    for request, group in zip([*requests, *branches], [*groups, *continued], strict=True):
-        for completion in group:
-            expected = full_forward_logprobs(model, request.prefix, completion.token_ids, sampling)
-            torch.testing.assert_close(torch.tensor(completion.logprobs).float(), expected, atol=1e-4, rtol=1e-4)
+    assert_scored_as_sampled(model, [*requests, *branches], [*groups, *continued], sampling)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -119,10 +132,7 @@ def test_rows_that_wait_join_late_or_are_given_back_do_not_change_what_they_beco
     plenty = engine_of(model).sample(requests, sampling)
     scarce = engine_of(model, **settings).sample(requests, sampling)
     assert [[c.token_ids for c in g] for g in plenty] == [[c.token_ids for c in g] for g in scarce]
-    for request, group in zip(requests, scarce, strict=True):
-        for completion in group:
-            expected = full_forward_logprobs(model, request.prefix, completion.token_ids, sampling)
-            torch.testing.assert_close(torch.tensor(completion.logprobs).float(), expected, atol=1e-4, rtol=1e-4)
+    assert_scored_as_sampled(model, requests, scarce, sampling)
 
 
 def test_all_rollouts_of_a_state_share_the_forward_pass_of_their_first_token():
@@ -137,10 +147,8 @@ def test_all_rollouts_of_a_state_share_the_forward_pass_of_their_first_token():
 def test_bfloat16_stays_near_float32():
     model = tiny_model("llama-gqa").to(torch.bfloat16)
     request = Request(prefix=(2, 5, 7), count=4, seed=0)
-    (group,) = engine_of(model).sample([request], Sampling(max_new_tokens=12))
-    for completion in group:
-        expected = full_forward_logprobs(model, request.prefix, completion.token_ids, Sampling())
-        torch.testing.assert_close(torch.tensor(completion.logprobs).float(), expected, atol=0.5, rtol=0.1)
+    groups = engine_of(model).sample([request], Sampling(max_new_tokens=12))
+    assert_scored_as_sampled(model, [request], groups, Sampling(), atol=0.5, rtol=0.1)
 
 
 def test_an_architecture_with_attention_sinks_is_refused():

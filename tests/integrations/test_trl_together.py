@@ -19,6 +19,8 @@ from vineppo.integrations.trl.task import as_prompt
 from vineppo.report.run_data import read_run
 from vineppo.types import Message
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Any]
 COUPLED = CoupledCredit(rollouts=3)
 

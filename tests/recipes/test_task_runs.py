@@ -13,7 +13,12 @@ from vineppo.errors import UserError
 from vineppo.policy import load_policy
 from vineppo.types import Message
 
-TINY = [*SETTINGS, "training={iterations: 2, questions: 4, trajectories: 4}", "evaluation={every: 0, questions: 4}"]
+TINY = [
+    *SETTINGS,
+    "credit=rloo",
+    "training={iterations: 2, questions: 4, trajectories: 4}",
+    "evaluation={every: 0, questions: 4}",
+]
 
 REWARDS = """
 def brief(prompts, completions, hint, **columns):

@@ -13,6 +13,8 @@ from tokenizers_of_all_kinds import CORPUS, KINDS, spoken
 from vineppo.steps import Delimiter, Lines, Math, Tokens, Uncertain, Whole
 from vineppo.steps.math import math_starts
 
+pytestmark = pytest.mark.slow
+
 SEGMENTERS = {
     "lines": Lines(),
     "lines, answer apart": Lines(answer_prefix=""),

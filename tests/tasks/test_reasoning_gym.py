@@ -1,14 +1,18 @@
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
-
-pytest.importorskip("reasoning_gym", reason="the extra vineppo[reasoning-gym] is not installed")
 
 from vineppo.errors import UserError
 from vineppo.tasks.build import build_task
 from vineppo.tasks.judge import reasoning_gym_worker
 from vineppo.tasks.reasoning_gym import ReasoningGymTask, read_answer, to_judgement
 from vineppo.types import Judgement, Outcome
+
+# Not importorskip: every worker collects this file, and one runs it.
+pytestmark = pytest.mark.skipif(
+    find_spec("reasoning_gym") is None, reason="the extra vineppo[reasoning-gym] is not installed"
+)
 
 MIX = [
     {"name": "countdown", "weight": 3.0, "settings": {"max_numbers": 4}},
