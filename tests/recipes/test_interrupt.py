@@ -32,9 +32,11 @@ BOTH = pytest.mark.parametrize("number", SIGNALS)
 
 @pytest.fixture
 def interrupt() -> Iterator[Interrupt]:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
     made = Interrupt()
     with made.installed():
         yield made
+    signal.signal(signal.SIGHUP, before)
 
 
 @BOTH
