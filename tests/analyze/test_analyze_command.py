@@ -12,13 +12,14 @@ from vineppo.analysis.records import Analysis
 from vineppo.cli import main
 from vineppo.recipes import analyze as analyze_module
 
-TASK = "task={name: arithmetic, train_questions: 60, test_questions: 20}"
+TASK = "task={name: arithmetic, operations: 3, train_questions: 60, test_questions: 20}"
 TRAINING = [
     TASK,
-    "sampling={temperature: 1.0, top_p: 1.0, max_new_tokens: 80}",
+    "sampling={temperature: 1.0, top_p: 1.0, max_new_tokens: 32}",
     "training={iterations: 2, questions: 4, trajectories: 2}",
     "learner={learning_rate: 1.0e-3, minibatch: 8, micro_batch: 8}",
     "evaluation={every: 0, questions: 2}",
+    "policy.path=bundled:arithmetic_mixed",
 ]
 TINY = [
     "analysis.questions=4",
