@@ -34,7 +34,7 @@ ROW = "{:<16} {:<32} {:>5} {:>14} {:>8} {:>12} {:>11} {:>8}"
 
 def main() -> None:
     given = arguments()
-    tokenizer = load_tokenizer(given.policy)
+    tokenizer = load_tokenizer(str(given.policy))
     questions = [str(row["question"]) for row in read_jsonl(given.data / "test.jsonl")][: given.questions]
     worked = [f"{row['question']}\n{row['response']}" for row in read_jsonl(given.data / "worked" / "train.jsonl")]
     few_shot = "\n\n".join([*worked[: given.shots], ""])
