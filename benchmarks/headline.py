@@ -14,6 +14,7 @@ Needs `pip install -e '.[bench]'`, or leave TRL out of --methods.
 import argparse
 import csv
 import json
+import re
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -168,8 +169,13 @@ def keep(rows: Sequence[Row], test: Mapping[str, Sequence[Job]], study: Study, h
         writer.writerows(points)
     for name, jobs in test.items():
         config = (jobs[0].folder / "config.yaml").read_text(encoding="utf-8")
-        here = config.replace(str(home.resolve()), f"build/headline/{study.name}").replace(f"{ROOT}/", "")
-        (place / f"{slug(name)}.yaml").write_text(here, encoding="utf-8")
+        config = config.replace(str(home.resolve()), f"build/headline/{study.name}")
+        (place / f"{slug(name)}.yaml").write_text(from_root(config), encoding="utf-8")
+
+
+def from_root(config: str) -> str:
+    """Without the path of the checkout that it was run in, this one or another."""
+    return re.sub(r"/\S*/(?=examples/|src/)", "", config.replace(f"{ROOT}/", ""))
 
 
 def write_tuning(study: Study, tuning: Mapping[str, Tuning]) -> None:

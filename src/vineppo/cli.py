@@ -118,11 +118,12 @@ def begin(command: str, about: str, policy: str | None = None) -> None:
 
     Of several processes one says it.
     """
-    if find_launch().rank == 0:
+    is_first = find_launch().rank == 0
+    if is_first:
         print(f"{command}: {about}; loading libraries{'' if policy is None else f' and {policy}'} ...", flush=True)
     if policy is not None:
         check_policy(policy)
-    if find_launch().rank == 0:
+    if is_first:
         loading()
 
 

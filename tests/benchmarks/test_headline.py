@@ -11,7 +11,7 @@ import pytest
 import headline
 from equal_tuning.cost import COST
 from equal_tuning.jobs import Job, run_all
-from equal_tuning.methods import METHODS, STUDIES, Method, Point, Study, chosen
+from equal_tuning.methods import METHODS, ROOT, STUDIES, Method, Point, Study, chosen
 from equal_tuning.plan import Tuning, curve, finalists, score, test_job, tuning_job, wanted
 from equal_tuning.tables import Row, grid_table, kl_at, markdown, overview, quantity, reaching
 from vineppo.analysis.run_comparison import Experiment, RunCurve, make_experiment
@@ -253,3 +253,8 @@ def test_choices_are_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     shuffled = next(method for method in METHODS if method.tuned_as == "tree")
     assert headline.with_choice([GRPO, TREE, shuffled], tuning) == [TREE, shuffled]
     assert tuning["tree"].best == best
+
+
+def test_a_kept_config_names_no_checkout():
+    config = f"function: {ROOT}/examples/a.py:f\npath: /another/checkout/src/vineppo/assets/b\ndir: {ROOT}/build/c\n"
+    assert headline.from_root(config) == "function: examples/a.py:f\npath: src/vineppo/assets/b\ndir: build/c\n"
