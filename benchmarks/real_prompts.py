@@ -13,7 +13,7 @@ import argparse
 import time
 from pathlib import Path
 
-from rollout_speed.measure import load
+from rollout_speed.measure import WARM_UP_TRAJECTORIES, load
 from rollout_speed.names import Contender, Place, Setting, Stage
 from rollout_speed.workload import Workload
 from vineppo.policy import load_tokenizer
@@ -27,8 +27,6 @@ ROWS = {
     Contender.VLLM_COMPILED: (32, 64),
 }
 """Sequences side by side that each may try."""
-WARM_UP = 2
-"""Prompts of it."""
 ROW = "{:<16} {:<32} {:>5} {:>14} {:>8} {:>12} {:>11} {:>8}"
 
 
@@ -50,13 +48,12 @@ def main() -> None:
             max_new_tokens=given.new_tokens,
             end_ids=(),
         )
+        length, tokens = sum(map(len, prompts)) / len(prompts), workload.total_rollouts * given.new_tokens
         ours_best = 0.0
         for contender in given.contenders:
             rows, seconds = best(contender, stage, place, workload, given.repeats)
-            speed = workload.total_rollouts * given.new_tokens / seconds
+            speed = tokens / seconds
             ours_best = ours_best or speed
-            length = sum(map(len, prompts)) / len(prompts)
-            tokens = workload.total_rollouts * given.new_tokens
             shown = (f"{cell:,.1f}" for cell in (length, tokens, seconds, speed))
             print(ROW.format(name, contender.label, rows, *shown, f"{ours_best / speed:.1f}x"), flush=True)
 
@@ -98,7 +95,7 @@ def best(contender: Contender, stage: Stage, place: Place, workload: Workload, r
 def seconds_of(contender: Contender, stage: Stage, place: Place, workload: Workload, rows: int, repeats: int) -> float:
     """Processor seconds of the whole workload, the fewest of so many times."""
     sample, _ = load(contender, stage, workload, place, Setting(threads=1, rows=rows))
-    sample(workload.first(WARM_UP), 0)
+    sample(workload.first(WARM_UP_TRAJECTORIES), 0)
     times = []
     for seed in range(1, repeats + 1):
         began = time.process_time()

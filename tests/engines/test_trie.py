@@ -5,6 +5,7 @@ from functools import cache
 
 import pytest
 import torch
+from conformance import assert_plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedModel
@@ -234,12 +235,6 @@ def test_trunks_side_by_side_hold_once_what_all_begin_with():
     assert Forest(short).shared.shape[3] == 0, "too few tokens to be worth a product of their own"
 
 
-@torch.no_grad()
-def plain_logprobs(model: PreTrainedModel, prefix: TokenIds, new: TokenIds) -> torch.Tensor:
-    logits = model(torch.tensor([prefix + new]), use_cache=False).logits[0, len(prefix) - 1 : -1]
-    return logits.log_softmax(-1).gather(-1, torch.tensor(new)[:, None]).squeeze(-1)
-
-
 @pytest.mark.parametrize("name", ["llama-gqa", "mistral-sliding", "gemma2", "gpt-neox", *KINDS])
 def test_behind_a_long_beginning_logprobs_are_those_of_a_plain_pass(name: str):
     """Of trajectories, of states beyond the beginning, at its end and within it."""
@@ -250,9 +245,7 @@ def test_behind_a_long_beginning_logprobs_are_those_of_a_plain_pass(name: str):
     whole = [(*one.prefix, *own.token_ids) for one, group in zip(asked, groups, strict=True) for own in group]
     states = [Request(prefix=one[:cut], count=1, seed=cut) for one in whole for cut in (66, 80, 83) if cut < len(one)]
     for request, group in zip([*asked, *states], [*groups, *engine.sample(states, LAW)], strict=True):
-        for own in group:
-            expected = plain_logprobs(model, request.prefix, own.token_ids)
-            torch.testing.assert_close(torch.tensor(own.logprobs).float(), expected, atol=1e-4, rtol=1e-4)
+        assert_plain(model, request, group)
 
 
 # --- any mix -----------------------------------------------------------------------------------------------------

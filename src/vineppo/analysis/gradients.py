@@ -99,7 +99,7 @@ class PolicyGradients:
             total += gradient
             if progress is not None:
                 progress(done, len(groups))
-        sketched = sum(sketches[1:], sketches[0])
+        sketched = sketch.of(total)  # linear: the sum of theirs
         return Products(
             squares=np.array(squares),
             with_sum=np.array([_inner(own, sketched) for own in sketches]),
