@@ -70,7 +70,7 @@ CATALOGUE: dict[str, str] = {
     "rewards/rejected": "the same for the rejected response",
     "rewards/margins": "their difference",
     "rewards/accuracies": "share of pairs whose accepted response gained more",
-    "rewards/penalised": "share of pairs whose accepted response became less probable",
+    "rewards/penalised": "share of pairs whose accepted response became no more probable",
     "loss/policy": "PPO-clip loss, mean over the tokens that learn",
     "kl": "k3 estimate of KL(policy || starting policy), summed over tokens, mean over trajectories",
     "entropy": "mean entropy of the policy at the sampled tokens, nats; idle tails left out (learner.skip_idle)",

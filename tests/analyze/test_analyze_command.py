@@ -78,6 +78,7 @@ def test_a_ppo_run_gets_its_report_card(analysed: Path):
         assert len(source.values) == len(analysis.states)
         assert source.steps is not None
         assert source.gradient is not None
+        assert source.gradient.cosine is not None
         assert -1 <= source.gradient.cosine <= 1
     costs = {source.name: source.cost.rollouts for source in analysis.sources}
     assert costs["vine:3"] == 3 * costs["vine:1"] > 0

@@ -1,5 +1,6 @@
 """Preferences: the gradient over pairs of real sequences, in one piece and in many."""
 
+from dataclasses import replace
 from math import log
 
 import pytest
@@ -57,9 +58,25 @@ def test_a_sequence_is_as_probable_as_all_its_tokens_together():
 
 def test_before_the_first_update_every_preference_is_a_coin():
     scorer = policy()
-    metrics = accumulate(scorer, score_pairs(scorer, PAIRS, passes=Passes(rows=3)))
-    assert metrics["loss/preference"] == pytest.approx(log(2), abs=1e-5)
-    assert metrics["rewards/margins"] == pytest.approx(0, abs=1e-5)
+    metrics = accumulate(scorer, score_pairs(scorer, PAIRS, passes=Passes(rows=3)), is_reference=True)
+    assert metrics["loss/preference"] == pytest.approx(log(2), rel=1e-6)
+    assert metrics["rewards/margins"] == metrics["rewards/chosen"] == 0
+
+
+@pytest.mark.parametrize("rounding", [-1e-4, 1e-4])
+def test_rounding_of_the_reference_does_not_decide_the_first_update(rounding: float):
+    """Each pair's loss is -log sigmoid(beta (w - l - penalty max(0, -w))): at w = l = 0 its gradient is
+    -beta/2 ((1 + penalty) grad w - grad l), whatever the reference's rounding was."""
+    scorer = policy()
+    scored = score_pairs(scorer, PAIRS, passes=Passes(rows=3))
+    metrics = accumulate(scorer, replace(scored, chosen=scored.chosen + rounding), is_reference=True)
+    found = gradients(scorer)
+    other = policy()
+    won, lost = (sequence_logprobs(other, [getattr(pair, side) for pair in PAIRS]) for side in ("chosen", "rejected"))
+    (-0.3 / 2 * (6 * won - lost).mean()).backward()
+    assert metrics["rewards/penalised"] == 1
+    for name, gradient in gradients(other).items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("micro_batch", [1, 2, 3, 4, 7])
@@ -102,4 +119,4 @@ def test_what_is_measured_agrees_with_the_log_ratios():
     assert metrics["rewards/rejected"] == pytest.approx(0.3 * float(lost.mean()), rel=1e-3)
     assert metrics["rewards/margins"] == pytest.approx(0.3 * float((won - lost).mean()), rel=1e-3, abs=1e-5)
     assert metrics["rewards/accuracies"] == float((won > lost).float().mean())
-    assert metrics["rewards/penalised"] == float((won < 0).float().mean())
+    assert metrics["rewards/penalised"] == float((won <= 0).float().mean())

@@ -90,11 +90,12 @@ def gradient_score(products: Products, *, reference_variance: float) -> Gradient
     """Both figures over Q >= 3 questions, each with its jackknife standard error."""
     signal = signal_of(products.reference, reference_variance)
     relative = None if signal is None else (lambda sums: variance_of_mean(sums) / signal)
+    cosine = batch_cosine(products.sums)
     return GradientScore(
         relative_variance=None if relative is None else relative(products.sums),
         relative_variance_error=None if relative is None else jackknife_error(relative, products),
-        cosine=batch_cosine(products.sums),
-        cosine_error=jackknife_error(batch_cosine, products),
+        cosine=cosine,
+        cosine_error=None if cosine is None else jackknife_error(lambda sums: batch_cosine(sums) or 0.0, products),
     )
 
 
@@ -153,10 +154,10 @@ def variance_of_mean(sums: Sums) -> float:
     return (sums.squares - sums.square / sums.count) / (sums.count * (sums.count - 1))
 
 
-def batch_cosine(sums: Sums) -> float:
-    """Of the mean of the questions' gradients with the large-sample gradient; 0 where either is 0."""
+def batch_cosine(sums: Sums) -> float | None:
+    """Of the mean of the questions' gradients with the large-sample gradient; None where either is 0."""
     size = sqrt(max(sums.square, 0.0) * sums.reference)
-    return sums.along / size if size > 0 else 0.0
+    return sums.along / size if size > 0 else None
 
 
 def jackknife_error(statistic: Callable[[Sums], float], products: Products) -> float:

@@ -149,9 +149,9 @@ class GradientScore(Record):
     """Variance over the large-sample gradient's squared norm; null: that is lost in its own noise."""
     relative_variance_error: float | None
     """Standard error, by the jackknife over questions."""
-    cosine: float
-    """To the large-sample gradient."""
-    cosine_error: float
+    cosine: float | None
+    """To the large-sample gradient; null: one of the two is 0, as of rewards that are all equal."""
+    cosine_error: float | None
     tokens_per_question: float | None = None
     """Decoded for its trajectories and rollouts."""
     noise_per_1000_tokens: float | None = None

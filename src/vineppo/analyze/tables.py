@@ -65,7 +65,9 @@ def gradient_table(analysis: Analysis) -> Table | None:
             source.gradient and source.gradient.relative_variance,
             source.gradient and source.gradient.relative_variance_error,
         ),
-        "cosine": lambda source: _plus_minus(*direction(source)),
+        "cosine": lambda source: _plus_minus(
+            source.gradient and source.gradient.cosine, source.gradient and source.gradient.cosine_error
+        ),
         "tokens per\nquestion": lambda source: _whole(source.gradient and source.gradient.tokens_per_question),
         "noise per\n1,000 tokens": lambda source: number(source.gradient and source.gradient.noise_per_1000_tokens),
         "against\nRLOO (group)": lambda source: ratio_text(source.gradient),
@@ -94,7 +96,9 @@ def notes(analysis: Analysis) -> list[str]:
         )
     if (advice := cheapest_gradient(analysis)) is not None:
         lines.append(advice)
-    if analysis.gradient is not None and all(direction(source) == (None, None) for source in analysis.sources):
+    if analysis.gradient is not None and all(
+        source.gradient is None or source.gradient.cosine is None for source in analysis.sources
+    ):
         lines.append(f"Gradients: {NO_GRADIENT}.")
     found = analysis.reliability
     clear = f"{found.clear_steps} of {found.steps} steps change the value by more than the truth's noise"
@@ -108,13 +112,6 @@ def notes(analysis: Analysis) -> list[str]:
         f"{cost.tokens:,} tokens in {cost.seconds:.0f} s."
     )
     return lines
-
-
-def direction(source: SourceRecord) -> tuple[float | None, float | None]:
-    """The cosine and its error; None where the gradient or the large-sample one is 0, as of rewards that are equal."""
-    score = source.gradient
-    found = (None, None) if score is None else (score.cosine, score.cosine_error)
-    return (None, None) if found == (0.0, 0.0) else found
 
 
 def _whole(value: float | None) -> str:

@@ -26,6 +26,11 @@ class Finetuning:
         self._optimizer = policy_optimizer(policy, settings, updates=self._planned)
         self._results: list[Metrics] = []
 
+    @property
+    def updates(self) -> int:
+        """Made so far."""
+        return len(self._results)
+
     def epoch(self, epoch: int, accumulate: Accumulate, *, progress: Progress) -> None:
         """One pass, every item once, in an order that `epoch` decides."""
         for chosen in minibatches(self._num_items, size=self._size, seed=self._seed, epoch=epoch):
@@ -34,13 +39,13 @@ class Finetuning:
             norm = self._optimizer.step()
             finite = {} if norm is None else {"grad_norm": norm}
             self._results.append({**measured, **finite, "learning_rate": learning_rate})
-            progress(len(self._results), self._planned)
+            progress(self.updates, self._planned)
 
     def metrics(self) -> Metrics:
         """Means over the updates made so far, and how many there were."""
         return {
             **mean_metrics(self._results),
             "learning_rate": self._results[-1]["learning_rate"],
-            "updates_made": float(len(self._results)),
+            "updates_made": float(self.updates),
             "updates_nonfinite": float(sum("grad_norm" not in result for result in self._results)),
         }

@@ -53,6 +53,7 @@ def dpo_positive_loss(
     responses: DPO, and making the chosen response less probable than the reference does costs `penalty` times as much.
 
     Pal et al., "Smaug", arXiv 2402.13228 v2, eq. 3: the penalty stands inside the sigmoid, as in VinePPO's code (v1 had
-    a bracket misplaced). penalty 0 is DPO (Rafailov et al., arXiv 2305.18290, eq. 7).
+    a bracket misplaced). penalty 0 is DPO (Rafailov et al., arXiv 2305.18290, eq. 7). Where the chosen response is as
+    probable as before, the gradient is that of a less probable one: what was not yet given up is held on to.
     """
     return -logsigmoid(beta * (chosen - rejected - penalty * (-chosen).clamp(min=0)))

@@ -61,8 +61,13 @@ def accumulate_preference(
     penalty: float,
     passes: Passes,
     processes: Processes = ALONE,
+    is_reference: bool = False,
 ) -> Metrics:
-    """Add the gradient of these pairs' mean loss; return the loss and how far the pairs are apart."""
+    """Add the gradient of these pairs' mean loss; return the loss and how far the pairs are apart.
+
+    is_reference: no update was made since the pairs were scored. All log-ratios are 0 then, and are taken to be: scored
+    in another batch they are 0 up to rounding, which would decide on which side of the penalty's kink a pair lies.
+    """
     pairs = [scored.pairs[index] for index in indices]
     chosen, rejected = scored.chosen[list(indices)], scored.rejected[list(indices)]
     sums: dict[str, float] = {}
@@ -71,8 +76,10 @@ def accumulate_preference(
     for share in shares(winning, range(len(pairs)), passes=half, processes=processes):
         own = share.indices
         with accumulating(policy, share):
-            winners = sequence_logprobs(policy, [pairs[i].chosen for i in own]) - chosen[own]
-            losers = sequence_logprobs(policy, [pairs[i].rejected for i in own]) - rejected[own]
+            winners = sequence_logprobs(policy, [pairs[i].chosen for i in own])
+            losers = sequence_logprobs(policy, [pairs[i].rejected for i in own])
+            winners = winners - (winners.detach() if is_reference else chosen[own])
+            losers = losers - (losers.detach() if is_reference else rejected[own])
             loss = dpo_positive_loss(winners, losers, beta=beta, penalty=penalty).sum() / len(pairs)
             backward(loss, share, processes)
         measured = {"loss/preference": loss.item(), **_rewards(winners.detach(), losers.detach(), beta, len(pairs))}
@@ -94,6 +101,6 @@ def _rewards(winners: Float[Tensor, " B"], losers: Float[Tensor, " B"], beta: fl
         "rewards/rejected": beta * losers,
         "rewards/margins": beta * (winners - losers),
         "rewards/accuracies": (winners > losers).float(),
-        "rewards/penalised": (winners < 0).float(),
+        "rewards/penalised": (winners <= 0).float(),
     }
     return {name: values.sum().item() / total for name, values in means.items()}

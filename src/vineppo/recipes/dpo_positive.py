@@ -19,7 +19,6 @@ and updates as all other methods do. The plain DPO part is tested against TRL's.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -79,17 +78,22 @@ class DpoPositive:
         engine = self.sampler.environment.engine
         with display.phase("update") as progress:
             engine.sleep()
-            accumulate = partial(
-                accumulate_preference,
-                scorer,
-                score_pairs(scorer, pairs, passes=passes, processes=processes),
-                beta=self.beta,
-                penalty=self.penalty,
-                passes=passes,
-                processes=processes,
-            )
+            scored = score_pairs(scorer, pairs, passes=passes, processes=processes)
             seed = derive_seed(self.seed, "update", experience.iteration)
             finetuning = Finetuning(scorer, self.settings, num_items=len(pairs), epochs=self.epochs, seed=seed)
+
+            def accumulate(indices: Sequence[int]) -> Metrics:
+                return accumulate_preference(
+                    scorer,
+                    scored,
+                    indices,
+                    beta=self.beta,
+                    penalty=self.penalty,
+                    passes=passes,
+                    processes=processes,
+                    is_reference=finetuning.updates == 0,
+                )
+
             for epoch in range(1, self.epochs + 1):
                 finetuning.epoch(epoch, accumulate, progress=progress)
             engine.load_weights(self.policy.weights(), policy_version=experience.iteration)

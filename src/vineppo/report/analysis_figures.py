@@ -244,8 +244,8 @@ def gradient_cosine(analysis: Analysis) -> Chart:
     scores = {source.name: source.gradient for source in analysis.sources if source.gradient is not None}
     bars = [
         {
-            **_bar(analysis, name, score.cosine, f"{score.cosine:.2f}"),
-            **_span(score.cosine - 2 * score.cosine_error, score.cosine + 2 * score.cosine_error),
+            **_bar(analysis, name, score.cosine, quantity(score.cosine, "number")),
+            **_two_errors(score.cosine, score.cosine_error),
         }
         for name, score in scores.items()
     ]
@@ -267,6 +267,10 @@ def _bar(analysis: Analysis, name: str, value: float | None, text: str) -> Spec:
 
 def _span(low: float | None, high: float | None) -> Spec:
     return {} if low is None or high is None else {"low": low, "high": high}
+
+
+def _two_errors(value: float | None, error: float | None) -> Spec:
+    return {} if value is None or error is None else _span(value - 2 * error, value + 2 * error)
 
 
 # --- reliability -------------------------------------------------------------------------------------------------
