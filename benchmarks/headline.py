@@ -1,7 +1,7 @@
 """Does step credit pay? Every method at equal decoded tokens an update, each tuned in rate and batch shape.
 
     python benchmarks/headline.py --as-tuned         # the test: five seeds at the choices that are kept
-    python benchmarks/headline.py --study quick      # two seeds, half as long, at the same choices
+    python benchmarks/headline.py --study quick      # two seeds, two fifths as long, at the same choices
     python benchmarks/headline.py                    # chooses first: about as long again as the test
     python benchmarks/headline.py --study gpu        # longer programs, a bigger policy: one run at a time on a GPU
 
@@ -23,7 +23,7 @@ from statistics import fmean
 from equal_tuning.figures import draw_curves
 from equal_tuning.jobs import Job, run_all
 from equal_tuning.methods import ROOT, STUDIES, Method, Point, Study, chosen, slug
-from equal_tuning.plan import Tuning, curve, finalists, score, test_job, tuning_job, wanted
+from equal_tuning.plan import Tuning, curve, score, test_job, tuning_job, wanted, wanted_to_the_end
 from equal_tuning.tables import Row, grid_table, markdown, overview, reaching
 from rollout_speed.record import with_section
 from vineppo.analysis.run_comparison import Axis, make_experiment
@@ -85,15 +85,17 @@ def with_choice(methods: Sequence[Method], tuning: Mapping[str, Tuning]) -> list
 
 
 def tune(study: Study, methods: Sequence[Method], home: Path, workers: int, log: Path) -> dict[str, Tuning]:
-    """Every method's trials, round after round, until none wants more; then the finals."""
+    """Every method's trials, round after round, until none wants more; then the finals, likewise."""
     tuned = [method for method in methods if not method.tuned_as]
     trials: dict[str, dict[Point, float]] = {method.name: {} for method in tuned}
     while more := {m: points for m in tuned if (points := wanted(study, m, trials[m.name]))}:
         for name, scores in run_points(study, more, home, log, workers=workers, last=False).items():
             trials[name] |= scores
-    last = {method: finalists(study, trials[method.name]) for method in tuned if not method.rates}
-    finals = run_points(study, last, home, log, workers=workers, last=True)
-    return {name: Tuning(trials=own, finals=finals.get(name, {})) for name, own in trials.items()}
+    finals: dict[str, dict[Point, float]] = {method.name: {} for method in tuned}
+    while more := {m: points for m in tuned if (points := wanted_to_the_end(study, trials[m.name], finals[m.name]))}:
+        for name, scores in run_points(study, more, home, log, workers=workers, last=True).items():
+            finals[name] |= scores
+    return {name: Tuning(trials=own, finals=finals[name]) for name, own in trials.items()}
 
 
 def run_points(

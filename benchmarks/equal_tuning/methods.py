@@ -129,8 +129,6 @@ class Method:
     """The method whose choice it takes; "": its own."""
     seeds: int | None = None
     """Of the test, at most; None: the study's."""
-    rates: tuple[float, ...] = ()
-    """These alone are tried, and the trials decide: a short tuning. Empty: the study's, and whatever lies beyond."""
     is_bound: bool = False
     """Whether it is told what nobody knows: what such a method can reach at most."""
     ahead: int = 0
@@ -146,9 +144,6 @@ def advised(what: str, function: str) -> tuple[str, ...]:
     return (f"{what}.adviser.name=function", f"{what}.adviser.function={ADVISER}:{function}")
 
 
-SHORT = (8e-5, 1.6e-4)
-"""Where the best rates of most others lie."""
-
 METHODS = (
     Method(name="grpo", settings=("credit=grpo",)),
     Method(name="rloo", settings=("credit=rloo",)),
@@ -162,20 +157,24 @@ METHODS = (
             guessed(20, 4, 5e-4),
             guessed(10, 8, 1e-4),
             scaled(guessed(10, 8, 5e-4)),
+            again(guessed(10, 8, 2e-3)),
         ),
     ),
     Method(
         name="ppo, critic pretrained",
         settings=("credit=ppo", "credit.critic_warmup_iterations=10"),
         tuned_as="ppo",
-        seeds=3,
     ),
     Method(
         name="vine",
         settings=("credit=vine",),
-        shapes=(vines(5, 2, 1), vines(10, 1, 1), vines(2, 2, 3), vines(1, 2, 6)),
+        shapes=(vines(5, 2, 1), vines(10, 1, 1), vines(2, 2, 3), vines(1, 2, 6), again(vines(5, 2, 1))),
     ),
-    Method(name="coupled", settings=("credit=coupled", "credit.rollouts=27"), shapes=MEASURED),
+    Method(
+        name="coupled",
+        settings=("credit=coupled", "credit.rollouts=27"),
+        shapes=(*MEASURED, again(measured(10, 6, 33))),
+    ),
     Method(name="coupled, shuffled", settings=("credit=coupled", "credit.rollouts=27", "credit.shuffle=true"),
            tuned_as="coupled"),
     Method(name="tree", settings=("credit=tree", "credit.restarts=27"), shapes=MEASURED),
@@ -198,14 +197,12 @@ METHODS = (
         name="spo_tree",
         settings=("credit=spo_tree",),
         shapes=(grown(6, (3, 3, 3), 33), grown(11, (2, 2, 2, 2), 25), grown(3, (4, 4, 4), 33), grown(1, (6, 6, 6), 33)),
-        rates=SHORT,
         seeds=3,
     ),
     Method(
         name="grpo_lambda",
         settings=("credit=grpo_lambda",),
         shapes=(traced(10, 8, "both"), traced(10, 8, "recent")),
-        rates=(4e-5, *SHORT),
         seeds=3,
     ),
     Method(name="vine, shuffled", settings=("credit=vine", "credit.shuffle=true"), tuned_as="vine", seeds=3),
@@ -214,30 +211,27 @@ METHODS = (
         settings=("credit=capo", *advised("credit", "critique")),
         is_bound=True,
         shapes=ALONE[:1],
-        rates=SHORT,
         seeds=3,
     ),
     Method(
         name="int, perfect adviser",
         settings=("recipe=int", "credit=grpo", "recipe.questions=40", "recipe.continuations=4",
                   *advised("recipe", "intervene")),
-        shapes=(intervened(10, 8, 4e-5), intervened(10, 8, 1.6e-4)),
+        shapes=(intervened(10, 8, 4e-5), intervened(10, 8, 1e-5), intervened(10, 8, 1.6e-4),
+                intervened(10, 8, 6.4e-4)),
         ahead=5,
         is_bound=True,
-        rates=SHORT,
         seeds=3,
     ),
     Method(
         name="gspo",
         settings=("credit=grpo", "learner.ratio=sequence"),
         shapes=(repeated(10, 8, 4e-4), repeated(10, 8, 0.02)),
-        rates=SHORT,
         seeds=3,
     ),
-    Method(name="grpo, twice", settings=("credit=grpo",), shapes=(repeated(10, 8, 0.2),), rates=(4e-5, *SHORT)),
-    Method(name="rloo, twice", settings=("credit=rloo",), shapes=(repeated(10, 8, 0.2),), rates=(4e-5, *SHORT)),
-    Method(name="tree, twice", settings=("credit=tree", "credit.restarts=27"), shapes=(again(measured(10, 4, 100)),),
-           rates=(4e-5, *SHORT)),
+    Method(name="grpo, twice", settings=("credit=grpo",), shapes=(repeated(10, 8, 0.2),)),
+    Method(name="rloo, twice", settings=("credit=rloo",), shapes=(repeated(10, 8, 0.2),)),
+    Method(name="tree, twice", settings=("credit=tree", "credit.restarts=27"), shapes=(again(measured(10, 4, 100)),)),
     Method(name="ppo, shuffled", settings=("credit=ppo", "credit.shuffle=true"), tuned_as="ppo", seeds=3),
 )  # fmt: skip
 
@@ -309,10 +303,10 @@ STUDIES = {
         name="quick",
         config=ROOT / "configs/registers.yaml",
         learning_rates=(),
-        iterations=20,
+        iterations=16,
         seeds=2,
         tuned_by="small",
-        settings=("learner.average=tokens", "evaluation.every=5"),
+        settings=("learner.average=tokens", "evaluation.every=4"),
     ),
     "gpu": Study(
         name="gpu",

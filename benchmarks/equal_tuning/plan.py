@@ -20,35 +20,39 @@ class Tuning:
 
     trials: Scores
     finals: Scores
-    """Of those that ran to the end; empty after a short tuning, of which the trials decide."""
+    """Of those that ran to the end."""
 
     @property
     def best(self) -> Point:
         """The choice."""
-        deciding = self.finals or self.trials
-        return max(deciding, key=lambda point: deciding[point])
+        return max(self.finals, key=lambda point: self.finals[point])
 
 
 def wanted(study: Study, method: Method, scores: Scores) -> list[Point]:
     """The points to try next, given what the others came to; none: the tuning is over.
 
     First the rates at the method's first shape, further while the best lies on an edge, then the other shapes at that
-    rate, then the rates beside it at the shape that won, further likewise. Where a method brings its own rates, these
-    and the other shapes are all.
+    rate, then the rates beside it at the shape that won, further likewise.
     """
     first = method.shapes[0]
-    if missing := _missing(scores, first, method.rates or study.learning_rates):
+    if missing := _missing(scores, first, study.learning_rates):
         return missing
-    if not method.rates and (beyond := _beyond(study, scores, first)):
-        return beyond
-    rate = _best(scores, first).learning_rate
-    others = [point for shape in method.shapes for point in _missing(scores, shape, (rate,))]
-    if others or method.rates:
+    best = max((point for point in scores if point.shape == first), key=lambda point: scores[point])
+    if beside := [point for point in _beside(study, best) if point not in scores]:
+        return beside
+    if others := [point for shape in method.shapes for point in _missing(scores, shape, (best.learning_rate,))]:
         return others
     winner = max(scores, key=lambda point: scores[point])
-    if beside := _missing(scores, winner.shape, (winner.learning_rate / FACTOR, winner.learning_rate * FACTOR)):
-        return beside if winner.shape != first else []
-    return _beyond(study, scores, winner.shape)
+    return [point for point in _beside(study, winner) if point not in scores]
+
+
+def wanted_to_the_end(study: Study, trials: Scores, finals: Scores) -> list[Point]:
+    """The finals to run next: the finalists, then the rates beside the best of them at which its shape was never tried,
+    so that no choice lies on an edge."""
+    if not finals:
+        return finalists(study, trials)
+    best = max(finals, key=lambda point: finals[point])
+    return [point for point in _beside(study, best) if point not in trials and point not in finals]
 
 
 def finalists(study: Study, scores: Scores) -> list[Point]:
@@ -111,17 +115,9 @@ def _missing(scores: Scores, shape: Shape, rates: Sequence[float]) -> list[Point
     return [point for point in points if point not in scores]
 
 
-def _best(scores: Scores, shape: Shape) -> Point:
-    return max((point for point in scores if point.shape == shape), key=lambda point: scores[point])
-
-
-def _beyond(study: Study, scores: Scores, shape: Shape) -> list[Point]:
-    """One more rate, where the best of a shape is the lowest or the highest that was tried."""
-    rates = sorted(point.learning_rate for point in scores if point.shape == shape)
-    best, usual = _best(scores, shape).learning_rate, study.learning_rates
+def _beside(study: Study, point: Point) -> list[Point]:
+    """The same at the next lower and the next higher rate, as far as a study goes."""
+    lowest, highest = min(study.learning_rates), max(study.learning_rates)
     reach = FACTOR**study.extensions * 1.01
-    if best == rates[0] and best / FACTOR >= usual[0] / reach:
-        return [Point(learning_rate=best / FACTOR, shape=shape)]
-    if best == rates[-1] and best * FACTOR <= usual[-1] * reach:
-        return [Point(learning_rate=best * FACTOR, shape=shape)]
-    return []
+    rates = (point.learning_rate / FACTOR, point.learning_rate * FACTOR)
+    return [replace(point, learning_rate=rate) for rate in rates if lowest / reach <= rate <= highest * reach]

@@ -12,7 +12,7 @@ import headline
 from equal_tuning.cost import COST
 from equal_tuning.jobs import Job, run_all
 from equal_tuning.methods import METHODS, ROOT, STUDIES, Method, Point, Study, chosen
-from equal_tuning.plan import Tuning, curve, finalists, score, test_job, tuning_job, wanted
+from equal_tuning.plan import Tuning, curve, finalists, score, test_job, tuning_job, wanted, wanted_to_the_end
 from equal_tuning.tables import Row, grid_table, kl_at, markdown, overview, quantity, reaching
 from vineppo.analysis.run_comparison import Experiment, RunCurve, make_experiment
 from vineppo.analysis.run_comparison import Point as Evaluation
@@ -97,14 +97,21 @@ def test_every_shape_is_tried_and_the_rates_beside_the_winners():
     assert len([point for point in scores if point.shape == best.shape]) >= 3
 
 
-def test_a_short_tuning_tries_its_rates_and_each_further_shape_once():
-    short = replace(TREE, rates=(8e-5, 1.6e-4))
-    scores = tried(short, lambda point: TREE.shapes.index(point.shape) - abs(log(point.learning_rate / 1.6e-4)))
-    assert [point.learning_rate for point in scores if point.shape == TREE.shapes[0]] == [8e-5, 1.6e-4]
-    assert [point for point in scores if point.shape != TREE.shapes[0]] == [
-        Point(learning_rate=1.6e-4, shape=shape) for shape in TREE.shapes[1:]
-    ]
-    assert Tuning(trials=scores, finals={}).best.shape == TREE.shapes[-1], "the trials decide"
+@pytest.mark.parametrize("peak", [4e-5, 8e-5, 6.4e-4])
+def test_no_choice_of_the_finals_lies_on_an_edge_of_what_its_shape_was_tried_at(peak: float):
+    trials, finals = tried(TREE, lambda point: -TREE.shapes.index(point.shape)), dict[Point, float]()
+    while more := wanted_to_the_end(SMALL, trials, finals):
+        assert not finals.keys() & set(more)
+        finals |= {p: TREE.shapes.index(p.shape) - abs(log(p.learning_rate / peak)) for p in more}
+    best = Tuning(trials=trials, finals=finals).best
+    rates = [point.learning_rate for point in (*trials, *finals) if point.shape == best.shape]
+    assert best.learning_rate == pytest.approx(peak)
+    assert min(rates) < peak < max(rates)
+
+
+def test_finals_decide():
+    early, late = (Point(learning_rate=rate, shape=GRPO.shapes[0]) for rate in (8e-5, 4e-5))
+    assert Tuning(trials={early: 0.3, late: 0.2}, finals={early: 0.4, late: 0.5}).best == late
 
 
 def test_a_method_may_have_fewer_seeds_and_fewer_iterations():
