@@ -139,7 +139,7 @@ def results(study: Study, rows: Sequence[Row], tuning: Mapping[str, Tuning]) -> 
         "is how many times less than it took whose mark it is. Decoded and trained tokens and seconds are those of an "
         "iteration.",
         markdown(overview(rows)),
-        f"![Accuracy over updates, seconds and tokens](figures/headline-{study.name}.png)",
+        f"![Accuracy over decoded tokens and seconds](figures/headline-{study.name}.png)",
     ]
     for axis, name in COSTS.items():
         parts += [f"**{name} to get there**", markdown(reaching(rows, axis))]

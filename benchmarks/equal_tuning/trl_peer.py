@@ -254,7 +254,8 @@ class Recorder(TrainerCallback):
         return metrics | {"time/evaluate": time.monotonic() - began}
 
     def _record(self, metrics: Metrics, *, updates: int) -> None:
-        self._num_tokens += sum(value for name, value in metrics.items() if name.startswith("tokens/"))
+        if metrics["iteration"] > 0:  # the starting policy's evaluation costs nobody anything
+            self._num_tokens += sum(value for name, value in metrics.items() if name.startswith("tokens/"))
         metrics |= {"updates": float(updates), "num_tokens": self._num_tokens, "time/total": self._seconds}
         self._to.append_metrics(metrics)
         self._display.iteration(int(metrics["iteration"]), metrics)
