@@ -61,6 +61,15 @@ def test_what_is_left_is_guessed_from_this_process_and_not_from_what_was_done_be
     assert left == [("0", "03", "00"), ("0", "01", "00")]  # 3 x 60 s after one iteration, 2 x 30 s after two
 
 
+def test_the_evaluation_of_the_start_is_no_part_of_what_is_left(capsys: pytest.CaptureFixture[str]):
+    with Display(4) as display:
+        display._started -= 500
+        display.iteration(0, {})
+        display._started -= 10
+        display.iteration(1, {})
+    assert "left 0:00:30" in capsys.readouterr().out
+
+
 def test_nothing_is_guessed_before_anything_was_done_here(capsys: pytest.CaptureFixture[str]):
     with Display(10, done=4) as display:
         display.iteration(4, {"reward": 0.5})

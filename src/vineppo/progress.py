@@ -94,8 +94,10 @@ class Display:
         self._bars.update(self._bar, completed=done)
 
     def iteration(self, done: int, metrics: Metrics) -> None:
-        """A line for a finished iteration."""
+        """A line for a finished iteration, or for the start."""
         self.advance(done)
+        if done == self._resumed_at:  # the evaluation of the start does not come again
+            self._started = time.monotonic()
         if not self._brief:
             self._print(f"{done:>5}/{self._total}  {describe(metrics)}  {self.left(done)}", markup=True)
 
