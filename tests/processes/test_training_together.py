@@ -26,13 +26,12 @@ SMALL = [
     "run.trajectories_logged=0",
     "policy.device=cpu",
 ]
-# DPO-Positive's penalty has its kink where training begins, at a log-ratio of 0: there rounding decides a gradient.
 CHOICES = {
     "vine": ["training.iterations=2", "credit={name: vine, rollouts: 2}"],
     "ppo": ["training.iterations=3", "credit=ppo"],
     "rollouts": ["training.iterations=2", "credit={name: tree, restarts: 0.5}"],
     "rest_em": ["training.iterations=1", "recipe={name: rest_em, epochs: 2, validation_questions: 8}"],
-    "dpo": ["training.iterations=1", "recipe={name: dpo_positive, penalty: 0.0}"],
+    "dpo": ["training.iterations=1", "recipe=dpo_positive"],
     "lora": [
         "training.iterations=2",
         "credit=ppo",
