@@ -15,7 +15,7 @@ import argparse
 import csv
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from statistics import fmean
@@ -23,7 +23,7 @@ from statistics import fmean
 from equal_tuning.figures import draw_curves
 from equal_tuning.jobs import Job, run_all
 from equal_tuning.methods import ROOT, STUDIES, Method, Point, Study, chosen, slug
-from equal_tuning.plan import Tuning, curve, score, test_job, tuning_job, wanted, wanted_to_the_end
+from equal_tuning.plan import Scores, Tuning, curve, score, test_job, tuning_job, wanted, wanted_to_the_end
 from equal_tuning.tables import Row, grid_table, markdown, overview, reaching
 from rollout_speed.record import with_section
 from vineppo.analysis.run_comparison import Axis, make_experiment
@@ -87,14 +87,16 @@ def with_choice(methods: Sequence[Method], tuning: Mapping[str, Tuning]) -> list
 def tune(study: Study, methods: Sequence[Method], home: Path, workers: int, log: Path) -> dict[str, Tuning]:
     """Every method's trials, round after round, until none wants more; then the finals, likewise."""
     tuned = [method for method in methods if not method.tuned_as]
-    trials: dict[str, dict[Point, float]] = {method.name: {} for method in tuned}
-    while more := {m: points for m in tuned if (points := wanted(study, m, trials[m.name]))}:
-        for name, scores in run_points(study, more, home, log, workers=workers, last=False).items():
-            trials[name] |= scores
-    finals: dict[str, dict[Point, float]] = {method.name: {} for method in tuned}
-    while more := {m: points for m in tuned if (points := wanted_to_the_end(study, trials[m.name], finals[m.name]))}:
-        for name, scores in run_points(study, more, home, log, workers=workers, last=True).items():
-            finals[name] |= scores
+
+    def explore(next_points: Callable[[Method, Scores], Sequence[Point]], *, last: bool) -> dict[str, Scores]:
+        scores: dict[str, Scores] = {method.name: {} for method in tuned}
+        while more := {method: points for method in tuned if (points := next_points(method, scores[method.name]))}:
+            for name, found in run_points(study, more, home, log, workers=workers, last=last).items():
+                scores[name] = {**scores[name], **found}
+        return scores
+
+    trials = explore(lambda method, own: wanted(study, method, own), last=False)
+    finals = explore(lambda method, own: wanted_to_the_end(study, trials[method.name], own), last=True)
     return {name: Tuning(trials=own, finals=finals[name]) for name, own in trials.items()}
 
 

@@ -25,7 +25,7 @@ class Tuning:
     @property
     def best(self) -> Point:
         """The choice."""
-        return max(self.finals, key=lambda point: self.finals[point])
+        return _best(self.finals)
 
 
 def wanted(study: Study, method: Method, scores: Scores) -> list[Point]:
@@ -37,13 +37,12 @@ def wanted(study: Study, method: Method, scores: Scores) -> list[Point]:
     first = method.shapes[0]
     if missing := _missing(scores, first, study.learning_rates):
         return missing
-    best = max((point for point in scores if point.shape == first), key=lambda point: scores[point])
-    if beside := [point for point in _beside(study, best) if point not in scores]:
+    best = _best({point: worth for point, worth in scores.items() if point.shape == first})
+    if beside := _untried_beside(study, best, scores):
         return beside
     if others := [point for shape in method.shapes for point in _missing(scores, shape, (best.learning_rate,))]:
         return others
-    winner = max(scores, key=lambda point: scores[point])
-    return [point for point in _beside(study, winner) if point not in scores]
+    return _untried_beside(study, _best(scores), scores)
 
 
 def wanted_to_the_end(study: Study, trials: Scores, finals: Scores) -> list[Point]:
@@ -51,8 +50,7 @@ def wanted_to_the_end(study: Study, trials: Scores, finals: Scores) -> list[Poin
     so that no choice lies on an edge."""
     if not finals:
         return finalists(study, trials)
-    best = max(finals, key=lambda point: finals[point])
-    return [point for point in _beside(study, best) if point not in trials and point not in finals]
+    return _untried_beside(study, _best(finals), {**trials, **finals})
 
 
 def finalists(study: Study, scores: Scores) -> list[Point]:
@@ -115,9 +113,14 @@ def _missing(scores: Scores, shape: Shape, rates: Sequence[float]) -> list[Point
     return [point for point in points if point not in scores]
 
 
-def _beside(study: Study, point: Point) -> list[Point]:
-    """The same at the next lower and the next higher rate, as far as a study goes."""
+def _best(scores: Scores) -> Point:
+    return max(scores, key=lambda point: scores[point])
+
+
+def _untried_beside(study: Study, point: Point, scores: Scores) -> list[Point]:
+    """The same at the next lower and the next higher rate, as far as a study goes, where they have no score."""
     lowest, highest = min(study.learning_rates), max(study.learning_rates)
     reach = FACTOR**study.extensions * 1.01
     rates = (point.learning_rate / FACTOR, point.learning_rate * FACTOR)
-    return [replace(point, learning_rate=rate) for rate in rates if lowest / reach <= rate <= highest * reach]
+    beside = [replace(point, learning_rate=rate) for rate in rates if lowest / reach <= rate <= highest * reach]
+    return [point for point in beside if point not in scores]
