@@ -61,8 +61,3 @@ def allowance(waiting: Sequence[Part], seconds_left: float, device: str) -> floa
     """Seconds for the first of the parts that wait: its share of what is left. What one leaves over, the others get."""
     shares = SHARES[device]
     return max(0.0, seconds_left - RESERVE_SECONDS) * shares[waiting[0]] / sum(shares[part] for part in waiting)
-
-
-def affordable(wanted: int, least: int, *, seconds: float, each: float) -> int:
-    """How many of `wanted` pieces of work fit into `seconds` at `each` seconds a piece, but at least `least`."""
-    return max(least, min(wanted, int(seconds / each))) if each > 0 else wanted

@@ -17,7 +17,7 @@ from gpu_run.curves import goal_of, put_curve, summary
 from gpu_run.launch import run_within
 from gpu_run.page import page, read_all, record, shown
 from gpu_run.parts import correctness, learning, memory, promises, real
-from gpu_run.plan import RESERVE_SECONDS, SHARES, Part, affordable, allowance
+from gpu_run.plan import RESERVE_SECONDS, SHARES, Part, allowance
 from gpu_run.results import DONE, Result, Sheet, failure, read_result, result_path, troubles
 from vineppo.analysis.run_comparison import Point
 from vineppo.config.load import load_config
@@ -56,12 +56,6 @@ def test_the_whole_never_takes_longer_than_it_may():
     for place in range(len(ALL)):
         left -= allowance(ALL[place:], left, "cuda")
     assert left == pytest.approx(RESERVE_SECONDS)
-
-
-def test_as_much_work_as_there_is_time_for():
-    assert affordable(48, 6, seconds=10, each=0.5) == 20
-    assert affordable(48, 6, seconds=100, each=0.5) == 48
-    assert affordable(48, 6, seconds=0, each=0.5) == 6
 
 
 # --- killing -----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vineppo.engines.torch.law import counter_uniforms, draw, sampling_logprobs
+from vineppo.engines.torch.law import BLOCK, counter_uniforms, draw, sampling_logprobs
 from vineppo.types import Sampling
 
 PROBABILITIES = torch.tensor([[0.5, 0.3, 0.15, 0.05]])
@@ -63,6 +63,43 @@ def test_draw_inverts_the_cumulative_law(uniform: float):
     token = int(draw(PROBABILITIES.log(), torch.tensor([uniform], dtype=torch.float64)))
     cumulative = [0, 0.5, 0.8, 0.95, 1.0]
     assert cumulative[token] - 1e-6 <= uniform <= cumulative[token + 1] + 1e-6
+
+
+LARGE = 3 * BLOCK + 40
+
+
+@given(st.integers(0, 2**32), st.floats(0, 1, exclude_max=True), st.floats(0.1, 30))
+def test_a_large_vocabulary_is_drawn_from_as_a_small_one(seed: int, uniform: float, spread: float):
+    logits = spread * torch.randn(1, LARGE, generator=torch.Generator().manual_seed(seed))
+    masses = logits.log_softmax(-1).double().exp()[0]
+    token = int(draw(logits.log_softmax(-1), torch.tensor([uniform], dtype=torch.float64)))
+    after = masses.cumsum(0)[token].item()
+    assert after - masses[token].item() - 1e-6 <= uniform * masses.sum().item() <= after + 1e-6
+
+
+def test_every_token_of_a_large_vocabulary_is_drawn_as_often_as_it_should_be():
+    """Evenly spaced numbers fall on tokens in proportion to their masses."""
+    logprobs = (3 * torch.randn(1, LARGE, generator=torch.Generator().manual_seed(1))).log_softmax(-1)
+    count = 400_000
+    uniforms = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    tokens = torch.cat([draw(logprobs.expand(len(part), -1), part) for part in uniforms.split(20_000)])
+    found = tokens.bincount(minlength=LARGE)
+    assert (found - count * logprobs[0].double().exp()).abs().max() < 1.1
+    assert bool((tokens.diff() >= 0).all())
+
+
+@pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-53])
+@pytest.mark.parametrize("only", [0, BLOCK - 1, BLOCK, 3 * BLOCK - 1, 3 * BLOCK, LARGE - 1])
+def test_an_impossible_token_of_a_large_vocabulary_is_never_drawn(only: int, uniform: float):
+    logprobs = torch.full((1, LARGE), -torch.inf)
+    logprobs[0, only] = 0.0
+    assert int(draw(logprobs, torch.tensor([uniform], dtype=torch.float64))) == only
+
+
+@pytest.mark.parametrize("size", [2 * BLOCK, LARGE - 40])
+def test_a_vocabulary_may_be_whole_blocks(size: int):
+    logprobs = torch.zeros(2, size).log_softmax(-1)
+    assert draw(logprobs, torch.tensor([0.0, 1 - 2**-53], dtype=torch.float64)).tolist() == [0, size - 1]
 
 
 @pytest.mark.parametrize("uniform", [0.0, 0.5, 1 - 2**-53])

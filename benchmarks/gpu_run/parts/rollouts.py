@@ -1,6 +1,6 @@
 """Rollouts from shared prefixes: ours, `generate`, continuous batching and vLLM, beside each other and the floor.
 
-What benchmarks/rollouts.py measures at leisure, in one process for all but vLLM, and cut to the seconds there are.
+What benchmarks/rollouts.py measures at leisure, in one process for all but vLLM.
 """
 
 import gc
@@ -13,7 +13,6 @@ import torch
 from transformers import PreTrainedModel
 
 from gpu_run.assignment import Assignment
-from gpu_run.plan import affordable
 from gpu_run.results import Cell, Sheet, failure
 from rollout_speed import memory
 from rollout_speed.contenders import continuous, generate, ours
@@ -35,17 +34,16 @@ SIZE = {
 }
 ROWS = {
     "cuda": {
-        Contender.OURS: (4096, 1024),
-        Contender.OURS_PLAIN: (4096,),
-        Contender.GENERATE: (512, 2048),
-        Contender.CONTINUOUS: (1024, 256),
+        Contender.OURS: (4320,),
+        Contender.OURS_PLAIN: (4320,),
+        Contender.GENERATE: (540, 2160),
+        Contender.CONTINUOUS: (1080, 270),
     },
-    "cpu": {Contender.OURS: (16,), Contender.GENERATE: (16,), Contender.CONTINUOUS: (9,)},
+    "cpu": {Contender.OURS: (18,), Contender.GENERATE: (18,), Contender.CONTINUOUS: (9,)},
 }
-"""Settings that are tried; a trial has few trajectories."""
-TRIAL = {"cuda": 6, "cpu": 1}
-REHEARSALS = {Contender.OURS: 2}
-"""On a GPU: memory grows and passes warm up, then they are recorded. In training that is once, too."""
+"""Rows side by side that are tried, with as many trajectories as fill them: nobody decodes a few rows left over."""
+REHEARSALS = {Contender.OURS: 3}
+"""On a GPU: memory grows, passes warm up, then they are recorded. In training that is once, too. Others have one."""
 MIB = 2**20
 
 
@@ -64,21 +62,30 @@ class Pass:
         return sum(self.lengths) / self.seconds
 
 
+SHARES = {Contender.OURS: 4, Contender.OURS_PLAIN: 1, Contender.CONTINUOUS: 2, Contender.VLLM: 4}
+"""Of the time, by the first contender of a round."""
+
+
 def measure(assignment: Assignment, sheet: Sheet) -> None:
     """Ours and `generate` of all sizes first: their ratio is what matters most."""
     deadline = time.monotonic() + assignment.left - 2
     roofs = measure_roofs(assignment.place)
     sheet.put(ROOFS, {"device": roofs.device, "GB/s copied": roofs.bandwidth / 1e9, "Tflop/s": roofs.speed / 1e12})
-    rounds = [(Contender.OURS, Contender.GENERATE), (Contender.CONTINUOUS,), (Contender.VLLM,)]
+    rounds = [(Contender.OURS, Contender.GENERATE), (Contender.CONTINUOUS,)]
     if assignment.on_gpu:
         rounds.insert(1, (Contender.OURS_PLAIN,))
+    if assignment.vllm_python is not None:
+        rounds.append((Contender.VLLM,))
     todo = [(size, contenders) for contenders in rounds for size in assignment.sizes]
     for place, (size, contenders) in enumerate(todo):
-        seconds = (deadline - time.monotonic()) / (len(todo) - place)
+        to_come = sum(SHARES[first] for _, (first, *_) in todo[place:])
+        seconds = (deadline - time.monotonic()) * SHARES[contenders[0]] / to_come
         if contenders == (Contender.VLLM,):
             ask_vllm(assignment, size, sheet, roofs, seconds=seconds)
         else:
             compare(assignment, size, contenders, sheet, roofs, seconds=seconds)
+    if assignment.vllm_python is None:
+        sheet.note(TITLE, "vLLM: not run, it is not installed.")
 
 
 def compare(
@@ -109,24 +116,25 @@ def compare(
 def best_pass(
     contender: Contender, model: PreTrainedModel, workload: Workload, assignment: Assignment, *, seconds: float
 ) -> tuple[Pass, int]:
-    """The whole workload, or as much of it as there is time for, with the rows that a trial liked best."""
-    began, trials = time.monotonic(), {}
-    trial = workload.first(TRIAL[assignment.device])
+    """With the rows that are fastest, of those there is time for."""
+    began, passes = time.monotonic(), dict[int, Pass]()
+    rehearsals = REHEARSALS.get(contender, 1) if assignment.on_gpu else 0
     for rows in ROWS[assignment.device][contender]:
         sample = make_sampler(contender)(model, workload, rows=rows)
+        part = workload.first(-(-rows // each_trajectory(workload)))
         sample(workload.first(1), 0)
-        trials[rows] = (one_pass(sample, trial, 1, assignment), sample)
-        if time.monotonic() - began > seconds / 3:
+        for seed in range(rehearsals):
+            sample(part, 2 + seed)
+        passes[rows] = one_pass(sample, part, 1, assignment)
+        if time.monotonic() - began > seconds / 2:
             break
-    rows = max(trials, key=lambda rows: trials[rows][0].rate)
-    tried, sample = trials[rows]
-    rehearsals = REHEARSALS.get(contender, 0) if assignment.on_gpu else 0
-    left = (seconds - (time.monotonic() - began)) / (1 + rehearsals)
-    each = tried.seconds / len(trial.trajectories)
-    count = affordable(len(workload.trajectories), len(trial.trajectories), seconds=left, each=each)
-    for seed in range(rehearsals):
-        sample(workload.first(count), 3 + seed)
-    return one_pass(sample, workload.first(count), 2, assignment), rows
+    rows = max(passes, key=lambda rows: passes[rows].rate)
+    return passes[rows], rows
+
+
+def each_trajectory(workload: Workload) -> int:
+    """Rollouts of one."""
+    return len(workload.states[0]) * workload.rollouts
 
 
 def make_sampler(contender: Contender) -> Callable[..., Sample]:
@@ -199,9 +207,7 @@ def ask_vllm(assignment: Assignment, size: Model, sheet: Sheet, roofs: Roofs, *,
     """In its own interpreter, as benchmarks/rollouts.py asks it."""
     contender, place = Contender.VLLM, assignment.place
     missing = {"model": size, "contender": contender.label}
-    if assignment.vllm_python is None:
-        sheet.put(TITLE, {**missing, "outcome": "not run: vLLM is not installed"}, keys=2)
-        return
+    assert assignment.vllm_python is not None, "it was not asked for otherwise"
     stage, began = assignment.work / "stages" / size, time.monotonic()
     setting = Setting(threads=torch.get_num_threads(), rows=SIZE[assignment.device].trajectories * 16)
     prepare = Prepare(stage=stage, model=size, variant=Variant.FIXED, size=SIZE[assignment.device], place=place)

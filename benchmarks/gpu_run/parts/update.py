@@ -38,6 +38,8 @@ PACKED = {
     "cpu": {"questions": 1, "trajectories": 2, "branches": 4, "response": 30},
 }
 COUNT, MICRO_BATCH = {"cuda": 64, "cpu": 4}, {"cuda": 8, "cpu": 2}
+LARGER = {"cuda": 32, "cpu": 4}
+"""Micro-batches: launching the kernels of a small one takes longer than running them."""
 PROMPT, RESPONSES = {"cuda": 100, "cpu": 10}, {"cuda": (60, 500), "cpu": (6, 30)}
 """Tokens; responses are evenly spread between the two."""
 REPEATS = {"cuda": 3, "cpu": 2}
@@ -49,17 +51,22 @@ def measure(assignment: Assignment, sheet: Sheet) -> None:
     """Small models first; ragged samples are what training has."""
     speed = measure_roofs(assignment.place).speed
     sheet.note(TITLE, f"The roof: {speed / 1e12:.3g} Tflop/s in a large matrix product, in {assignment.place.dtype}.")
+    small, large = MICRO_BATCH[assignment.device], LARGER[assignment.device]
     for size in assignment.sizes:
-        for ragged in (True, False):
-            for recompute in (False, True):
-                samples = "ragged" if ragged else "of one length"
-                named = {"model": size, "samples": samples, "checkpointing": "on" if recompute else "off"}
-                try:
-                    found = one_case(assignment, size, ragged=ragged, recompute=recompute, speed=speed)
-                except torch.cuda.OutOfMemoryError as error:
-                    found = {"outcome": failure(error)}
-                sheet.put(TITLE, {**named, **found}, keys=3)
-                release(assignment)
+        for ragged, recompute, rows in (
+            (True, False, small),
+            (True, False, large),
+            (True, True, large),
+            (False, False, large),
+        ):
+            samples = "ragged" if ragged else "of one length"
+            named = {"model": size, "samples": samples, "rows": rows, "checkpointing": "on" if recompute else "off"}
+            try:
+                found = one_case(assignment, size, ragged=ragged, recompute=recompute, rows=rows, speed=speed)
+            except torch.cuda.OutOfMemoryError as error:
+                found = {"outcome": failure(error)}
+            sheet.put(TITLE, {**named, **found}, keys=4)
+            release(assignment)
         compare_packs(assignment, size, sheet)
 
 
@@ -87,7 +94,9 @@ def compare_packs(assignment: Assignment, size: Model, sheet: Sheet) -> None:
         release(assignment)
 
 
-def one_case(assignment: Assignment, size: Model, *, ragged: bool, recompute: bool, speed: float) -> dict[str, Cell]:
+def one_case(
+    assignment: Assignment, size: Model, *, ragged: bool, recompute: bool, rows: int, speed: float
+) -> dict[str, Cell]:
     """Weights in float32, computed in the place's precision, as in training."""
     model = make_model(size, Place(device=assignment.device, dtype="float32"))
     shape = model_shape(model.config.get_text_config(), value_bytes=4)
@@ -97,7 +106,7 @@ def one_case(assignment: Assignment, size: Model, *, ragged: bool, recompute: bo
     scorer = TokenLogprobs(model, temperature=1.0, chunk=1024, dtype=dtype, recompute=recompute)
     samples = make_samples(assignment, model.config.get_text_config().vocab_size, ragged=ragged)
     count = len(samples)
-    settings = LearnerConfig(minibatch=count, micro_batch=MICRO_BATCH[assignment.device], epochs=1, kl_coefficient=0)
+    settings = LearnerConfig(minibatch=count, micro_batch=rows, epochs=1, kl_coefficient=0)
     learner = Learner(scorer, None, settings, updates=100)
     memory.reset_peak(assignment.device)
     times = []

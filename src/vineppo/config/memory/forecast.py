@@ -17,7 +17,7 @@ longest sample, prompt and response; B = min(learner.micro_batch, learner.miniba
     vLLM                   e P + keys, values    e of engine.dtype; awake, engine.gpu_memory_share of the whole GPU
     activations            B T a                 forward and backward passes; a: `passes`
     adviser                c P of its own        a critic or proposer on an engine like the run's
-    logits                 20 V                  for each of min(learner.logprob_chunk, B T) positions
+    logits                 20 V                  for each of min(learner.logprob_chunk, B x response) positions
     weights in bfloat16    2 P                   during passes, where those that learn are whole and float32
     unsharded              2 c (P - (L - 2) layers)    during passes, where they are cut up: embeddings and 2 layers
 

@@ -26,9 +26,9 @@ PASSES: tuple[Phase, ...] = ("score", "backward")
 
 
 def pass_parts(config: Config, shape: ModelShape, place: Place, *, rows: int, longest: int) -> list[Part]:
-    """Of a micro-batch of the longest samples."""
+    """Of a micro-batch of the longest samples. Only their responses are predicted."""
     tokens = rows * longest
-    chunk = min(config.learner.logprob_chunk, tokens)
+    chunk = min(config.learner.logprob_chunk, rows * min(config.sampling.max_new_tokens, longest))
     again = ", recomputed layer by layer" if config.learner.gradient_checkpointing else ""
     return [
         Part(

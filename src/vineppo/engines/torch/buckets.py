@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+MANY = 256
+"""Rows, from which on a pass takes a GPU longer than launching it: rows too many cost more there than recordings."""
 LEAST_SLOTS, LEAST_TRUNK, LEAST_ROWS, LEAST_COLUMNS = 4, 64, 8, 32
 
 
@@ -11,13 +13,15 @@ def power_of_two(number: int, least: int = 1) -> int:
 
 
 def bucket(number: int, least: int = 1) -> int:
-    """The smallest of 1, 2, 3, 4, 6, 8, 12, 16, 24 ... that is neither below `number` nor below `least`.
+    """The smallest of 1, 2, 3, 4, 6, 8, 12 ... 256, 320, 384, 448, 512, 640 ... that is not below `number` and `least`.
 
-    Less than half as much again, and a sixth more on average.
+    It is less than half as much again, beyond `MANY` less than a quarter.
     """
     number = max(number, least)
     power = power_of_two(number)
-    return power * 3 // 4 if power >= 4 and number <= power * 3 // 4 else power
+    parts = 4 if power > MANY else 2
+    step = max(1, power // 2 // parts)
+    return -(-number // step) * step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,11 +40,11 @@ class Shape:
 
     @classmethod
     def around(cls, *, groups: int, slots: int, trunk: int, rows: int, columns: int) -> "Shape":
-        """The smallest bucket. Trunks are met in one product and held once, so that rounding them up costs little."""
+        """The smallest bucket."""
         return cls(
-            groups=power_of_two(groups),
-            slots=power_of_two(slots, LEAST_SLOTS),
-            trunk=power_of_two(trunk, LEAST_TRUNK),
+            groups=bucket(groups),
+            slots=bucket(slots, LEAST_SLOTS),
+            trunk=bucket(trunk, LEAST_TRUNK),
             rows=bucket(rows, LEAST_ROWS),
             columns=bucket(columns, LEAST_COLUMNS),
         )

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import Cache, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin
 
-from vineppo.engines.torch.buckets import LEAST_ROWS, LEAST_SLOTS, Shape, bucket, power_of_two
+from vineppo.engines.torch.buckets import LEAST_ROWS, LEAST_SLOTS, Shape, bucket
 from vineppo.engines.torch.buffers import Buffers, plane_sizes, plant, views
 from vineppo.engines.torch.decoder import Drawn, next_logits
 from vineppo.engines.torch.law import CHUNK, draw_part
@@ -38,8 +38,6 @@ class RecordedDecoder:
         self._planted: tuple[int, int] | None = None
         """The shape in which the trunks stand in the buffers."""
         self._own: Recording | None = None
-        self._token = 1
-        """Numbers of a token's keys and values."""
 
     @property
     def columns(self) -> int:
@@ -54,7 +52,7 @@ class RecordedDecoder:
     @property
     def held(self) -> int:
         """In the stretch of trunks and branches, which stays when no rows are left."""
-        return -(-self._recordings.rows.length // self._token)
+        return -(-self._recordings.rows.length // self._recordings.token)
 
     def clear(self) -> None:
         """No rows are left; the memory stays, or what was recorded would be lost."""
@@ -110,7 +108,7 @@ class RecordedDecoder:
         groups = np.array([self._trunks.index(trunk) for trunk in trunks])
         shape = Shape(
             groups=rows.shape.groups,
-            slots=power_of_two(int(np.bincount(groups).max()), LEAST_SLOTS),
+            slots=bucket(int(np.bincount(groups).max()), LEAST_SLOTS),
             trunk=rows.shape.trunk,
             rows=bucket(len(trunks), LEAST_ROWS),
             columns=1,
@@ -142,8 +140,8 @@ class RecordedDecoder:
 
     def _make_room(self, shape: Shape, *, like: Float[Tensor, "S H T D"], most: int | None) -> None:
         """For rows of this shape, and for as many states that some of them begin with."""
-        self._token = token = prod(plane_sizes(like))
-        both = self._recordings
+        both, token = self._recordings, prod(plane_sizes(like))
+        both.token = token
         most = None if most is None else most * token
         if both.rows.suits(shape.tokens * token, most=most) and both.states.suits(shape.rows * token):
             return
