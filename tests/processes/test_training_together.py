@@ -8,7 +8,7 @@ import torch
 from launching import WORKER, log_of, start
 from safetensors.torch import load_file
 
-from recipes.small_runs import SETTINGS, metrics_of
+from recipes.small_runs import QUICK, metrics_of
 from started import finish
 from vineppo import Trainer, load_config
 from vineppo.progress import Display
@@ -16,11 +16,11 @@ from vineppo.recipes.sampler import Sampler
 
 pytestmark = pytest.mark.slow
 
-# A policy less sure of itself than QUICK's: where all responses are right, rounding is the gradient, and Adam makes
-# steps of it.
+# Less sure of itself than QUICK: where all responses are right, rounding is the gradient, and Adam makes steps of it.
 SMALL = [
-    *SETTINGS,
-    "task={name: arithmetic, train_questions: 60, test_questions: 8}",
+    *QUICK,
+    "task.operations=4",
+    "sampling.temperature=1.3",
     "learner={learning_rate: 1.0e-4, minibatch: 8, micro_batch: 3}",
     "evaluation.every=0",
     "run.trajectories_logged=0",
