@@ -1,13 +1,20 @@
 """What holds for all tests."""
 
 import gc
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from jaxtyping import install_import_hook
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("vineppo", deadline=None)
 settings.load_profile("vineppo")
+
+# Shapes are checked in all calls but attention's, as every layer of every step makes them: test_capabilities.py has those.
+ENGINE = Path(__file__).resolve().parents[1] / "src/vineppo/engines/torch"
+PASSES = [f"vineppo.engines.torch.{file.stem}" for file in ENGINE.glob("*.py") if file.stem != "attention"]
+install_import_hook(["vineppo.learner", *PASSES], "beartype.beartype")
 
 gc.disable()  # until all tests are collected, for what is made meanwhile stays: a third of that time
 

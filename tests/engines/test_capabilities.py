@@ -1,12 +1,16 @@
 """One check says which models the embedded engine takes; those it takes sample what a plain forward pass scores."""
 
+from inspect import isfunction
+
 import pytest
 import torch
-from transformers import PreTrainedModel
+from beartype import beartype
+from jaxtyping import jaxtyped
+from transformers import AttentionInterface, PreTrainedModel
 
 from tiny_models import tiny_kind, tiny_model
 from vineppo.attending.interface import thresholds
-from vineppo.engines.torch import check
+from vineppo.engines.torch import attention, check
 from vineppo.engines.torch.check import check_branching
 from vineppo.engines.torch.engine import TorchEngine
 from vineppo.errors import UserError
@@ -45,6 +49,45 @@ def furthest(model: PreTrainedModel, *, context: int = 64) -> float:
 def test_what_is_taken_samples_what_is_scored(name: str):
     """Experts, latents, planes of several sizes, layers that share keys and values."""
     assert furthest(tiny_kind(name)) < 1e-4
+
+
+@pytest.fixture
+def checked_attention(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Its shapes are checked here alone: every layer of every step calls it, and checking that is an eighth of a run's
+    time. The names of the functions that were called."""
+    called: set[str] = set()
+
+    def checked(function):
+        inner = jaxtyped(function, typechecker=beartype)
+
+        def noted(*args: object, **kwargs: object):
+            called.add(function.__name__)
+            return inner(*args, **kwargs)
+
+        return noted
+
+    for owner in (attention, attention.Branching):
+        for name, function in list(vars(owner).items()):
+            if isfunction(function) and function.__module__ == attention.__name__ and not name.startswith("__"):
+                monkeypatch.setattr(owner, name, checked(function))
+    monkeypatch.setitem(AttentionInterface._global_mapping, attention.NAME, attention.branching_attention)
+    return called
+
+
+def test_attention_keeps_the_shapes_it_names(checked_attention: set[str]):
+    for name in ("llama-gqa", "mistral-sliding", "gemma2"):
+        assert furthest(tiny_model(name)) < 1e-4
+    for name in ("deepseek_v3", "gemma4_text sharing"):
+        assert furthest(tiny_kind(name)) < 1e-4
+    assert checked_attention >= {
+        "branching_attention",
+        "with_trunks",
+        "with_shared",
+        "sides",
+        "_layer_of",
+        "bias",
+        "hiding",
+    }
 
 
 @pytest.mark.parametrize("name", ["bloom", "mamba", "rwkv", "stablelm", "gpt_neo"])
