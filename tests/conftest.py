@@ -11,7 +11,7 @@ from jaxtyping import install_import_hook
 settings.register_profile("vineppo", deadline=None)
 settings.load_profile("vineppo")
 
-# Shapes are checked in all calls but attention's, as every layer of every step makes them: test_capabilities.py has those.
+# Shapes are checked in all calls but attention's, made by every layer of every step: test_capabilities.py checks those.
 ENGINE = Path(__file__).resolve().parents[1] / "src/vineppo/engines/torch"
 PASSES = [f"vineppo.engines.torch.{file.stem}" for file in ENGINE.glob("*.py") if file.stem != "attention"]
 install_import_hook(["vineppo.learner", *PASSES], "beartype.beartype")
