@@ -1,5 +1,6 @@
 """Recorded passes: the same as plain ones, from memory that stays where it is, recorded once for each shape."""
 
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -293,6 +294,8 @@ class FakeCuda:
             return self.pools
 
         def set_mode(mode: object) -> None:
+            if mode == "error":
+                warnings.warn("Synchronization debug mode is a prototype feature and ...", UserWarning, stacklevel=1)
             self.mode = mode
 
         monkeypatch.setattr(cuda, "Stream", Stream)
@@ -312,7 +315,9 @@ def test_a_cuda_graph_is_recorded_after_a_pass_that_may_not_wait(monkeypatch: py
         cuda.calls.append(f"work, waiting is {cuda.mode}")
         return result
 
-    replay = capture.record(work)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # that torch warns is nothing a user should read
+        replay = capture.record(work)
     assert replay() is result
     assert replay() is result
     assert cuda.calls == [

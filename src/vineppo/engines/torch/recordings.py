@@ -5,10 +5,12 @@ that stays where it is, everything that changes from pass to pass is a tensor th
 """
 
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, runtime_checkable
+from warnings import catch_warnings, filterwarnings
 
 import torch
 from torch import Tensor
@@ -54,12 +56,8 @@ class CudaCapture:
 
     def record(self, work: Work) -> Work:
         """See `Capture`. What would wait for the host is found before recording begins, which it would spoil."""
-        before = torch.cuda.get_sync_debug_mode()
-        torch.cuda.set_sync_debug_mode("error")
-        try:
+        with _without_waiting():
             work()
-        finally:
-            torch.cuda.set_sync_debug_mode(before)
         graph, current = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         self._stream.wait_stream(current)
         with torch.cuda.stream(self._stream):
@@ -75,6 +73,19 @@ class CudaCapture:
             return made
 
         return replay
+
+
+@contextmanager
+def _without_waiting() -> Iterator[None]:
+    """What would wait for the host raises RuntimeError."""
+    before = torch.cuda.get_sync_debug_mode()
+    with catch_warnings():
+        filterwarnings("ignore", "Synchronization debug mode")  # "does not yet detect all": recording finds the rest
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
 
 
 def choose_capture(device: torch.device, wanted: bool | None) -> Capture | None:
