@@ -67,6 +67,16 @@ def test_one_state_a_question_says_nothing_within():
     assert explained_within(compare([0.1, 0.9], [0.2, 0.8], questions=["a", "b"])) is None
 
 
+def test_what_may_be_the_truths_noise_is_not_explained():
+    """Two rollouts of 64 succeeded from one of four states: any error of a source would be hundreds of that."""
+    few, questions = 2 / 64, ["a", "a", "b", "b"]
+    error = [0, 0, 0, sqrt(few * (1 - few) / 63)]
+    source = [0, 0.2, 0, 0.4]
+    assert explained_variance(compare(source, [0, 0, 0, few], error=error)) is None
+    assert explained_within(compare(source, [0, 0, 0, few], error=error, questions=questions)) is None
+    assert explained_within(compare(source, [0, 0.5, 0, few], error=error, questions=questions)) is not None
+
+
 def test_the_truths_noise_is_taken_out_of_both_variances():
     rng = np.random.default_rng(0)
     value, noise = rng.uniform(size=20_000), rng.normal(scale=0.2, size=20_000)

@@ -95,15 +95,19 @@ def explained_within(states: Comparison) -> float | None:
 
 
 def _explained(states: Comparison, members: Int[np.ndarray, " n"]) -> float | None:
-    """A deviation from the mean of m states holds noise (1 - 1/m) s^2: taken out of both sums of squares."""
+    """A deviation from the mean of m states holds noise (1 - 1/m) s^2: taken out of both sums of squares.
+
+    The rest of the truth's must be twice what that noise itself varies by, sqrt(2) s^2 in the normal approximation.
+    """
     sizes = np.bincount(members)
-    noise = (np.square(states.truth_error) * (1 - 1 / sizes[members])).sum()
+    noises = np.square(states.truth_error) * (1 - 1 / sizes[members])
+    noise, doubt = noises.sum(), sqrt(2 * np.square(noises).sum())
     total, missed = (
         np.square(values - (np.bincount(members, weights=values) / sizes)[members]).sum() - noise
         for values in (states.truth, states.error)
     )
     # rounded, so that what explains nothing reads 0 and not -2e-16
-    return round(float(1 - missed / total), 12) + 0.0 if total > 1e-12 else None
+    return round(float(1 - missed / total), 12) + 0.0 if total > max(1e-12, 2 * doubt) else None
 
 
 def returns_explained(
