@@ -52,7 +52,7 @@ def main() -> None:
         run, name = given.keep
         keep(RunDir(Path(run)).read_metrics(), KEPT / f"{name}.jsonl")
         return
-    runs = {path.stem: [json.loads(line) for line in path.read_text().splitlines()] for path in sorted(KEPT.glob("*"))}
+    runs = kept()
     print(accuracy_table(runs), cost_table(runs), sep="\n\n")
     draw({name: RunCurve(name=name, seed=None, points=read_points(lines)) for name, lines in runs.items()}, FIGURE)
 
@@ -62,6 +62,11 @@ def keep(lines: Sequence[Metrics], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [{name: round(line[name], 4) for name in COLUMNS if name in line} for line in lines]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def kept() -> dict[str, list[Metrics]]:
+    """By method and seed."""
+    return {path.stem: [json.loads(line) for line in path.read_text().splitlines()] for path in sorted(KEPT.glob("*"))}
 
 
 def accuracy_table(runs: Mapping[str, Sequence[Metrics]]) -> str:

@@ -12,6 +12,7 @@ from statistics import mean, stdev
 
 from rich.console import Console
 
+import real_model
 from vineppo.config.load import load_config
 from vineppo.credit.vine import VineCredit
 from vineppo.explain.show import show
@@ -147,3 +148,9 @@ def test_the_maps_table_is_what_its_chains_came_to():
             own = {name: value for name, value in times.items() if name.startswith(kinds) and "," not in name}
             best = max(own, key=lambda name: own[name])
             assert re.fullmatch(rf"{re.escape(f'{own[best]:.2g}')} ± \S+ \({best}\)", cell), (chain, cell)
+
+
+def test_the_real_models_table_is_what_its_runs_came_to():
+    runs = real_model.kept()
+    assert len(runs) >= 4
+    assert real_model.accuracy_table(runs) in page("docs/real_model.md")

@@ -62,7 +62,7 @@ class LearnerConfig(Strict):
     minibatch: int = Field(default=64, ge=1)
     """Trajectories per update, or all of an iteration where those are fewer; the loss is averaged over all of them."""
     micro_batch: int = Field(default=16, ge=1)
-    """Trajectories per forward pass. Memory only."""
+    """Trajectories per forward pass. Memory, and speed on a GPU, which waits for the launches of a small pass."""
     pack_tokens: int | None = Field(default=None, ge=0)
     """Samples that share prefixes go through the model as token trees, each distinct token once, wherever that takes
     fewer operations: the most tokens of such a pass. null: as many as `micro_batch` of the longest samples have.
