@@ -52,6 +52,7 @@ SCRIPTS = {
     "benchmarks/gpu.py": "tests/benchmarks/test_gpu.py",
     "benchmarks/headline.py": "tests/benchmarks/test_headline.py",
     "benchmarks/judge.py": "needs data sets that are not shipped; tests/tasks/judge has its shapes",
+    "benchmarks/real_model.py": "tests/test_printed_numbers.py",
     "benchmarks/real_prompts.py": "needs build/svamp_start and build/svamp",
     "benchmarks/rollouts.py": "tests/benchmarks/test_workload.py",
     "benchmarks/stop_cost.py": "compares seconds, which need a quiet machine and minutes",
