@@ -13,7 +13,8 @@ pytest.importorskip("ray", reason="the pool needs Ray: pip install 'vineppo[ray]
 
 TESTS = Path(__file__).resolve().parents[2]
 PROGRAM = """
-import sys, psutil
+import signal, sys, psutil
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests in the background has it ignored
 from troubled_engine import make_troubled
 from vineppo.engines.ray_pool.pool import RayPool
 from vineppo.types import Request, Sampling
