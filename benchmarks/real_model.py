@@ -14,7 +14,8 @@ from statistics import fmean
 
 from equal_tuning.figures import INKS, pyplot, save
 from equal_tuning.methods import ROOT
-from vineppo.analysis.run_comparison import Axis, RunCurve, read_points
+from equal_tuning.tables import markdown
+from vineppo.analysis.run_comparison import Axis, Point, read_points
 from vineppo.metrics import Metrics
 from vineppo.run_dir import RunDir
 
@@ -54,7 +55,7 @@ def main() -> None:
         return
     runs = kept()
     print(accuracy_table(runs), cost_table(runs), sep="\n\n")
-    draw({name: RunCurve(name=name, seed=None, points=read_points(lines)) for name, lines in runs.items()}, FIGURE)
+    draw({name: read_points(lines) for name, lines in runs.items()}, FIGURE)
 
 
 def keep(lines: Sequence[Metrics], path: Path) -> None:
@@ -84,7 +85,7 @@ def accuracy_table(runs: Mapping[str, Sequence[Metrics]]) -> str:
         for name, points in curves.items()
         for own in [{point.iteration: point.accuracy for point in points}]
     ]
-    return table(head, rows)
+    return markdown([head, *rows])
 
 
 def cost_table(runs: Mapping[str, Sequence[Metrics]]) -> str:
@@ -93,23 +94,18 @@ def cost_table(runs: Mapping[str, Sequence[Metrics]]) -> str:
         [name, *(f"{fmean(line.get(phase, 0.0) for line in lines[1:]):,.1f}" for phase in PHASES)]
         for name, lines in runs.items()
     ]
-    return table(["run", *PHASES], rows)
+    return markdown([["run", *PHASES], *rows])
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """In Markdown."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
-
-
-def draw(curves: Mapping[str, RunCurve], path: Path) -> None:
+def draw(curves: Mapping[str, Sequence[Point]], path: Path) -> None:
     """A line a run, an ink a method."""
     methods = list(dict.fromkeys(name.rsplit("-", 1)[0] for name in curves))
     figure, panels = pyplot().subplots(1, len(LABELS), figsize=(9, 3.4), sharey=True)
     for panel, (axis, label) in zip(panels, LABELS.items(), strict=True):
-        for name, curve in curves.items():
+        for name, points in curves.items():
             method, seed = name.rsplit("-", 1)
-            at = [point.at[axis] for point in curve.points]
-            accuracy = [100 * point.accuracy for point in curve.points]
+            at = [point.at[axis] for point in points]
+            accuracy = [100 * point.accuracy for point in points]
             style = "-" if seed == "0" else "--"
             panel.plot(
                 at, accuracy, style, color=INKS[methods.index(method)], marker="o", label=f"{method}, seed {seed}"

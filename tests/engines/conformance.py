@@ -157,7 +157,12 @@ def plain_logprobs(
     model: PreTrainedModel, request: Request, new: tuple[int, ...], sampling: Sampling = PLAIN
 ) -> torch.Tensor:
     """[T] log-probs of `new` after the request's prefix."""
-    return plain_law(model, request, new, sampling).gather(-1, torch.tensor(new)[:, None]).squeeze(-1)
+    return of_taken(plain_law(model, request, new, sampling), new)
+
+
+def of_taken(law: torch.Tensor, new: tuple[int, ...]) -> torch.Tensor:
+    """[T] of [T, V]: the tokens that came."""
+    return law.gather(-1, torch.tensor(new)[:, None]).squeeze(-1)
 
 
 def assert_plain(
@@ -170,13 +175,12 @@ def assert_plain(
     for completion in group:
         found, new = torch.tensor(completion.logprobs).float(), completion.token_ids
         law = plain_law(model, request, new, sampling)
-        expected = law.gather(-1, torch.tensor(new)[:, None]).squeeze(-1)
+        expected = of_taken(law, new)
         kept = expected.isfinite()
         if not kept.all():
             whole = plain_law(model, request, new, replace(sampling, top_k=0, top_p=1.0))
             last_kept = whole.masked_fill(law.isinf(), torch.inf).amin(-1)
-            own = whole.gather(-1, torch.tensor(new)[:, None]).squeeze(-1)
-            torch.testing.assert_close(own[~kept], last_kept[~kept], atol=CLOSE, rtol=CLOSE)
+            torch.testing.assert_close(of_taken(whole, new)[~kept], last_kept[~kept], atol=CLOSE, rtol=CLOSE)
         torch.testing.assert_close(found[kept], expected[kept], atol=CLOSE, rtol=CLOSE)
 
 

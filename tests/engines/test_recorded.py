@@ -188,7 +188,7 @@ def test_memory_that_moves_forgets_what_was_recorded():
 def test_a_stretch_stays_unless_more_is_needed_or_less_is_allowed():
     stretch = Stretch()
     assert not stretch.suits(1)
-    stretch.renew(10, torch.ones(3, dtype=torch.bfloat16))
+    stretch.renew(10, torch.ones(1, 1, 3, 1, dtype=torch.bfloat16))
     assert stretch.memory is not None
     assert (stretch.length, stretch.memory.dtype, float(stretch.memory.sum())) == (10, torch.bfloat16, 0)
     assert stretch.suits(4)

@@ -46,9 +46,9 @@ texts = st.text(max_size=80) | st.lists(st.sampled_from(FRAGMENTS) | st.text(max
 
 def check(speaker, ids: list[int], logprobs: list[float]):
     """With every segmenter: making an example takes longer than cutting it up."""
-    pieces, given = speaker.pieces(ids), response(ids, speaker.decode(ids), logprobs)
+    pieces, own = speaker.pieces(ids), response(ids, speaker.decode(ids), logprobs)
     for name, segmenter in SEGMENTERS.items():
-        bounds = segmenter(given, pieces)
+        bounds = segmenter(own, pieces)
         assert bounds[0] == 0, name
         assert bounds[-1] == len(ids), name
         assert all(start < stop for start, stop in pairwise(bounds)), name

@@ -15,28 +15,31 @@ from vineppo.engines.torch.trunks import Trunk, copy_into
 
 
 class Stretch:
-    """Memory that stays where it is, zeros at first, until more is needed."""
+    """Memory for tokens' keys and values that stays where it is, zeros at first, until more is needed."""
 
     def __init__(self) -> None:
         self.memory: Tensor | None = None
+        self._token = 1
+        """Numbers of a token."""
 
     @property
     def length(self) -> int:
-        """Numbers that it holds."""
-        return 0 if self.memory is None else len(self.memory)
+        """Tokens that it holds."""
+        return 0 if self.memory is None else len(self.memory) // self._token
 
     def drop(self) -> None:
         """Give it back."""
         self.memory = None
 
     def suits(self, length: int, *, most: int | None = None) -> bool:
-        """Whether it holds so many numbers, and not more than `most` unless they must be."""
+        """Whether it holds so many tokens, and not more than `most` unless they must be."""
         return length <= self.length and (most is None or self.length <= max(most, length))
 
-    def renew(self, length: int, like: Tensor) -> None:
-        """Hold so many numbers of the kind of `like`, all zero, elsewhere. Nothing may look at the old ones."""
+    def renew(self, length: int, like: Float[Tensor, "S H T D"]) -> None:
+        """Hold so many tokens of the kind of `like`, all zero, elsewhere. Nothing may look at the old ones."""
         self.memory = None  # it goes before something new is made
-        self.memory = like.new_zeros(length)
+        self._token = prod(plane_sizes(like))
+        self.memory = like.new_zeros(length * self._token)
 
 
 @dataclass(eq=False, kw_only=True)

@@ -52,7 +52,7 @@ class RecordedDecoder:
     @property
     def held(self) -> int:
         """In the stretch of trunks and branches, which stays when no rows are left."""
-        return -(-self._recordings.rows.length // self._recordings.token)
+        return self._recordings.rows.length
 
     def clear(self) -> None:
         """No rows are left; the memory stays, or what was recorded would be lost."""
@@ -140,17 +140,15 @@ class RecordedDecoder:
 
     def _make_room(self, shape: Shape, *, like: Float[Tensor, "S H T D"], most: int | None) -> None:
         """For rows of this shape, and for as many states that some of them begin with."""
-        both, token = self._recordings, prod(plane_sizes(like))
-        both.token = token
-        most = None if most is None else most * token
-        if both.rows.suits(shape.tokens * token, most=most) and both.states.suits(shape.rows * token):
+        both = self._recordings
+        if both.rows.suits(shape.tokens, most=most) and both.states.suits(shape.rows):
             return
         both.forget()  # their buffers look at the old memory
-        if not both.rows.suits(shape.tokens * token, most=most):
-            both.rows.renew(shape.tokens * token, like)
+        if not both.rows.suits(shape.tokens, most=most):
+            both.rows.renew(shape.tokens, like)
             self._planted = None
-        if not both.states.suits(shape.rows * token):
-            both.states.renew(shape.rows * token, like)
+        if not both.states.suits(shape.rows):
+            both.states.renew(shape.rows, like)
 
     def _in_rows(self, shape: Shape, sizes: tuple[int, int, int]) -> Buffers:
         memory = self._recordings.rows.memory

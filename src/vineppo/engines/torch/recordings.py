@@ -120,8 +120,6 @@ class Recordings:
         """capture: None runs every pass anew, in the same buffers."""
         self.rows, self.states = Stretch(), Stretch()
         """Trunks and branches of the rows that decode; the branches of one token that new rows begin with."""
-        self.token = 1
-        """Numbers of a token's keys and values in the stretch of rows."""
         self.captured = self.replayed = 0
         """How often, in all."""
         self.most = MOST
